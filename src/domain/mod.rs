@@ -1,0 +1,5 @@
+//! Types and rules without I/O.
+
+pub mod clock;
+pub mod error;
+pub mod ids;

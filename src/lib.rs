@@ -1,0 +1,5 @@
+//! Keywright: an authentication server that speaks the Nhost Auth contract.
+//!
+//! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
+
+pub mod domain;
