@@ -1,5 +1,6 @@
 //! Everything that can go wrong for a client, as one enum and one table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The codes of the contract's `ErrorResponse` and the few that the transport adds.
@@ -151,7 +152,7 @@ pub enum AuthError {
     Unavailable { what: &'static str, retry_after: Duration },
     /// Postgres did not answer as it should.
     #[error("storage failed")]
-    Storage(#[from] sqlx::Error),
+    Storage(#[source] Arc<sqlx::Error>),
     /// Anything else that is our fault or a dependency's.
     #[error("{context}")]
     Internal {
@@ -176,13 +177,32 @@ impl AuthError {
     }
 
     /// The code that the client sees when errors are not concealed.
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(code) => *code,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
+            Self::Storage(error) if is_outage(error) => ErrorCode::ServiceUnavailable,
             Self::Storage(_) | Self::Internal { .. } => ErrorCode::InternalServerError,
         }
+    }
+}
+
+impl From<sqlx::Error> for AuthError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
+/// Whether Postgres is away or too busy, so that the same request may succeed a little later.
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // Classes 08 connection, 53 resources, 57 operator intervention, and 25006 read-only.
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            matches!(code.get(..2), Some("08" | "53" | "57")) || code == "25006"
+        }),
+        _ => false,
     }
 }
 

@@ -1,0 +1,232 @@
+//! Listens to what others change in Postgres and keeps the user cache from being wrong.
+//!
+//! - Owns: one connection that LISTENs on `keywright_changes` (triggers of our migrations).
+//! - Caches: nothing; it removes what changed from the user cache.
+//! - Vouches: a lease, renewed by each round trip on that connection. A round trip also proves that
+//!   everything committed before it has been delivered. When the lease runs out, for whatever
+//!   reason, the cache is no longer asked and reads go to Postgres.
+//! - On restart: the cache is emptied before the lease is given again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use super::handle::Crash;
+use super::session_registry::UserCache;
+use crate::domain::ids::UserId;
+
+/// The channel of the triggers.
+const CHANNEL: &str = "keywright_changes";
+/// Time between two round trips.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long after the start of a round trip the cache may be served.
+const LEASE: Duration = Duration::from_secs(2);
+/// Wait before the next attempt to connect.
+const RECONNECT: Duration = Duration::from_millis(250);
+/// Counters of changes; users that share one only cost each other a reload.
+const STRIPES: usize = 4096;
+
+/// Whether caches may be served, and what changed; shared by feed, caches and readers.
+pub struct FeedState {
+    started: Instant,
+    /// Milliseconds after `started` until which the feed vouches for the caches.
+    live_until: AtomicU64,
+    changes: Box<[AtomicU64]>,
+}
+
+impl Default for FeedState {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            live_until: AtomicU64::new(0),
+            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl FeedState {
+    /// Whether everything committed more than a moment ago has been delivered.
+    pub fn is_live(&self) -> bool {
+        self.now_ms() < self.live_until.load(Ordering::Acquire)
+    }
+
+    /// Number of changes seen for this user (and those that share its counter).
+    pub fn stamp(&self, id: UserId) -> u64 {
+        self.stripe(id).load(Ordering::Acquire)
+    }
+
+    pub(super) fn touch(&self, id: UserId) {
+        self.stripe(id).fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn touch_all(&self) {
+        for stripe in &self.changes {
+            stripe.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn vouch_from(&self, at: Instant) {
+        let until = at.duration_since(self.started) + LEASE;
+        self.live_until.store(millis(until), Ordering::Release);
+    }
+
+    fn end_lease(&self) {
+        self.live_until.store(0, Ordering::Release);
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    fn stripe(&self, id: UserId) -> &AtomicU64 {
+        &self.changes[(id.0.as_u128() % STRIPES as u128) as usize]
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Messages of the feed.
+pub enum ChangeFeedMsg {
+    /// The listening task has ended; it never does while all is well.
+    ListenerEnded,
+    /// Panic.
+    Crash,
+}
+
+impl Crash for ChangeFeedMsg {
+    fn crash() -> Self {
+        Self::Crash
+    }
+}
+
+/// The actor.
+pub struct ChangeFeed;
+
+/// What the feed works with.
+#[derive(Clone)]
+pub struct ChangeFeedArgs {
+    pub pool: PgPool,
+    pub users: UserCache,
+    pub state: Arc<FeedState>,
+}
+
+/// Ends the listening task together with the actor.
+pub struct ChangeFeedState {
+    _listening: DropGuard,
+}
+
+impl Actor for ChangeFeed {
+    type Msg = ChangeFeedMsg;
+    type State = ChangeFeedState;
+    type Arguments = ChangeFeedArgs;
+
+    #[expect(clippy::disallowed_methods, reason = "the task ends with the actor's state")]
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ChangeFeedMsg>,
+        args: ChangeFeedArgs,
+    ) -> Result<ChangeFeedState, ActorProcessingErr> {
+        // A predecessor that died may have left a lease behind.
+        args.state.end_lease();
+        let token = CancellationToken::new();
+        let stop = token.clone();
+        tokio::spawn(async move {
+            let _ended = Ended(myself);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = listen_for_ever(&args) => {}
+            }
+            args.state.end_lease();
+        });
+        Ok(ChangeFeedState { _listening: token.drop_guard() })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<ChangeFeedMsg>,
+        message: ChangeFeedMsg,
+        _state: &mut ChangeFeedState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ChangeFeedMsg::ListenerEnded => Err("the listening task ended".into()),
+            ChangeFeedMsg::Crash => panic!("the change feed was told to crash"),
+        }
+    }
+}
+
+/// Reports the end of the listening task, also by a panic.
+struct Ended(ActorRef<ChangeFeedMsg>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The actor may have ended first.
+        let _ = self.0.send_message(ChangeFeedMsg::ListenerEnded);
+    }
+}
+
+async fn listen_for_ever(args: &ChangeFeedArgs) {
+    let mut reported = false;
+    loop {
+        let ended = listen(args, &mut reported).await;
+        args.state.end_lease();
+        if let Err(error) = ended
+            && !std::mem::replace(&mut reported, true)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "change feed is down, caches are bypassed"
+            );
+        }
+        pause(RECONNECT).await;
+    }
+}
+
+/// Listens on one connection until it fails.
+async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(&args.pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    args.users.forget_all();
+    loop {
+        let asked_at = Instant::now();
+        let round_trip = sqlx::query("select 1").execute(&mut listener);
+        tokio::time::timeout(LEASE, round_trip).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        while let Some(notification) = listener.next_buffered() {
+            apply(&args.users, notification.payload());
+        }
+        args.state.vouch_from(asked_at);
+        if std::mem::replace(reported, false) {
+            tracing::info!("change feed is up again");
+        }
+        let next_beat = asked_at + HEARTBEAT;
+        while let Ok(received) = tokio::time::timeout_at(next_beat, listener.try_recv()).await {
+            match received? {
+                Some(notification) => apply(&args.users, notification.payload()),
+                None => return Err(sqlx::Error::PoolClosed),
+            }
+        }
+    }
+}
+
+fn apply(users: &UserCache, payload: &str) {
+    let user = payload.strip_prefix("user:").and_then(|id| Uuid::parse_str(id).ok());
+    match user {
+        Some(id) => users.forget(UserId(id)),
+        // `all`, or something that a newer version says: forget everything.
+        None => users.forget_all(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bounded wait before the next connection attempt")]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

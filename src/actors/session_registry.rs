@@ -1,0 +1,189 @@
+//! Sessions as the flows see them: find, rotate, and the users they belong to.
+//!
+//! The registry is a supervisor of shards; this file is its handle with the two caches beside it.
+//! - Session cache, token hash to session: cannot be wrong, because a row never changes its owner
+//!   and every use ends in the conditional `UPDATE`.
+//! - User cache: served only while the change feed vouches for it (`change_feed`).
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use ractor::Actor;
+use sqlx::PgPool;
+
+use super::change_feed::FeedState;
+use super::handle::{Handle, Slot};
+use super::session_shard::{
+    Rotation, SessionRef, SessionShard, SessionShardArgs, SessionShardMsg, flatten,
+};
+use super::supervisor::{ChildSpec, RestartPolicy, TreeView};
+use crate::config::{ActorsConfig, LiveConfig};
+use crate::domain::clock::Clock;
+use crate::domain::error::AuthError;
+use crate::domain::ids::UserId;
+use crate::domain::user::User;
+use crate::tokens::refresh_token::TokenHash;
+
+/// Memory of one entry of the session cache: key, value and moka's own bookkeeping, measured.
+const SESSION_ENTRY_BYTES: u64 = 220;
+
+/// Finds and rotates sessions, and reads their users.
+#[derive(Clone)]
+pub struct SessionRegistry {
+    shards: Arc<[Handle<SessionShardMsg>]>,
+    sessions: Cache<TokenHash, SessionRef>,
+    users: UserCache,
+}
+
+impl SessionRegistry {
+    /// The handle, and the child that its supervisor has to start.
+    pub fn new(
+        settings: &ActorsConfig,
+        policy: RestartPolicy,
+        tree: TreeView,
+        pool: &PgPool,
+        clock: &Clock,
+        config: &LiveConfig,
+        users: UserCache,
+    ) -> (Self, ChildSpec) {
+        let slots: Vec<Arc<Slot<SessionShardMsg>>> =
+            (0..settings.session_shards).map(|_| Arc::default()).collect();
+        let shards = slots
+            .iter()
+            .map(|slot| {
+                Handle::new(
+                    "session registry",
+                    Arc::clone(slot),
+                    settings.session_max_in_flight,
+                    settings.call_timeout,
+                )
+            })
+            .collect();
+        let args =
+            SessionShardArgs { pool: pool.clone(), clock: clock.clone(), config: config.clone() };
+        let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
+            slots
+                .iter()
+                .enumerate()
+                .map(|(n, slot)| {
+                    let (slot, args) = (Arc::clone(slot), args.clone());
+                    ChildSpec::new(format!("shard-{n}"), move |supervisor| {
+                        let (slot, args) = (Arc::clone(&slot), args.clone());
+                        async move {
+                            let (shard, _join) =
+                                Actor::spawn_linked(None, SessionShard, args, supervisor).await?;
+                            slot.fill(shard.clone());
+                            Ok(shard.get_cell())
+                        }
+                    })
+                })
+                .collect()
+        });
+        let sessions = Cache::builder()
+            .max_capacity(settings.session_cache_mib * 1024 * 1024 / SESSION_ENTRY_BYTES)
+            .build();
+        (Self { shards, sessions, users }, child)
+    }
+
+    /// The live session of a current token.
+    pub async fn find(&self, hash: TokenHash) -> Result<Option<SessionRef>, AuthError> {
+        if let Some(session) = self.sessions.get(&hash) {
+            return Ok(Some(session));
+        }
+        let found =
+            flatten(self.shard(hash).call(|reply| SessionShardMsg::Find(hash, reply)).await?)?;
+        if let Some(session) = found {
+            self.sessions.insert(hash, session);
+        }
+        Ok(found)
+    }
+
+    /// Trades a token for its successor; `None` if it is not the current one (any more).
+    ///
+    /// The answer comes after the commit. Safe to repeat: the successor is always the same.
+    pub async fn rotate(&self, rotation: Rotation) -> Result<Option<SessionRef>, AuthError> {
+        let shard = self.shard(rotation.presented);
+        let rotated =
+            flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
+        self.sessions.invalidate(&rotation.presented);
+        if let Some(session) = rotated {
+            self.sessions.insert(rotation.next, session);
+        }
+        Ok(rotated)
+    }
+
+    /// The user as of now, from the cache while the change feed is up, else from Postgres.
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, AuthError> {
+        if let Some(user) = self.users.get(id) {
+            return Ok(Some(user));
+        }
+        let seen = self.users.feed.stamp(id);
+        let shard = &self.shards[id.0.as_u128() as usize % self.shards.len()];
+        let found = flatten(shard.call(|reply| SessionShardMsg::Load(id, reply)).await?)?;
+        if let Some(user) = &found {
+            self.users.insert(id, user, seen);
+        }
+        Ok(found)
+    }
+
+    /// The user cache, for writers on this node that know of a change before the feed does.
+    pub fn users(&self) -> &UserCache {
+        &self.users
+    }
+
+    /// The shards, for fault tests and the supervision view.
+    pub fn shards(&self) -> &[Handle<SessionShardMsg>] {
+        &self.shards
+    }
+
+    fn shard(&self, hash: TokenHash) -> &Handle<SessionShardMsg> {
+        &self.shards[usize::from(hash.as_bytes()[0]) % self.shards.len()]
+    }
+}
+
+/// Users by id, bounded in memory, served only while nothing can have changed unnoticed.
+#[derive(Clone)]
+pub struct UserCache {
+    users: Cache<UserId, Arc<User>>,
+    feed: Arc<FeedState>,
+}
+
+impl UserCache {
+    /// An empty cache of at most `mib` mebibytes.
+    pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
+        let users = Cache::builder()
+            .max_capacity(mib * 1024 * 1024)
+            .weigher(|_, user: &Arc<User>| u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX))
+            .build();
+        Self { users, feed }
+    }
+
+    /// The cached user, if the feed vouches for it.
+    pub fn get(&self, id: UserId) -> Option<Arc<User>> {
+        if self.feed.is_live() { self.users.get(&id) } else { None }
+    }
+
+    /// Keeps a user read from Postgres, unless a change arrived since `seen` was taken.
+    fn insert(&self, id: UserId, user: &Arc<User>, seen: u64) {
+        if !self.feed.is_live() {
+            return;
+        }
+        self.users.insert(id, Arc::clone(user));
+        // A change that arrived while the row was read may have found nothing to remove.
+        if self.feed.stamp(id) != seen {
+            self.users.invalidate(&id);
+        }
+    }
+
+    /// Forgets one user.
+    pub fn forget(&self, id: UserId) {
+        self.feed.touch(id);
+        self.users.invalidate(&id);
+    }
+
+    /// Forgets everybody.
+    pub fn forget_all(&self) {
+        self.feed.touch_all();
+        self.users.invalidate_all();
+    }
+}

@@ -1,0 +1,349 @@
+//! Commits refreshes of its part of the sessions in groups.
+//!
+//! - Owns: the order of statements of its lanes: at most one of each kind is under way.
+//! - Caches: nothing; the caches beside it (`session_registry`) survive its restarts.
+//! - Writes through: `auth.refresh_tokens` before any reply; `auth.users.last_seen` behind, at most
+//!   one interval late, and when it stops.
+//! - On restart: queued calls fail at once and are sent again by their handle (all are idempotent);
+//!   statements under way go on and answer their callers; pending `last_seen` values are lost.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
+
+use super::handle::Crash;
+use super::lane::{Batch, Lane};
+use crate::config::LiveConfig;
+use crate::domain::clock::Clock;
+use crate::domain::error::AuthError;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::user::User;
+use crate::persistence::{refresh_tokens, users};
+use crate::tokens::refresh_token::TokenHash;
+
+/// How long a stopping shard waits for statements under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a refresh token belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRef {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+}
+
+/// The trade of a presented token for its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rotation {
+    pub presented: TokenHash,
+    pub next: TokenHash,
+}
+
+/// The answer of a lane.
+pub type Answer<T> = Result<Option<T>, Arc<sqlx::Error>>;
+
+/// Messages of a shard.
+pub enum SessionShardMsg {
+    /// Whose token is this, if it is a live one?
+    Find(TokenHash, RpcReplyPort<Answer<SessionRef>>),
+    /// Replace the presented hash by the next one; `None` if it is not current (any more).
+    Rotate(Rotation, RpcReplyPort<Answer<SessionRef>>),
+    /// Read a user and roles from Postgres.
+    Load(UserId, RpcReplyPort<Answer<Arc<User>>>),
+    /// A statement of this lane has ended.
+    Finished(LaneKind),
+    /// Write the collected `last_seen` values.
+    FlushLastSeen,
+    /// Panic.
+    Crash,
+}
+
+impl Crash for SessionShardMsg {
+    fn crash() -> Self {
+        Self::Crash
+    }
+}
+
+/// The lanes of a shard.
+#[derive(Clone, Copy, Debug)]
+pub enum LaneKind {
+    Find,
+    Rotate,
+    Load,
+    LastSeen,
+}
+
+/// The actor.
+pub struct SessionShard;
+
+/// What a shard works with.
+#[derive(Clone)]
+pub struct SessionShardArgs {
+    pub pool: PgPool,
+    pub clock: Clock,
+    pub config: LiveConfig,
+}
+
+/// Lanes and the `last_seen` values that wait to be written.
+pub struct SessionShardState {
+    args: SessionShardArgs,
+    find: Lane<TokenHash, Answer<SessionRef>>,
+    rotate: Lane<Rotation, Answer<SessionRef>>,
+    load: Lane<UserId, Answer<Arc<User>>>,
+    last_seen: Arc<LastSeen>,
+    flushing: bool,
+    tasks: TaskTracker,
+}
+
+/// `last_seen` values of committed rotations, collected by the tasks that committed them.
+#[derive(Default)]
+struct LastSeen(std::sync::Mutex<HashMap<UserId, OffsetDateTime>>);
+
+impl LastSeen {
+    fn record(&self, users: impl Iterator<Item = UserId>, at: OffsetDateTime) {
+        let mut waiting = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        waiting.extend(users.map(|user| (user, at)));
+    }
+
+    fn take(&self) -> HashMap<UserId, OffsetDateTime> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Puts back what could not be written, unless something newer waits.
+    fn put_back(&self, unwritten: HashMap<UserId, OffsetDateTime>) {
+        let mut waiting = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (user, at) in unwritten {
+            waiting.entry(user).or_insert(at);
+        }
+    }
+}
+
+impl Actor for SessionShard {
+    type Msg = SessionShardMsg;
+    type State = SessionShardState;
+    type Arguments = SessionShardArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionShardMsg>,
+        args: SessionShardArgs,
+    ) -> Result<SessionShardState, ActorProcessingErr> {
+        let (batch_max, interval) = {
+            let config = args.config.load();
+            (config.actors.session_batch_max, config.actors.last_seen_interval)
+        };
+        myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
+        Ok(SessionShardState {
+            args,
+            find: Lane::new(batch_max),
+            rotate: Lane::new(batch_max),
+            load: Lane::new(batch_max),
+            last_seen: Arc::default(),
+            flushing: false,
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionShardMsg>,
+        message: SessionShardMsg,
+        state: &mut SessionShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionShardMsg::Find(hash, reply) => {
+                state.find.push(hash, reply);
+                state.start_find(&myself);
+            }
+            SessionShardMsg::Rotate(rotation, reply) => {
+                state.rotate.push(rotation, reply);
+                state.start_rotate(&myself);
+            }
+            SessionShardMsg::Load(user, reply) => {
+                state.load.push(user, reply);
+                state.start_load(&myself);
+            }
+            SessionShardMsg::Finished(LaneKind::Find) => {
+                state.find.finished();
+                state.start_find(&myself);
+            }
+            SessionShardMsg::Finished(LaneKind::Rotate) => {
+                state.rotate.finished();
+                state.start_rotate(&myself);
+            }
+            SessionShardMsg::Finished(LaneKind::Load) => {
+                state.load.finished();
+                state.start_load(&myself);
+            }
+            SessionShardMsg::FlushLastSeen => state.start_flush(&myself),
+            SessionShardMsg::Finished(LaneKind::LastSeen) => state.flushing = false,
+            SessionShardMsg::Crash => panic!("a session shard was told to crash"),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<SessionShardMsg>,
+        state: &mut SessionShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
+            tracing::warn!("statements still under way while a session shard stops");
+        }
+        let unwritten = write_last_seen(&state.args.pool, state.last_seen.take()).await;
+        if !unwritten.is_empty() {
+            tracing::warn!(users = unwritten.len(), "last_seen could not be written at shutdown");
+        }
+        Ok(())
+    }
+}
+
+impl SessionShardState {
+    fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
+        let Some(batch) = self.find.next_batch() else { return };
+        let SessionShardArgs { pool, clock, .. } = self.args.clone();
+        let done = Done { shard: myself.clone(), lane: LaneKind::Find };
+        self.tasks.spawn(async move {
+            let _done = done;
+            let hashes: Vec<TokenHash> = batch.keys().copied().collect();
+            let found = refresh_tokens::find_live(&pool, &hashes, clock.now()).await;
+            answer(batch, found.map(|rows| rows.into_iter().collect()));
+        });
+    }
+
+    fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
+        let Some(batch) = self.rotate.next_batch() else { return };
+        let SessionShardArgs { pool, clock, config } = self.args.clone();
+        let done = Done { shard: myself.clone(), lane: LaneKind::Rotate };
+        let last_seen = Arc::clone(&self.last_seen);
+        self.tasks.spawn(async move {
+            let _done = done;
+            // In one order on all nodes, so that two batches that share rows do not deadlock.
+            let mut rotations: Vec<Rotation> = batch.keys().copied().collect();
+            rotations.sort_unstable_by_key(|rotation| rotation.presented);
+            let now = clock.now();
+            let expires_at = now + config.load().tokens.refresh_token_lifetime;
+            let rotated = rotate_all(&pool, &rotations, now, expires_at).await;
+            if let Ok(rows) = &rotated {
+                last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
+            }
+            answer(batch, rotated.map(|rows| rows.into_iter().collect()));
+        });
+    }
+
+    fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
+        let Some(batch) = self.load.next_batch() else { return };
+        let pool = self.args.pool.clone();
+        let done = Done { shard: myself.clone(), lane: LaneKind::Load };
+        self.tasks.spawn(async move {
+            let _done = done;
+            let ids: Vec<UserId> = batch.keys().copied().collect();
+            let found = users::find_by_ids(&pool, &ids).await;
+            answer(
+                batch,
+                found.map(|rows| rows.into_iter().map(|user| (user.id, Arc::new(user))).collect()),
+            );
+        });
+    }
+
+    fn start_flush(&mut self, myself: &ActorRef<SessionShardMsg>) {
+        if self.flushing {
+            return;
+        }
+        let waiting = self.last_seen.take();
+        if waiting.is_empty() {
+            return;
+        }
+        self.flushing = true;
+        let pool = self.args.pool.clone();
+        let last_seen = Arc::clone(&self.last_seen);
+        let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
+        self.tasks.spawn(async move {
+            let _done = done;
+            last_seen.put_back(write_last_seen(&pool, waiting).await);
+        });
+    }
+}
+
+/// Rotates all in one statement; after a deadlock with somebody else's statement, one by one.
+async fn rotate_all(
+    pool: &PgPool,
+    rotations: &[Rotation],
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+    match refresh_tokens::rotate(pool, rotations, now, expires_at).await {
+        Err(error) if refresh_tokens::is_deadlock(&error) => {
+            tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
+            let mut rotated = Vec::with_capacity(rotations.len());
+            for rotation in rotations.chunks(1) {
+                rotated.extend(refresh_tokens::rotate(pool, rotation, now, expires_at).await?);
+            }
+            Ok(rotated)
+        }
+        result => result,
+    }
+}
+
+/// Writes `last_seen`; returns what could not be written.
+async fn write_last_seen(
+    pool: &PgPool,
+    waiting: HashMap<UserId, OffsetDateTime>,
+) -> HashMap<UserId, OffsetDateTime> {
+    if waiting.is_empty() {
+        return waiting;
+    }
+    match users::set_last_seen(pool, &waiting).await {
+        Ok(()) => HashMap::new(),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                users = waiting.len(),
+                "last_seen not written, will be tried again"
+            );
+            waiting
+        }
+    }
+}
+
+/// Answers every caller of a batch from the rows found.
+fn answer<K, T>(batch: Batch<K, Answer<T>>, found: sqlx::Result<HashMap<K, T>>)
+where
+    K: Eq + std::hash::Hash,
+    T: Clone,
+{
+    let found = found.map_err(Arc::new);
+    for (key, replies) in batch {
+        let answer = match &found {
+            Ok(rows) => Ok(rows.get(&key).cloned()),
+            Err(error) => Err(Arc::clone(error)),
+        };
+        for reply in replies {
+            // The caller may have given up.
+            let _ = reply.send(answer.clone());
+        }
+    }
+}
+
+/// Tells the shard that a statement has ended, also when its task panics.
+struct Done {
+    shard: ActorRef<SessionShardMsg>,
+    lane: LaneKind,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        // A restarted shard has lanes of its own.
+        let _ = self.shard.send_message(SessionShardMsg::Finished(self.lane));
+    }
+}
+
+/// A lane's answer as a flow sees it.
+pub fn flatten<T>(answer: Answer<T>) -> Result<Option<T>, AuthError> {
+    answer.map_err(AuthError::Storage)
+}

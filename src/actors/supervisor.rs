@@ -1,0 +1,304 @@
+//! Restarts actors that fail, and gives up when they fail too often.
+//!
+//! - Owns: one level of the tree, one for one; a child may itself be a supervisor.
+//! - A child that ends for whatever reason is started again after a back-off that doubles with each
+//!   failure and is forgotten once the child has lived for a whole window.
+//! - More than `max_restarts` in `window` (over all children of this supervisor): the supervisor
+//!   fails, which its own supervisor, or at the root the process, sees ("escalation").
+//! - On stop: children finish their mailboxes and clean up before this actor is gone.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use ractor::{
+    Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent,
+};
+use tokio::time::Instant;
+
+/// How long a stopping supervisor waits for its children.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When to restart and when to give up.
+#[derive(Clone, Copy, Debug)]
+pub struct RestartPolicy {
+    /// Restarts allowed in `window`; one more escalates.
+    pub max_restarts: u32,
+    pub window: Duration,
+    /// Delay of the first restart, doubled at each further failure.
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+}
+
+/// Starts one incarnation of a child, linked to the given supervisor.
+pub type StartChild =
+    Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<ActorCell, SpawnErr>> + Send + Sync>;
+
+/// A child of a supervisor.
+pub struct ChildSpec {
+    pub name: String,
+    pub start: StartChild,
+}
+
+impl ChildSpec {
+    /// A child that is started by `start`.
+    pub fn new<F, Fut>(name: impl Into<String>, start: F) -> Self
+    where
+        F: Fn(ActorCell) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ActorCell, SpawnErr>> + Send + 'static,
+    {
+        Self { name: name.into(), start: Box::new(move |supervisor| Box::pin(start(supervisor))) }
+    }
+
+    /// A child that is itself a supervisor, with children that `children` describes anew at each start.
+    pub fn supervisor(
+        name: impl Into<String>,
+        policy: RestartPolicy,
+        tree: TreeView,
+        children: impl Fn() -> Vec<Self> + Send + Sync + 'static,
+    ) -> Self {
+        let name = name.into();
+        let path = name.clone();
+        Self::new(name, move |supervisor| {
+            let args = SupervisorArgs {
+                path: path.clone(),
+                policy,
+                tree: tree.clone(),
+                children: children(),
+            };
+            async move {
+                let (actor, _join) =
+                    Actor::spawn_linked(None, Supervisor, args, supervisor).await?;
+                Ok(actor.get_cell())
+            }
+        })
+    }
+}
+
+/// What a child is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildState {
+    Running,
+    BackingOff,
+}
+
+/// One line of the supervision view.
+#[derive(Clone, Debug)]
+pub struct ChildStatus {
+    pub state: ChildState,
+    /// Restarts since the process started.
+    pub restarts: u64,
+    pub last_failure: Option<String>,
+}
+
+/// The state of every actor, readable from outside the tree.
+#[derive(Clone, Debug, Default)]
+pub struct TreeView {
+    children: Arc<Mutex<HashMap<String, ChildStatus>>>,
+}
+
+impl TreeView {
+    /// Name and status of every child, sorted by name.
+    pub fn list(&self) -> Vec<(String, ChildStatus)> {
+        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> =
+            children.iter().map(|(name, status)| (name.clone(), status.clone())).collect();
+        list.sort_by(|a, b| a.0.cmp(&b.0));
+        list
+    }
+
+    /// Whether every actor is running.
+    pub fn is_standing(&self) -> bool {
+        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        !children.is_empty() && children.values().all(|child| child.state == ChildState::Running)
+    }
+
+    fn running(&self, name: String) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children
+            .entry(name)
+            .or_insert(ChildStatus {
+                state: ChildState::Running,
+                restarts: 0,
+                last_failure: None,
+            })
+            .state = ChildState::Running;
+    }
+
+    fn failed(&self, name: &str, reason: &str) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(child) = children.get_mut(name) {
+            child.state = ChildState::BackingOff;
+            child.restarts += 1;
+            child.last_failure = Some(reason.to_owned());
+        }
+    }
+}
+
+/// A supervisor's messages; only it sends them to itself.
+pub enum SupervisorMsg {
+    /// The back-off of this child is over.
+    Start(usize),
+}
+
+/// The actor.
+pub struct Supervisor;
+
+/// What a supervisor looks after.
+pub struct SupervisorArgs {
+    /// Its name in the view, put before its children's names; empty at the root.
+    pub path: String,
+    pub policy: RestartPolicy,
+    pub tree: TreeView,
+    pub children: Vec<ChildSpec>,
+}
+
+/// Which children live, and how often they failed.
+pub struct SupervisorState {
+    args: SupervisorArgs,
+    live: HashMap<ActorId, usize>,
+    started_at: Vec<Instant>,
+    failures: Vec<u32>,
+    restarts: VecDeque<Instant>,
+}
+
+impl Actor for Supervisor {
+    type Msg = SupervisorMsg;
+    type State = SupervisorState;
+    type Arguments = SupervisorArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        args: SupervisorArgs,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        let count = args.children.len();
+        let mut state = SupervisorState {
+            args,
+            live: HashMap::with_capacity(count),
+            started_at: vec![Instant::now(); count],
+            failures: vec![0; count],
+            restarts: VecDeque::new(),
+        };
+        for index in 0..count {
+            state.start(&myself, index).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        message: SupervisorMsg,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let SupervisorMsg::Start(index) = message;
+        if let Err(error) = state.start(&myself, index).await {
+            state.on_failure(&myself, index, &error.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let (child, reason) = match event {
+            SupervisionEvent::ActorFailed(child, error) => (child, error.to_string()),
+            SupervisionEvent::ActorTerminated(child, _, reason) => {
+                (child, reason.unwrap_or_else(|| "it stopped".to_owned()))
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {
+                return Ok(());
+            }
+        };
+        // A child that failed in `pre_start` was never in the map: `start` has reported it.
+        match state.live.remove(&child.get_id()) {
+            Some(index) => state.on_failure(&myself, index, &reason),
+            None => Ok(()),
+        }
+    }
+
+    async fn post_stop(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        _state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        myself.drain_children_and_wait(Some(DRAIN_TIMEOUT)).await;
+        Ok(())
+    }
+}
+
+impl SupervisorState {
+    async fn start(
+        &mut self,
+        myself: &ActorRef<SupervisorMsg>,
+        index: usize,
+    ) -> Result<(), SpawnErr> {
+        let child = (self.args.children[index].start)(myself.get_cell()).await?;
+        self.live.insert(child.get_id(), index);
+        self.started_at[index] = Instant::now();
+        self.args.tree.running(self.child_path(index));
+        Ok(())
+    }
+
+    /// Schedules the restart, or fails this supervisor.
+    fn on_failure(
+        &mut self,
+        myself: &ActorRef<SupervisorMsg>,
+        index: usize,
+        reason: &str,
+    ) -> Result<(), ActorProcessingErr> {
+        let policy = self.args.policy;
+        let now = Instant::now();
+        let path = self.child_path(index);
+        self.args.tree.failed(&path, reason);
+
+        self.restarts.push_back(now);
+        while self.restarts.front().is_some_and(|at| now - *at > policy.window) {
+            self.restarts.pop_front();
+        }
+        if self.restarts.len() > policy.max_restarts as usize {
+            tracing::error!(
+                actor = path,
+                reason,
+                max_restarts = policy.max_restarts,
+                window_s = policy.window.as_secs(),
+                "actor failed too often, giving up"
+            );
+            return Err(format!("{path} failed too often: {reason}").into());
+        }
+
+        if now - self.started_at[index] > policy.window {
+            self.failures[index] = 0;
+        }
+        let delay = backoff(policy, self.failures[index]);
+        self.failures[index] = self.failures[index].saturating_add(1);
+        tracing::error!(
+            actor = path,
+            reason,
+            restart_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            "actor ended, restarting it"
+        );
+        myself.send_after(delay, move || SupervisorMsg::Start(index));
+        Ok(())
+    }
+
+    fn child_path(&self, index: usize) -> String {
+        let name = &self.args.children[index].name;
+        if self.args.path.is_empty() {
+            name.clone()
+        } else {
+            format!("{}/{name}", self.args.path)
+        }
+    }
+}
+
+/// `backoff_min` doubled `failures` times, at most `backoff_max`.
+fn backoff(policy: RestartPolicy, failures: u32) -> Duration {
+    let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+    policy.backoff_min.saturating_mul(factor).min(policy.backoff_max)
+}
