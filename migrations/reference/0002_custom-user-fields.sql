@@ -1,0 +1,2 @@
+-- Free data of the application about a user.
+alter table auth.users add column metadata jsonb;

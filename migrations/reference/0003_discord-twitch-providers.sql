@@ -1,0 +1,1 @@
+insert into auth.providers (id) values ('discord'), ('twitch') on conflict do nothing;

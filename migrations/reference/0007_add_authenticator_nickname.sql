@@ -1,0 +1,1 @@
+alter table auth.user_authenticators add column nickname text;

@@ -1,0 +1,1 @@
+insert into auth.providers (id) values ('workos') on conflict do nothing;

@@ -1,0 +1,5 @@
+alter table auth.user_authenticators rename to user_security_keys;
+alter table auth.user_security_keys
+rename constraint user_authenticators_credential_id_key to user_security_key_credential_id_key;
+alter table auth.user_security_keys
+rename constraint user_authenticators_pkey to user_security_keys_pkey;

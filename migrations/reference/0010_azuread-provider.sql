@@ -1,0 +1,1 @@
+insert into auth.providers (id) values ('azuread') on conflict do nothing;

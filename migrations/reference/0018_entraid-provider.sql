@@ -1,0 +1,1 @@
+insert into auth.providers (id) values ('entraid') on conflict do nothing;
