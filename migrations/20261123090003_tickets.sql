@@ -9,3 +9,6 @@ create table auth.keywright_tickets (
 );
 create index keywright_tickets_expires_at_idx on auth.keywright_tickets (expires_at);
 comment on table auth.keywright_tickets is 'Keywright: pending single-use tickets (SHA-256 only).';
+
+-- Tickets of the reference sit in the users table, where looking one up was a sequential scan.
+create index keywright_users_ticket_idx on auth.users (ticket) where ticket is not null;

@@ -13,16 +13,15 @@ use sqlx::PgPool;
 
 use super::change_feed::FeedState;
 use super::handle::{Handle, Slot};
-use super::session_shard::{
-    Rotation, SessionRef, SessionShard, SessionShardArgs, SessionShardMsg, flatten,
-};
+use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::supervisor::{ChildSpec, RestartPolicy, TreeView};
 use crate::config::{ActorsConfig, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
-use crate::domain::user::User;
+use super::cached_user::CachedUser;
 use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::{Rotation, SessionRef};
 
 /// Memory of one entry of the session cache: key, value and moka's own bookkeeping, measured.
 const SESSION_ENTRY_BYTES: u64 = 220;
@@ -113,7 +112,7 @@ impl SessionRegistry {
     }
 
     /// The user as of now, from the cache while the change feed is up, else from Postgres.
-    pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, AuthError> {
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, AuthError> {
         if let Some(user) = self.users.get(id) {
             return Ok(Some(user));
         }
@@ -144,7 +143,7 @@ impl SessionRegistry {
 /// Users by id, bounded in memory, served only while nothing can have changed unnoticed.
 #[derive(Clone)]
 pub struct UserCache {
-    users: Cache<UserId, Arc<User>>,
+    users: Cache<UserId, Arc<CachedUser>>,
     feed: Arc<FeedState>,
 }
 
@@ -153,18 +152,18 @@ impl UserCache {
     pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
         let users = Cache::builder()
             .max_capacity(mib * 1024 * 1024)
-            .weigher(|_, user: &Arc<User>| u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX))
+            .weigher(|_, user: &Arc<CachedUser>| u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX))
             .build();
         Self { users, feed }
     }
 
     /// The cached user, if the feed vouches for it.
-    pub fn get(&self, id: UserId) -> Option<Arc<User>> {
+    pub fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {
         if self.feed.is_live() { self.users.get(&id) } else { None }
     }
 
     /// Keeps a user read from Postgres, unless a change arrived since `seen` was taken.
-    fn insert(&self, id: UserId, user: &Arc<User>, seen: u64) {
+    fn insert(&self, id: UserId, user: &Arc<CachedUser>, seen: u64) {
         if !self.feed.is_live() {
             return;
         }

@@ -16,32 +16,19 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
+use super::cached_user::CachedUser;
 use super::handle::Crash;
 use super::lane::{Batch, Lane};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
-use crate::domain::ids::{SessionId, UserId};
-use crate::domain::user::User;
+use crate::domain::ids::UserId;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::{Rotation, SessionRef};
 
 /// How long a stopping shard waits for statements under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where a refresh token belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionRef {
-    pub session_id: SessionId,
-    pub user_id: UserId,
-}
-
-/// The trade of a presented token for its successor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rotation {
-    pub presented: TokenHash,
-    pub next: TokenHash,
-}
 
 /// The answer of a lane.
 pub type Answer<T> = Result<Option<T>, Arc<sqlx::Error>>;
@@ -53,7 +40,7 @@ pub enum SessionShardMsg {
     /// Replace the presented hash by the next one; `None` if it is not current (any more).
     Rotate(Rotation, RpcReplyPort<Answer<SessionRef>>),
     /// Read a user and roles from Postgres.
-    Load(UserId, RpcReplyPort<Answer<Arc<User>>>),
+    Load(UserId, RpcReplyPort<Answer<Arc<CachedUser>>>),
     /// A statement of this lane has ended.
     Finished(LaneKind),
     /// Write the collected `last_seen` values.
@@ -93,7 +80,7 @@ pub struct SessionShardState {
     args: SessionShardArgs,
     find: Lane<TokenHash, Answer<SessionRef>>,
     rotate: Lane<Rotation, Answer<SessionRef>>,
-    load: Lane<UserId, Answer<Arc<User>>>,
+    load: Lane<UserId, Answer<Arc<CachedUser>>>,
     last_seen: Arc<LastSeen>,
     flushing: bool,
     tasks: TaskTracker,
@@ -246,7 +233,7 @@ impl SessionShardState {
             let found = users::find_by_ids(&pool, &ids).await;
             answer(
                 batch,
-                found.map(|rows| rows.into_iter().map(|user| (user.id, Arc::new(user))).collect()),
+                found.map(|rows| rows.into_iter().map(|user| (user.id, Arc::new(CachedUser::new(user)))).collect()),
             );
         });
     }

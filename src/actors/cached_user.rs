@@ -1,0 +1,102 @@
+//! A user as the hot path needs it: the row, and what every refresh sends of it, prepared once.
+
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use crate::domain::user::User;
+use crate::tokens::access_token::UserClaims;
+
+/// A user read from Postgres with its prepared texts.
+pub struct CachedUser {
+    pub user: User,
+    session_json: OnceLock<Box<RawValue>>,
+    claims: OnceLock<UserClaims>,
+}
+
+impl CachedUser {
+    /// Wraps what was read.
+    pub fn new(user: User) -> Self {
+        Self { user, session_json: OnceLock::new(), claims: OnceLock::new() }
+    }
+
+    /// The `user` member of a session payload.
+    pub fn session_json(&self) -> &RawValue {
+        self.session_json.get_or_init(|| {
+            let roles = self.user.token_roles();
+            to_raw(&UserJson::new(&self.user, &roles, self.user.metadata.as_deref()))
+        })
+    }
+
+    /// The body of `GET /user`: roles as stored, and `{}` where no metadata was ever written.
+    pub fn profile_json(&self) -> Box<RawValue> {
+        let roles: Vec<&str> = self.user.roles.iter().map(String::as_str).collect();
+        let empty = to_raw(&serde_json::Map::new());
+        let metadata = match self.user.metadata.as_deref() {
+            Some(json) if json.get().starts_with('{') || json.get() == "null" => json,
+            _ => &empty,
+        };
+        to_raw(&UserJson::new(&self.user, &roles, Some(metadata)))
+    }
+
+    /// The user's part of an access token, made by `make` the first time.
+    pub fn claims(&self, make: impl FnOnce(&User) -> UserClaims) -> &UserClaims {
+        self.claims.get_or_init(|| make(&self.user))
+    }
+
+    /// Estimate of the memory that this value keeps, with its prepared texts, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        // The prepared texts repeat the row about twice, plus member names.
+        3 * self.user.memory_bytes() + 600
+    }
+}
+
+fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("strings, numbers and raw JSON always serialise")
+}
+
+/// `User` of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserJson<'a> {
+    active_mfa_type: Option<&'a str>,
+    avatar_url: &'a str,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    default_role: &'a str,
+    display_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    email_verified: bool,
+    id: crate::domain::ids::UserId,
+    is_anonymous: bool,
+    locale: &'a str,
+    metadata: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_number: Option<&'a str>,
+    phone_number_verified: bool,
+    roles: &'a [&'a str],
+}
+
+impl<'a> UserJson<'a> {
+    fn new(user: &'a User, roles: &'a [&'a str], metadata: Option<&'a RawValue>) -> Self {
+        Self {
+            active_mfa_type: user.active_mfa_type.as_deref(),
+            avatar_url: &user.avatar_url,
+            created_at: user.created_at,
+            default_role: &user.default_role,
+            display_name: &user.display_name,
+            email: user.email.as_deref(),
+            email_verified: user.email_verified,
+            id: user.id,
+            is_anonymous: user.is_anonymous,
+            locale: &user.locale,
+            metadata,
+            phone_number: user.phone_number.as_deref(),
+            phone_number_verified: user.phone_number_verified,
+            roles,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What every operation works with.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use sqlx::PgPool;
+
+use crate::actors::courier::CourierMsg;
+use crate::actors::handle::Handle;
+use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
+use crate::actors::password_hasher::PasswordHasherMsg;
+use crate::actors::session_registry::SessionRegistry;
+use crate::actors::supervisor::TreeView;
+use crate::config::{Config, LiveConfig};
+use crate::domain::clock::Clock;
+use crate::domain::user::UserRules;
+use crate::notify::sender::MailSender;
+use crate::tokens::chain::RotationKey;
+
+/// Handles to actors, and the pool for what needs no actor. One per server.
+pub struct App {
+    pub config: LiveConfig,
+    pub clock: Clock,
+    pub pool: PgPool,
+    pub sessions: SessionRegistry,
+    pub keys: Keys,
+    pub key_rotator: Handle<KeyRotatorMsg>,
+    pub rotation_key: RotationKey,
+    pub passwords: Handle<PasswordHasherMsg>,
+    pub courier: Handle<CourierMsg>,
+    pub mail: Arc<MailSender>,
+    pub tree: TreeView,
+}
+
+impl App {
+    /// The configuration in force; take it once per operation.
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+}
+
+impl Config {
+    /// The settings that decide whether a user is welcome.
+    pub fn user_rules(&self) -> UserRules<'_> {
+        UserRules {
+            email_access: &self.accounts.email_access,
+            verification_required: self.accounts.email_verification_required,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `POST /token`: trade a refresh token for its successor (the hot path of design.md).
+
+use time::Duration;
+
+use super::session::{IssuedSession, issue};
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::persistence::refresh_tokens;
+use crate::tokens::refresh_token::{RefreshToken, TokenHash};
+use crate::tokens::rotation::Rotation;
+
+/// How many rotations back a reused token is still recognised.
+pub const CHAIN_STEPS: usize = 64;
+
+/// Rotates the session of `presented` and signs a new access token.
+///
+/// The user is checked before anything is written, so that a refusal leaves the token as it was.
+pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession, AuthError> {
+    let hash = presented.hash();
+    if let Some(session) = app.sessions.find(hash).await?
+        && let Some(user) = app.sessions.user(session.user_id).await?
+    {
+        user.user.check_refresh(&app.config().user_rules())?;
+        let next = app.rotation_key.next(&presented);
+        let rotation = Rotation { presented: hash, next: next.hash() };
+        if let Some(session) = app.sessions.rotate(rotation).await? {
+            return issue(app, user, next, session.session_id);
+        }
+    }
+    refresh_with_old_token(app, &presented).await
+}
+
+/// The token is not current: a repeated request, a late one, a thief's, or nonsense.
+///
+/// - One rotation old, inside the grace window: the client lost the answer, or asked twice. It gets
+///   the same successor again.
+/// - Older, inside the window: refused, but the session lives, since its owner has just used it.
+/// - Outside the window: somebody else used the session meanwhile, so it ends (RFC 9700, 4.14.2).
+async fn refresh_with_old_token(
+    app: &App,
+    presented: &RefreshToken,
+) -> Result<IssuedSession, AuthError> {
+    let refused = AuthError::Refused(ErrorCode::InvalidRefreshToken);
+    let successors: Vec<TokenHash> = app
+        .rotation_key
+        .walk(presented, CHAIN_STEPS)
+        .map(|(_generation, token)| token.hash())
+        .collect();
+    let now = app.clock.now();
+    let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, now).await? else {
+        return Err(refused);
+    };
+    let generations = successors.iter().position(|hash| *hash == found.hash).map_or(0, |n| n + 1);
+    let grace = app.config().tokens.refresh_grace;
+    let in_grace = !grace.is_zero() && now - found.rotated_at <= grace;
+
+    if !in_grace {
+        if refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await? {
+            tracing::warn!(
+                security_event = "refresh-token-reuse",
+                session.id = %found.session.session_id,
+                user.id = %found.session.user_id,
+                generations,
+                since_rotation_s = Duration::whole_seconds(now - found.rotated_at),
+                "a used refresh token came back, its session was ended"
+            );
+        }
+        return Err(refused);
+    }
+    if generations > 1 {
+        return Err(refused);
+    }
+    let Some(user) = app.sessions.user(found.session.user_id).await? else {
+        return Err(refused);
+    };
+    user.user.check_refresh(&app.config().user_rules())?;
+    issue(app, user, app.rotation_key.next(presented), found.session.session_id)
+}

@@ -1,0 +1,59 @@
+//! `POST /user/email/send-verification-email`.
+
+use super::mail::{Recipient, promise_link, require_transport};
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::notify::message::Template;
+use crate::persistence::users;
+use crate::tokens::ticket::TicketKind;
+
+/// Sends the verification mail (again).
+///
+/// With `AUTH_CONCEAL_ERRORS` the answer is the same whatever is known about the address (S-08).
+pub async fn send_verification_email(
+    app: &App,
+    email: &EmailAddress,
+    redirect_to: Option<&str>,
+) -> Result<(), AuthError> {
+    let config = app.config.load_full();
+    let redirect_to = config.accounts.redirects.choose(redirect_to)?;
+    require_transport(app)?;
+    match send(app, email, &redirect_to).await {
+        Err(AuthError::Refused(code)) if config.server.conceal_errors && code.row().sensitive => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+async fn send(app: &App, email: &EmailAddress, redirect_to: &str) -> Result<(), AuthError> {
+    let found = users::find_by_email(&app.pool, email).await?;
+    let user = found.ok_or(ErrorCode::InvalidEmailPassword)?.user;
+    match user.check_registered(&app.config().user_rules()) {
+        Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
+        Err(refusal) => return Err(refusal.into()),
+    }
+    if user.email_verified {
+        return Err(ErrorCode::EmailAlreadyVerified.into());
+    }
+    let recipient = Recipient {
+        user_id: user.id,
+        email: user.email.as_deref().unwrap_or_default(),
+        display_name: &user.display_name,
+        locale: &user.locale,
+    };
+    let mut transaction = app.pool.begin().await?;
+    let mail = promise_link(
+        app,
+        &mut transaction,
+        TicketKind::VerifyEmail,
+        Template::EmailVerify,
+        &recipient,
+        redirect_to,
+    )
+    .await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Sessions as clients receive them.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+
+use crate::actors::cached_user::CachedUser;
+use crate::app::App;
+use crate::domain::error::AuthError;
+use crate::domain::ids::{SessionId, UserId};
+use crate::persistence::{refresh_tokens, users};
+use crate::tokens::access_token::UserClaims;
+use crate::tokens::refresh_token::RefreshToken;
+
+/// `Session` of the contract, ready to be sent.
+pub struct IssuedSession {
+    access_token: String,
+    access_token_expires_in: u64,
+    refresh_token: RefreshToken,
+    session_id: SessionId,
+    user: Arc<CachedUser>,
+}
+
+impl IssuedSession {
+    /// The refresh token, for redirects that carry it.
+    pub fn refresh_token(&self) -> &RefreshToken {
+        &self.refresh_token
+    }
+}
+
+impl Serialize for IssuedSession {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Session<'a> {
+            access_token: &'a str,
+            access_token_expires_in: u64,
+            refresh_token: &'a str,
+            refresh_token_id: SessionId,
+            user: &'a RawValue,
+        }
+        Session {
+            access_token: &self.access_token,
+            access_token_expires_in: self.access_token_expires_in,
+            refresh_token: self.refresh_token.expose(),
+            refresh_token_id: self.session_id,
+            user: self.user.session_json(),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Signs an access token for a session whose refresh token is stored already.
+pub fn issue(
+    app: &App,
+    user: Arc<CachedUser>,
+    refresh_token: RefreshToken,
+    session_id: SessionId,
+) -> Result<IssuedSession, AuthError> {
+    let lifetime = app.config().tokens.access_token_lifetime;
+    let keys = app.keys.load();
+    let claims = user.claims(|user| {
+        UserClaims::new(user.id, &user.token_roles(), &user.default_role, user.is_anonymous)
+    });
+    let access_token = keys
+        .sign(claims, app.clock.now(), lifetime)
+        .map_err(|error| AuthError::internal("access token not signed", error))?;
+    Ok(IssuedSession {
+        access_token,
+        access_token_expires_in: lifetime.as_secs(),
+        refresh_token,
+        session_id,
+        user,
+    })
+}
+
+/// A session whose row is written but perhaps not committed yet.
+pub struct StartedSession {
+    user_id: UserId,
+    refresh_token: RefreshToken,
+    session_id: SessionId,
+}
+
+/// Writes the row of a new session; the caller owns the transaction.
+pub async fn start(
+    app: &App,
+    db: &mut PgConnection,
+    user_id: UserId,
+) -> Result<StartedSession, AuthError> {
+    let now = app.clock.now();
+    let expires_at = now + app.config().tokens.refresh_token_lifetime;
+    let refresh_token = RefreshToken::generate();
+    let session_id =
+        refresh_tokens::insert(&mut *db, user_id, refresh_token.hash(), now, expires_at).await?;
+    users::set_last_seen(&mut *db, &[(user_id, now)].into()).await?;
+    Ok(StartedSession { user_id, refresh_token, session_id })
+}
+
+impl StartedSession {
+    /// The session for the client, once its row is committed.
+    pub async fn issue(self, app: &App) -> Result<IssuedSession, AuthError> {
+        let user = app
+            .sessions
+            .user(self.user_id)
+            .await?
+            .ok_or_else(|| AuthError::internal("the user of a new session is gone", "no row"))?;
+        issue(app, user, self.refresh_token, self.session_id)
+    }
+}
+
+/// Starts a session in a transaction of its own.
+pub async fn sign_in(app: &App, user_id: UserId) -> Result<IssuedSession, AuthError> {
+    let mut transaction = app.pool.begin().await?;
+    let started = start(app, &mut transaction, user_id).await?;
+    transaction.commit().await?;
+    started.issue(app).await
+}

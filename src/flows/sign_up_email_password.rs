@@ -1,0 +1,103 @@
+//! `POST /signup/email-password`.
+
+use secrecy::SecretString;
+
+use super::mail::{Recipient, promise_link, require_transport};
+use super::passwords;
+use super::session::{IssuedSession, start};
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::notify::message::Template;
+use crate::persistence::users::{self, NewUser};
+use crate::tokens::ticket::TicketKind;
+
+/// Registers a user; a session comes at once only where the address need not be verified first.
+pub async fn sign_up_email_password(
+    app: &App,
+    email: &EmailAddress,
+    password: &SecretString,
+    options: SignUpOptions,
+) -> Result<Option<IssuedSession>, AuthError> {
+    let config = app.config.load_full();
+    let accounts = &config.accounts;
+    if accounts.disable_signup {
+        return Err(ErrorCode::SignupDisabled.into());
+    }
+    if !accounts.email_access.allows(email.as_str()) {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    passwords::check_new(app, password)?;
+    let options = options.resolve(
+        &accounts.redirects,
+        &accounts.roles,
+        &accounts.locales,
+        email.as_str(),
+    )?;
+    let needs_mail = accounts.email_verification_required && !accounts.disable_new_users;
+    if needs_mail {
+        require_transport(app)?;
+    }
+    let password_hash = passwords::hash(app, password).await?;
+
+    let with_session = !accounts.email_verification_required && !accounts.disable_new_users;
+    let now = app.clock.now();
+    let avatar_url = accounts.gravatar.url_for(email);
+    let user = NewUser {
+        id: UserId::random(),
+        created_at: now,
+        disabled: accounts.disable_new_users,
+        display_name: &options.display_name,
+        avatar_url: &avatar_url,
+        locale: &options.locale,
+        email: Some(email.as_str()),
+        password_hash: Some(&password_hash),
+        default_role: &options.default_role,
+        is_anonymous: false,
+        metadata: options.metadata.as_deref(),
+        roles: &options.allowed_roles,
+        last_seen: with_session.then_some(now),
+    };
+    let mut transaction = app.pool.begin().await?;
+    users::insert(&mut transaction, &user).await.map_err(refusal)?;
+    if accounts.disable_new_users {
+        // The row stays, for an administrator to enable.
+        transaction.commit().await?;
+        return Err(ErrorCode::DisabledUser.into());
+    }
+    if with_session {
+        let started = start(app, &mut transaction, user.id).await?;
+        transaction.commit().await?;
+        return started.issue(app).await.map(Some);
+    }
+    let recipient = Recipient {
+        user_id: user.id,
+        email: email.as_str(),
+        display_name: &options.display_name,
+        locale: &options.locale,
+    };
+    let mail = promise_link(
+        app,
+        &mut transaction,
+        TicketKind::VerifyEmail,
+        Template::EmailVerify,
+        &recipient,
+        &options.redirect_to,
+    )
+    .await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(None)
+}
+
+fn refusal(error: sqlx::Error) -> AuthError {
+    if users::is_duplicate_email(&error) {
+        ErrorCode::EmailAlreadyInUse.into()
+    } else if users::is_refused_value(&error) {
+        ErrorCode::RoleNotAllowed.into()
+    } else {
+        error.into()
+    }
+}

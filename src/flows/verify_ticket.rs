@@ -1,0 +1,88 @@
+//! `GET /verify`: what following a mailed link does.
+
+use super::session::{IssuedSession, start};
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::redirect::with_query;
+use crate::persistence::{tickets, users};
+use crate::tokens::ticket::{Ticket, TicketKind};
+
+/// Uses a ticket up, does what it stands for and signs its user in; answers where to go next.
+///
+/// Refusals are told to the target in its query, never to a target that is not allowed.
+pub async fn verify_ticket(
+    app: &App,
+    ticket: &str,
+    redirect_to: &str,
+) -> Result<String, AuthError> {
+    let config = app.config.load_full();
+    if url::Url::parse(redirect_to).is_err() {
+        return Err(AuthError::InvalidRequest("redirectTo: not a URL".to_owned()));
+    }
+    let refusal_at = |target: &str, code: ErrorCode| {
+        let row = code.concealed(config.server.conceal_errors).row();
+        with_query(target, &[("error", row.code), ("errorDescription", row.message)])
+    };
+    if !config.accounts.redirects.is_allowed(redirect_to) {
+        let client_url = config.accounts.redirects.client_url();
+        if client_url.is_empty() {
+            return Err(ErrorCode::RedirectToNotAllowed.into());
+        }
+        return Ok(refusal_at(client_url, ErrorCode::RedirectToNotAllowed));
+    }
+    match consume(app, ticket).await {
+        Ok((kind, session)) => Ok(with_query(
+            redirect_to,
+            &[("refreshToken", session.refresh_token().expose()), ("type", kind.name())],
+        )),
+        Err(AuthError::Refused(code)) => Ok(refusal_at(redirect_to, code)),
+        Err(error) => Err(error),
+    }
+}
+
+/// One transaction: a refusal leaves the ticket as it was.
+async fn consume(app: &App, text: &str) -> Result<(TicketKind, IssuedSession), AuthError> {
+    let invalid = AuthError::Refused(ErrorCode::InvalidTicket);
+    let ticket = match Ticket::parse(text) {
+        Ok(ticket) if ticket.kind().is_link() => ticket,
+        _ => return Err(invalid),
+    };
+    let kind = ticket.kind();
+    let now = app.clock.now();
+    let mut transaction = app.pool.begin().await?;
+    let consumed =
+        tickets::consume(&mut *transaction, &ticket.hash(), kind.name(), now).await?;
+    let user_id = match consumed {
+        Some(user_id) => user_id,
+        None => tickets::consume_reference(&mut *transaction, ticket.expose(), now)
+            .await?
+            .ok_or(invalid)?,
+    };
+    let user = users::find_by_ids(&mut *transaction, &[user_id]).await?.pop();
+    let user = user.ok_or(ErrorCode::InvalidTicket)?;
+
+    let proves_address = matches!(kind, TicketKind::VerifyEmail | TicketKind::PasswordlessEmail);
+    match user.check_registered(&app.config().user_rules()) {
+        Ok(()) => {}
+        Err(ErrorCode::UnverifiedUser) if proves_address => {}
+        Err(refusal) => return Err(refusal.into()),
+    }
+    if proves_address && !user.email_verified {
+        users::set_email_verified(&mut *transaction, user_id).await?;
+    }
+    if kind == TicketKind::EmailConfirmChange {
+        match users::confirm_new_email(&mut *transaction, user_id).await {
+            Ok(true) => {}
+            Ok(false) => return Err(ErrorCode::InvalidTicket.into()),
+            Err(error) if users::is_duplicate_email(&error) => {
+                return Err(ErrorCode::EmailAlreadyInUse.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let started = start(app, &mut transaction, user_id).await?;
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(user_id);
+    Ok((kind, started.issue(app).await?))
+}

@@ -1,0 +1,177 @@
+//! `auth.refresh_tokens`: sessions of users.
+//!
+//! Every statement that decides about a token carries its conditions itself, so that nodes and the
+//! reference implementation may race on one row and exactly one of them wins.
+
+use sqlx::PgExecutor;
+use time::OffsetDateTime;
+
+use crate::domain::ids::{SessionId, UserId};
+use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::{Rotation, SessionRef};
+
+/// The live sessions among these hashes.
+pub async fn find_live(
+    db: impl PgExecutor<'_>,
+    hashes: &[TokenHash],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<(TokenHash, SessionRef)>> {
+    let stored = stored(hashes.iter());
+    let rows = sqlx::query!(
+        r#"
+        select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId"
+          from unnest($1::text[]) with ordinality as h (hash, n)
+          join auth.refresh_tokens t on t.refresh_token_hash = h.hash
+         where t.type = 'regular' and t.expires_at > $2
+        "#,
+        &stored,
+        now,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let session = SessionRef { session_id: row.session_id, user_id: row.user_id };
+            (hashes[position(row.n)], session)
+        })
+        .collect())
+}
+
+/// Replaces presented hashes by their successors; a token that is not current is left out.
+///
+/// Keys must be distinct. The conditions are in the `update`, so a token is traded once however
+/// many nodes try; `expires_at` slides as in the reference.
+pub async fn rotate(
+    db: impl PgExecutor<'_>,
+    rotations: &[Rotation],
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+    let presented = stored(rotations.iter().map(|rotation| &rotation.presented));
+    let next = stored(rotations.iter().map(|rotation| &rotation.next));
+    let rows = sqlx::query!(
+        r#"
+        update auth.refresh_tokens t
+           set refresh_token_hash = r.next, expires_at = $4, keywright_rotated_at = $3
+          from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
+         where t.refresh_token_hash = r.presented and t.type = 'regular' and t.expires_at > $3
+        returning r.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId"
+        "#,
+        &presented,
+        &next,
+        now,
+        expires_at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let session = SessionRef { session_id: row.session_id, user_id: row.user_id };
+            (rotations[position(row.n)], session)
+        })
+        .collect())
+}
+
+/// A row found under a later hash of a presented token's chain.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainMatch {
+    pub hash: TokenHash,
+    pub session: SessionRef,
+    pub rotated_at: OffsetDateTime,
+}
+
+/// The live row whose hash is among the successors of a token, if there is one.
+pub async fn find_in_chain(
+    db: impl PgExecutor<'_>,
+    successors: &[TokenHash],
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<ChainMatch>> {
+    let stored = stored(successors.iter());
+    let row = sqlx::query!(
+        r#"
+        select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId",
+               t.keywright_rotated_at as "rotated_at!"
+          from unnest($1::text[]) with ordinality as h (hash, n)
+          join auth.refresh_tokens t on t.refresh_token_hash = h.hash
+         where t.type = 'regular' and t.expires_at > $2 and t.keywright_rotated_at is not null
+         order by h.n
+         limit 1
+        "#,
+        &stored,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| ChainMatch {
+        hash: successors[position(row.n)],
+        session: SessionRef { session_id: row.session_id, user_id: row.user_id },
+        rotated_at: row.rotated_at,
+    }))
+}
+
+/// Starts a session.
+pub async fn insert(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    hash: TokenHash,
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<SessionId> {
+    sqlx::query_scalar!(
+        r#"
+        insert into auth.refresh_tokens (user_id, refresh_token_hash, created_at, expires_at, type)
+        values ($1, $2, $3, $4, 'regular')
+        returning id as "id: SessionId"
+        "#,
+        user_id.0,
+        hash.stored(),
+        now,
+        expires_at,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Ends the session with this token, of whatever type; tells whether there was one.
+pub async fn delete_by_hash(db: impl PgExecutor<'_>, hash: TokenHash) -> sqlx::Result<bool> {
+    let deleted = sqlx::query!(
+        "delete from auth.refresh_tokens where refresh_token_hash = $1",
+        hash.stored(),
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Ends one session; tells whether this call did it.
+pub async fn delete_by_id(db: impl PgExecutor<'_>, id: SessionId) -> sqlx::Result<bool> {
+    let deleted = sqlx::query!("delete from auth.refresh_tokens where id = $1", id.0)
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Ends all sessions of a user, personal access tokens included (Q-13).
+pub async fn delete_by_user(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!("delete from auth.refresh_tokens where user_id = $1", user_id.0)
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Whether two transactions waited for each other and this one was chosen to fail.
+pub fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
+}
+
+/// The stored forms, in order.
+fn stored<'a>(hashes: impl Iterator<Item = &'a TokenHash>) -> Vec<String> {
+    hashes.map(TokenHash::stored).collect()
+}
+
+/// Index of a 1-based ordinality.
+fn position(ordinality: i64) -> usize {
+    usize::try_from(ordinality - 1).expect("Postgres numbers rows from one")
+}

@@ -1,0 +1,83 @@
+//! `auth.keywright_tickets`, and the ticket column that the reference fills.
+
+use sqlx::PgExecutor;
+use time::OffsetDateTime;
+
+use crate::domain::ids::UserId;
+
+/// Stores a ticket; an older one of the same user and purpose is void from now on.
+pub async fn put(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    purpose: &str,
+    ticket_hash: &[u8; 32],
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        insert into auth.keywright_tickets (ticket_hash, user_id, purpose, created_at, expires_at)
+        values ($1, $2, $3, $4, $5)
+        on conflict on constraint keywright_tickets_user_id_purpose_key
+        do update set ticket_hash = excluded.ticket_hash, created_at = excluded.created_at,
+                      expires_at = excluded.expires_at
+        "#,
+        ticket_hash.as_slice(),
+        user_id.0,
+        purpose,
+        now,
+        expires_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses a ticket up; of any number of parallel calls exactly one gets the user.
+pub async fn consume(
+    db: impl PgExecutor<'_>,
+    ticket_hash: &[u8; 32],
+    purpose: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"
+        delete from auth.keywright_tickets
+         where ticket_hash = $1 and purpose = $2 and expires_at > $3
+        returning user_id as "user_id: UserId"
+        "#,
+        ticket_hash.as_slice(),
+        purpose,
+        now,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Uses up a ticket that the reference implementation issued; `ticket` is its whole text.
+pub async fn consume_reference(
+    db: impl PgExecutor<'_>,
+    ticket: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"
+        update auth.users
+           set ticket = null, ticket_expires_at = $2
+         where ticket = $1 and ticket_expires_at > $2
+        returning id as "id: UserId"
+        "#,
+        ticket,
+        now,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Removes tickets that can no longer be used; returns how many there were.
+pub async fn delete_expired(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!("delete from auth.keywright_tickets where expires_at <= $1", now)
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected())
+}

@@ -1,0 +1,263 @@
+//! `auth.users` and `auth.user_roles`.
+
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+
+use crate::domain::email::EmailAddress;
+use crate::domain::ids::UserId;
+use crate::domain::user::User;
+
+/// A user with what a password sign-in needs.
+#[derive(Debug)]
+pub struct UserWithPassword {
+    pub user: User,
+    pub password_hash: Option<secrecy::SecretString>,
+}
+
+/// The columns that every read of a user takes.
+struct UserRow {
+    id: UserId,
+    created_at: OffsetDateTime,
+    disabled: bool,
+    display_name: String,
+    avatar_url: String,
+    locale: String,
+    email: Option<String>,
+    email_verified: bool,
+    phone_number: Option<String>,
+    phone_number_verified: bool,
+    default_role: String,
+    is_anonymous: bool,
+    active_mfa_type: Option<String>,
+    metadata: Option<String>,
+    password_hash: Option<String>,
+    roles: Vec<String>,
+}
+
+impl From<UserRow> for UserWithPassword {
+    fn from(row: UserRow) -> Self {
+        Self {
+            password_hash: row.password_hash.map(Into::into),
+            user: User {
+                id: row.id,
+                created_at: row.created_at,
+                disabled: row.disabled,
+                display_name: row.display_name,
+                avatar_url: row.avatar_url,
+                locale: row.locale,
+                email: row.email,
+                email_verified: row.email_verified,
+                phone_number: row.phone_number,
+                phone_number_verified: row.phone_number_verified,
+                default_role: row.default_role,
+                is_anonymous: row.is_anonymous,
+                active_mfa_type: row.active_mfa_type,
+                metadata: row.metadata.map(|json| {
+                    RawValue::from_string(json).expect("Postgres stores valid JSON only")
+                }),
+                roles: row.roles,
+            },
+        }
+    }
+}
+
+/// The users with these ids, in any order.
+pub async fn find_by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+               u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
+               u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
+               u.active_mfa_type, u.metadata::text as "metadata?", null::text as password_hash,
+               array(
+                   select r.role from auth.user_roles r
+                    where r.user_id = u.id order by r.created_at, r.role
+               ) as "roles!"
+          from auth.users u
+         where u.id = any ($1)
+        "#,
+        &ids,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| UserWithPassword::from(row).user).collect())
+}
+
+/// The user with this address, whatever the case of its letters.
+pub async fn find_by_email(
+    db: impl PgExecutor<'_>,
+    email: &EmailAddress,
+) -> sqlx::Result<Option<UserWithPassword>> {
+    let row = sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+               u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
+               u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
+               u.active_mfa_type, u.metadata::text as "metadata?", u.password_hash,
+               array(
+                   select r.role from auth.user_roles r
+                    where r.user_id = u.id order by r.created_at, r.role
+               ) as "roles!"
+          from auth.users u
+         where u.email = $1::text::citext
+        "#,
+        email.as_str(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// A registration.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    pub id: UserId,
+    pub created_at: OffsetDateTime,
+    pub disabled: bool,
+    pub display_name: &'a str,
+    pub avatar_url: &'a str,
+    pub locale: &'a str,
+    pub email: Option<&'a str>,
+    pub password_hash: Option<&'a str>,
+    pub default_role: &'a str,
+    pub is_anonymous: bool,
+    /// JSON text; stored as JSON `null` where absent, as the reference does (Q-33).
+    pub metadata: Option<&'a RawValue>,
+    pub roles: &'a [String],
+    /// Set when the registration begins a session.
+    pub last_seen: Option<OffsetDateTime>,
+}
+
+/// Writes exactly one row and its roles; the caller owns the transaction.
+///
+/// A duplicate address fails with `users_email_key` (see [`is_duplicate_email`]).
+pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        insert into auth.users (
+            id, created_at, updated_at, disabled, display_name, avatar_url, locale, email,
+            password_hash, default_role, is_anonymous, metadata, last_seen
+        )
+        values (
+            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12
+        )
+        "#,
+        user.id.0,
+        user.created_at,
+        user.disabled,
+        user.display_name,
+        user.avatar_url,
+        user.locale,
+        user.email,
+        user.password_hash,
+        user.default_role,
+        user.is_anonymous,
+        user.metadata.map_or("null", RawValue::get),
+        user.last_seen,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        r#"
+        insert into auth.user_roles (user_id, role, created_at)
+        select $1, r.role, $3::timestamptz + r.n * interval '1 microsecond'
+          from unnest($2::text[]) with ordinality as r (role, n)
+        "#,
+        user.id.0,
+        user.roles,
+        user.created_at,
+    )
+    .execute(&mut *db)
+    .await?;
+    Ok(())
+}
+
+/// Whether the address of a registration belongs to somebody already.
+pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.constraint() == Some("users_email_key"))
+}
+
+/// Whether the database refuses a value of the request: a role that is not in `auth.roles` or a
+/// locale that is too long for the column.
+pub fn is_refused_value(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        matches!(error.constraint(), Some("fk_role" | "fk_default_role"))
+            || error.code().is_some_and(|code| code == "22001")
+    })
+}
+
+/// Records sign-ins and refreshes; never moves a value back.
+pub async fn set_last_seen(
+    db: impl PgExecutor<'_>,
+    seen: &HashMap<UserId, OffsetDateTime>,
+) -> sqlx::Result<()> {
+    // In one order on all nodes, so that two of these statements do not deadlock.
+    let mut seen: Vec<(uuid::Uuid, OffsetDateTime)> =
+        seen.iter().map(|(id, at)| (id.0, *at)).collect();
+    seen.sort_unstable_by_key(|(id, _)| *id);
+    let (ids, times): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+    sqlx::query!(
+        r#"
+        update auth.users u
+           set last_seen = s.at
+          from unnest($1::uuid[], $2::timestamptz[]) as s (id, at)
+         where u.id = s.id and (u.last_seen is null or u.last_seen < s.at)
+        "#,
+        &ids,
+        &times,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Marks the address as verified.
+pub async fn set_email_verified(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!("update auth.users set email_verified = true where id = $1", id.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Replaces a password hash by a stronger form of the same password, unless it changed meanwhile.
+pub async fn upgrade_password_hash(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    old: &str,
+    new: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set password_hash = $3 where id = $1 and password_hash = $2",
+        id.0,
+        old,
+        new,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Makes the pending address the user's address, verified; tells whether one was pending (S-30).
+///
+/// An address that somebody else took meanwhile fails with `users_email_key`.
+pub async fn confirm_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<bool> {
+    let updated = sqlx::query!(
+        r#"
+        update auth.users
+           set email = new_email, new_email = null, email_verified = true
+         where id = $1 and new_email is not null
+        "#,
+        id.0,
+    )
+    .execute(db)
+    .await?;
+    Ok(updated.rows_affected() > 0)
+}

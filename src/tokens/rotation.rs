@@ -1,0 +1,18 @@
+//! The trade of a refresh token for its successor.
+
+use super::refresh_token::TokenHash;
+use crate::domain::ids::{SessionId, UserId};
+
+/// Where a refresh token belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRef {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+}
+
+/// A presented token and what replaces it, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rotation {
+    pub presented: TokenHash,
+    pub next: TokenHash,
+}
