@@ -1,0 +1,124 @@
+//! The single mapping from a failure to the contract's error body.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::{ApiResponse, RequestId, json};
+use crate::domain::error::{AuthError, ErrorCode};
+
+/// `ErrorResponse` of the contract; the order of the members is the reference's.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    message: &'a str,
+    status: u16,
+}
+
+/// What the client is told about a failure; what it is not told goes to the log, once, here.
+///
+/// `conceal` is `AUTH_CONCEAL_ERRORS`.
+pub fn error_response(error: &AuthError, conceal: bool, request_id: &RequestId) -> ApiResponse {
+    let code = error.code().concealed(conceal);
+    match error {
+        AuthError::Refused(_) => code_response(code),
+        AuthError::InvalidRequest(reason) => response(code, reason),
+        AuthError::Unavailable { what, retry_after } => {
+            tracing::warn!(%request_id, what, "request shed");
+            code_response(code).with_header(RETRY_AFTER, seconds(*retry_after))
+        }
+        AuthError::Storage(_) | AuthError::Internal { .. } => {
+            tracing::error!(%request_id, error = %chain(error), "request failed");
+            code_response(code)
+        }
+    }
+}
+
+/// The body of a code with its own message from the table.
+pub fn code_response(code: ErrorCode) -> ApiResponse {
+    response(code, code.row().message)
+}
+
+fn response(code: ErrorCode, message: &str) -> ApiResponse {
+    let row = code.row();
+    let body = ErrorBody { error: row.code, message, status: row.status };
+    let body = json::body(&body).expect("two strings and a number can be serialised");
+    let status = StatusCode::from_u16(row.status).expect("the table has valid statuses only");
+    ApiResponse::raw_json(body).with_status(status)
+}
+
+/// Whole seconds, at least one: clients that get 0 come back at once.
+fn seconds(duration: Duration) -> HeaderValue {
+    let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    HeaderValue::from(rounded_up.max(1))
+}
+
+/// An error and all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: &AuthError, conceal: bool) -> (u16, String) {
+        let response = error_response(error, conceal, &RequestId::fresh());
+        (response.status.as_u16(), String::from_utf8(response.body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_body_has_three_members_in_order_and_a_line_feed() {
+        let (status, body) = text(&ErrorCode::InvalidEmailPassword.into(), false);
+        assert_eq!(status, 401);
+        assert_eq!(
+            body,
+            "{\"error\":\"invalid-email-password\",\"message\":\"Incorrect email or password\",\"status\":401}\n"
+        );
+    }
+
+    #[test]
+    fn concealment_replaces_sensitive_codes_as_a_whole_and_leaves_others() {
+        let (status, body) = text(&ErrorCode::DisabledUser.into(), true);
+        assert_eq!(status, 400);
+        assert_eq!(
+            body,
+            "{\"error\":\"invalid-request\",\"message\":\"The request payload is incorrect\",\"status\":400}\n"
+        );
+        assert_eq!(text(&ErrorCode::DisabledEndpoint.into(), true).0, 409);
+    }
+
+    #[test]
+    fn the_reason_of_an_invalid_request_is_shown_also_when_concealing() {
+        let (status, body) = text(&AuthError::InvalidRequest("/email: missing".to_owned()), true);
+        assert_eq!(status, 400);
+        assert!(body.contains("/email: missing"), "{body}");
+    }
+
+    #[test]
+    fn unavailable_says_when_to_come_back() {
+        let error =
+            AuthError::Unavailable { what: "hasher", retry_after: Duration::from_millis(1_200) };
+        let response = error_response(&error, false, &RequestId::fresh());
+        assert_eq!(response.status.as_u16(), 503);
+        assert_eq!(response.headers[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn causes_do_not_reach_the_client() {
+        let error = AuthError::internal("mail failed", std::io::Error::other("password=hunter2"));
+        let (status, body) = text(&error, false);
+        assert_eq!(status, 500);
+        assert!(!body.contains("hunter2") && !body.contains("mail"), "{body}");
+        assert_eq!(chain(&error), "mail failed: password=hunter2");
+    }
+}
