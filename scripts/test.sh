@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands. Installs what it needs.
+source "$(dirname "$0")/lib.sh"
+
+scripts/install-postgres.sh
+if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+    step "Node.js is missing, installing it"
+    apt_install nodejs npm
+fi
+step "The official JavaScript client (npm)"
+npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
+
+scripts/check.sh
+step "Committed .sqlx"
+scripts/sqlx.sh check
+step "Tests"
+SQLX_OFFLINE=true cargo test --all-targets

@@ -1,0 +1,71 @@
+//! One file a path; this one says which path is where.
+
+pub mod change_env;
+pub mod dev_inbox;
+pub mod healthz;
+pub mod jwks;
+pub mod send_verification_email;
+pub mod sign_in_anonymous;
+pub mod sign_in_email_password;
+pub mod sign_out;
+pub mod sign_up_email_password;
+pub mod token;
+pub mod token_verify;
+pub mod user;
+pub mod verify;
+pub mod version;
+
+use http::Method;
+use serde::Serialize;
+
+use super::ApiResponse;
+use super::router::{HandlerResult, RouteError, Router};
+use crate::app::App;
+use crate::config::{MailTransport, ServerConfig};
+use crate::flows::session::IssuedSession;
+
+/// Every route of the contract that this version has, and the few beside it.
+pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>, RouteError> {
+    let mut routes = Router::builder(&server.api_prefix)
+        .route(Method::GET, "/.well-known/jwks.json", jwks::get)
+        .route(Method::GET, "/healthz", healthz::get)
+        .route(Method::HEAD, "/healthz", healthz::head)
+        .route(Method::POST, "/signin/anonymous", sign_in_anonymous::post)
+        .route(Method::POST, "/signin/email-password", sign_in_email_password::post)
+        .route(Method::POST, "/signout", sign_out::post)
+        .route(Method::POST, "/signup/email-password", sign_up_email_password::post)
+        .route(Method::POST, "/token", token::post)
+        .route(Method::POST, "/token/verify", token_verify::post)
+        .route(Method::GET, "/user", user::get)
+        .route(
+            Method::POST,
+            "/user/email/send-verification-email",
+            send_verification_email::post,
+        )
+        .route(Method::GET, "/verify", verify::get)
+        .route(Method::GET, "/version", version::get)
+        .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)
+        .route_outside_prefix(Method::HEAD, "/healthz", healthz::head)
+        .route_outside_prefix(Method::GET, "/livez", healthz::live)
+        .route_outside_prefix(Method::HEAD, "/livez", healthz::live);
+    if server.change_env {
+        routes = routes.route(Method::POST, "/change-env", change_env::post);
+    }
+    if matches!(mail, MailTransport::Capture { .. }) {
+        routes = routes
+            .route_outside_prefix(Method::GET, "/dev/inbox", dev_inbox::get)
+            .route_outside_prefix(Method::GET, "/dev/inbox.json", dev_inbox::get_json)
+            .route_outside_prefix(Method::GET, "/dev/inbox/{id}", dev_inbox::get_message);
+    }
+    routes.build()
+}
+
+/// `{"session": …}`, or `{}` where there is none.
+fn session_payload(session: Option<&IssuedSession>) -> HandlerResult {
+    #[derive(Serialize)]
+    struct SessionPayload<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<&'a IssuedSession>,
+    }
+    ApiResponse::json(&SessionPayload { session })
+}

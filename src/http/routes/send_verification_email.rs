@@ -1,0 +1,30 @@
+//! `POST /user/email/send-verification-email`: sendVerificationEmail.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::flows::send_verification_email::send_verification_email;
+use crate::http::extract::read_json;
+use crate::http::fields::not_null;
+use crate::http::router::HandlerResult;
+use crate::http::sign_up_options::RedirectOptionsField;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserEmailSendVerificationEmailRequest {
+    email: EmailAddress,
+    #[serde(default, deserialize_with = "not_null")]
+    options: Option<RedirectOptionsField>,
+}
+
+/// Sends the verification mail (again).
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: UserEmailSendVerificationEmailRequest = read_json(&request)?;
+    let options = body.options.unwrap_or_default();
+    send_verification_email(&app, &body.email, options.redirect_to()).await?;
+    Ok(ApiResponse::ok_text())
+}

@@ -1,0 +1,42 @@
+//! `POST /signin/email-password`: signInEmailPassword.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::session_payload;
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::flows::sign_in_email_password::{SignedIn, sign_in_email_password};
+use crate::http::extract::read_json;
+use crate::http::fields::PasswordField;
+use crate::http::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignInEmailPasswordRequest {
+    email: EmailAddress,
+    password: PasswordField,
+}
+
+#[derive(Serialize)]
+struct MfaRequired<'a> {
+    mfa: MfaChallenge<'a>,
+}
+
+#[derive(Serialize)]
+struct MfaChallenge<'a> {
+    ticket: &'a str,
+}
+
+/// Answers a session, or the ticket that asks for the second factor.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignInEmailPasswordRequest = read_json(&request)?;
+    match sign_in_email_password(&app, &body.email, &body.password.into_secret()).await? {
+        SignedIn::Session(session) => session_payload(Some(&session)),
+        SignedIn::MfaRequired(ticket) => {
+            ApiResponse::json(&MfaRequired { mfa: MfaChallenge { ticket: ticket.expose() } })
+        }
+    }
+}

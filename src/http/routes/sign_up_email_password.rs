@@ -1,0 +1,33 @@
+//! `POST /signup/email-password`: signUpEmailPassword.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::session_payload;
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::flows::sign_up_email_password::sign_up_email_password;
+use crate::http::ApiRequest;
+use crate::http::extract::read_json;
+use crate::http::fields::{PasswordField, not_null};
+use crate::http::router::HandlerResult;
+use crate::http::sign_up_options::SignUpOptionsField;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignUpEmailPasswordRequest {
+    email: EmailAddress,
+    password: PasswordField,
+    #[serde(default, deserialize_with = "not_null")]
+    options: Option<SignUpOptionsField>,
+}
+
+/// Answers `{}` while the address waits for verification.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignUpEmailPasswordRequest = read_json(&request)?;
+    let options = body.options.unwrap_or_default().into();
+    let password = body.password.into_secret();
+    let session = sign_up_email_password(&app, &body.email, &password, options).await?;
+    session_payload(session.as_ref())
+}

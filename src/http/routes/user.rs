@@ -1,0 +1,14 @@
+//! `GET /user`: getUser.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::flows::get_user::get_user;
+use crate::http::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+/// The bearer's profile.
+pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let profile = get_user(&app, request.bearer()).await?;
+    ApiResponse::json(&profile)
+}
