@@ -3,3 +3,4 @@
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
 pub mod domain;
+pub mod tokens;
