@@ -1,7 +1,8 @@
 // The official client against a running server: signs up, verifies, signs in, refreshes, reads the
 // user and signs out. usage: node client.mjs <auth URL> <development inbox URL>
 import assert from "node:assert/strict";
-import { createClient, MemoryStorage } from "@nhost/nhost-js";
+import { createClient } from "@nhost/nhost-js";
+import { MemoryStorage } from "@nhost/nhost-js/session";
 
 const [authUrl, inboxUrl] = process.argv.slice(2);
 const email = `client-${Date.now()}@example.com`;
