@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use ractor::Actor;
 use sqlx::PgPool;
 
 use super::change_feed::FeedState;
@@ -65,16 +64,8 @@ impl SessionRegistry {
                 .iter()
                 .enumerate()
                 .map(|(n, slot)| {
-                    let (slot, args) = (Arc::clone(slot), args.clone());
-                    ChildSpec::new(format!("shard-{n}"), move |supervisor| {
-                        let (slot, args) = (Arc::clone(&slot), args.clone());
-                        async move {
-                            let (shard, _join) =
-                                Actor::spawn_linked(None, SessionShard, args, supervisor).await?;
-                            slot.fill(shard.clone());
-                            Ok(shard.get_cell())
-                        }
-                    })
+                    let args = args.clone();
+                    ChildSpec::actor(format!("shard-{n}"), slot, || SessionShard, move || args.clone())
                 })
                 .collect()
         });

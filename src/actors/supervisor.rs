@@ -17,6 +17,8 @@ use ractor::{
 };
 use tokio::time::Instant;
 
+use super::handle::Slot;
+
 /// How long a stopping supervisor waits for its children.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,24 @@ impl ChildSpec {
         Fut: Future<Output = Result<ActorCell, SpawnErr>> + Send + 'static,
     {
         Self { name: name.into(), start: Box::new(move |supervisor| Box::pin(start(supervisor))) }
+    }
+
+    /// An actor that fills `slot` with each of its incarnations.
+    pub fn actor<A: Actor>(
+        name: impl Into<String>,
+        slot: &Arc<Slot<A::Msg>>,
+        actor: fn() -> A,
+        args: impl Fn() -> A::Arguments + Send + Sync + 'static,
+    ) -> Self {
+        let slot = Arc::clone(slot);
+        Self::new(name, move |supervisor| {
+            let (slot, args) = (Arc::clone(&slot), args());
+            async move {
+                let (child, _join) = Actor::spawn_linked(None, actor(), args, supervisor).await?;
+                slot.fill(child.clone());
+                Ok(child.get_cell())
+            }
+        })
     }
 
     /// A child that is itself a supervisor, with children that `children` describes anew at each start.

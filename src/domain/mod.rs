@@ -4,6 +4,7 @@ pub mod clock;
 pub mod email;
 pub mod email_access;
 pub mod error;
+pub mod user;
 pub mod gravatar;
 pub mod ids;
 pub mod locale;

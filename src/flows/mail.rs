@@ -36,7 +36,7 @@ impl PromisedMail {
 
 /// Refuses an operation that needs mail when there is no way to send any.
 pub fn require_transport(app: &App) -> Result<(), AuthError> {
-    if app.mail.can_send() {
+    if app.mail.load().can_send() {
         return Ok(());
     }
     Err(AuthError::internal("mail is needed", "no transport: set AUTH_SMTP_HOST"))
