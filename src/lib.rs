@@ -2,5 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
+pub mod cli;
 pub mod domain;
 pub mod http;
+pub mod persistence;
