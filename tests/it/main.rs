@@ -1,0 +1,3 @@
+//! One binary for all black-box tests.
+
+mod bench;
