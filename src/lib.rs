@@ -2,4 +2,5 @@
 //!
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
+pub mod config;
 pub mod domain;
