@@ -8,5 +8,6 @@ pub mod gravatar;
 pub mod ids;
 pub mod locale;
 pub mod redirect;
+mod redirect_pattern;
 pub mod roles;
 pub mod sign_up_options;
