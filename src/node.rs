@@ -207,8 +207,7 @@ async fn start_actors(
     );
 
     let slots = Slots::default();
-    let key_rotator_args =
-        KeyRotatorArgs { config: config.clone(), keys: keys.clone(), users: users.clone() };
+    let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
     let hasher_args = PasswordHasherArgs::new(password_settings);
     let courier_args = {

@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use ractor::{
-    Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent,
-};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
 
 use super::handle::Slot;
@@ -138,11 +136,7 @@ impl TreeView {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children
             .entry(name)
-            .or_insert(ChildStatus {
-                state: ChildState::Running,
-                restarts: 0,
-                last_failure: None,
-            })
+            .or_insert(ChildStatus { state: ChildState::Running, restarts: 0, last_failure: None })
             .state = ChildState::Running;
     }
 
@@ -309,11 +303,7 @@ impl SupervisorState {
 
     fn child_path(&self, index: usize) -> String {
         let name = &self.args.children[index].name;
-        if self.args.path.is_empty() {
-            name.clone()
-        } else {
-            format!("{}/{name}", self.args.path)
-        }
+        if self.args.path.is_empty() { name.clone() } else { format!("{}/{name}", self.args.path) }
     }
 }
 

@@ -5,5 +5,6 @@ pub mod chain;
 mod key_material;
 pub mod keys;
 pub mod refresh_token;
+pub mod rotation;
 pub mod ticket;
 mod verify;
