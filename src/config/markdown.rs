@@ -12,7 +12,8 @@ This page is made from the table in `src/config/settings`; rewrite it by
 
 Every setting has an environment variable and a flag of the same meaning. A flag wins over the environment, which
 wins over the default. `AUTH_ENV_FILE` names a file of `NAME=value` lines: at start the environment of the process
-wins over it; on SIGHUP it is read again and wins.
+wins over it; on SIGHUP it is read again and wins. What is marked (live) then changes at once; changes of other
+settings are reported and wait for the next start.
 
 | Type | Form | An empty variable means |
 |---|---|---|
@@ -69,6 +70,9 @@ fn row(setting: &Setting) -> String {
         Support::NotNeeded(reason) => {
             let _ = write!(meaning, " (*not needed*: {reason})");
         }
+    }
+    if setting.live {
+        meaning.push_str(" (live)");
     }
     if setting.own {
         meaning.push_str(" (Keywright)");

@@ -125,6 +125,8 @@ pub struct Setting {
     pub support: Support,
     /// Keywright's own: the reference has no such setting.
     pub own: bool,
+    /// A reload changes it in a running server; others wait for the next start.
+    pub live: bool,
 }
 
 impl Setting {
@@ -145,6 +147,7 @@ impl Setting {
             help,
             support: Support::Supported,
             own: false,
+            live: false,
         }
     }
 
@@ -235,6 +238,11 @@ impl Setting {
 
     const fn own(mut self) -> Self {
         self.own = true;
+        self
+    }
+
+    const fn live(mut self) -> Self {
+        self.live = true;
         self
     }
 

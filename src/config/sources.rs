@@ -11,7 +11,8 @@ use clap::ArgMatches;
 
 use super::env_file;
 use super::error::ConfigError;
-use super::settings::{self, Setting};
+use super::notice::{Notice, NoticeLevel};
+use super::settings::{self, Setting, Support};
 
 const ENV_FILE: &str = "AUTH_ENV_FILE";
 
@@ -136,6 +137,25 @@ impl Sources {
         }
         let value = self.fallbacks.get(setting.variable)?;
         Some(Raw { values: vec![value], origin: Origin::Fallback })
+    }
+
+    /// One notice for each setting that differs from `before` and takes effect only at the next start.
+    ///
+    /// For a reload: nothing that an operator has written into the env file is silently ignored.
+    pub fn restart_notices(&self, before: &Self) -> Vec<Notice> {
+        settings::all()
+            .filter(|setting| setting.support == Support::Supported && !setting.live)
+            .filter(|setting| self.effective(setting) != before.effective(setting))
+            .map(|setting| Notice {
+                level: NoticeLevel::Warning,
+                variable: setting.variable.to_owned(),
+                text: "has changed, which takes effect at the next start".to_owned(),
+            })
+            .collect()
+    }
+
+    fn effective(&self, setting: &Setting) -> String {
+        self.lookup(setting).map_or_else(|| setting.default.to_owned(), |raw| raw.values.join(","))
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

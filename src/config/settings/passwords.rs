@@ -8,7 +8,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUTH_PASSWORD_MIN_LENGTH",
         "3",
         "Shortest password, in bytes; the API itself wants at least 3 characters",
-    ),
+    )
+    .live(),
     Setting::int(
         "password-argon2-memory-kib",
         "AUTH_PASSWORD_ARGON2_MEMORY_KIB",

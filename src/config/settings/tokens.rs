@@ -14,20 +14,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUTH_ACCESS_TOKEN_EXPIRES_IN",
         "900",
         "Lifetime of access tokens, in seconds",
-    ),
+    ).live(),
     Setting::int(
         "refresh-token-expires-in",
         "AUTH_REFRESH_TOKEN_EXPIRES_IN",
         "2592000",
         "Lifetime of refresh tokens, in seconds",
-    ),
+    ).live(),
     Setting::int(
         "refresh-token-grace",
         "AUTH_REFRESH_TOKEN_GRACE",
         "30",
         "Seconds in which a refresh token that was just replaced leads to the same successor; 0 is off",
     )
-    .own(),
+    .own().live(),
     Setting::secret(
         "refresh-token-key",
         "AUTH_REFRESH_TOKEN_KEY",
