@@ -1,5 +1,13 @@
 //! Types and rules without I/O.
 
 pub mod clock;
+pub mod email;
+pub mod email_access;
 pub mod error;
+pub mod gravatar;
 pub mod ids;
+pub mod locale;
+pub mod redirect;
+mod redirect_pattern;
+pub mod roles;
+pub mod sign_up_options;

@@ -1,0 +1,222 @@
+//! Tickets: what a mailed link or a second factor presents once.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Codes of one-time passwords run below this number.
+const OTP_RANGE: u32 = 1_000_000;
+/// Longest ticket that is looked at: the longest prefix and a UUID are 55 bytes.
+const MAX_BYTES: usize = 64;
+
+/// What a ticket is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TicketKind {
+    /// Proves that the address belongs to the user.
+    VerifyEmail,
+    /// Signs in by a mailed link.
+    PasswordlessEmail,
+    /// Allows to set a new password.
+    PasswordReset,
+    /// Proves that the new address belongs to the user.
+    EmailConfirmChange,
+    /// Remembers that the password was right until the second factor comes.
+    MfaTotp,
+    /// Six digits sent by mail; meaningless without the address.
+    EmailOtp,
+}
+
+impl TicketKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::PasswordlessEmail,
+        Self::PasswordReset,
+        Self::EmailConfirmChange,
+        Self::MfaTotp,
+        Self::EmailOtp,
+    ];
+
+    /// The part before the colon, also `type` in the redirect after a link was followed; also the
+    /// purpose in `auth.keywright_tickets`. Codes have it only there.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verifyEmail",
+            Self::PasswordlessEmail => "passwordlessEmail",
+            Self::PasswordReset => "passwordReset",
+            Self::EmailConfirmChange => "emailConfirmChange",
+            Self::MfaTotp => "mfaTotp",
+            Self::EmailOtp => "emailOtp",
+        }
+    }
+
+    /// `type` in the mailed link; `None` for kinds that are not links.
+    pub const fn link_type(self) -> Option<&'static str> {
+        match self {
+            Self::VerifyEmail => Some("emailVerify"),
+            Self::PasswordlessEmail => Some("signinPasswordless"),
+            Self::PasswordReset => Some("passwordReset"),
+            Self::EmailConfirmChange => Some("emailConfirmChange"),
+            Self::MfaTotp | Self::EmailOtp => None,
+        }
+    }
+
+    /// How long such a ticket can be used.
+    pub const fn lifetime(self) -> Duration {
+        match self {
+            Self::VerifyEmail => Duration::from_secs(30 * 24 * 60 * 60),
+            Self::PasswordlessEmail
+            | Self::PasswordReset
+            | Self::EmailConfirmChange
+            | Self::EmailOtp => HOUR,
+            Self::MfaTotp => Duration::from_secs(5 * 60),
+        }
+    }
+
+    /// Whether the link endpoint takes it.
+    pub const fn is_link(self) -> bool {
+        self.link_type().is_some()
+    }
+}
+
+/// A ticket with its secret text.
+#[derive(Clone)]
+pub struct Ticket {
+    kind: TicketKind,
+    text: SecretString,
+}
+
+/// The text has none of the known shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a ticket")]
+pub struct InvalidTicket;
+
+impl Ticket {
+    /// A fresh ticket from the operating system's random source.
+    pub fn generate(kind: TicketKind) -> Self {
+        let text = match kind {
+            TicketKind::EmailOtp => generate_code(),
+            _ => format!("{}:{}", kind.name(), Uuid::new_v4()),
+        };
+        Self { kind, text: text.into() }
+    }
+
+    /// Recognises the kind by the prefix; what follows is only bounded, since the hash decides.
+    ///
+    /// Six digits are a code. Whether the place where it was presented takes this kind is for the
+    /// caller to check.
+    pub fn parse(text: &str) -> Result<Self, InvalidTicket> {
+        if text.len() > MAX_BYTES {
+            return Err(InvalidTicket);
+        }
+        let kind = match text.split_once(':') {
+            None if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                TicketKind::EmailOtp
+            }
+            None => return Err(InvalidTicket),
+            Some((prefix, _)) => TicketKind::ALL
+                .into_iter()
+                .find(|kind| *kind != TicketKind::EmailOtp && kind.name() == prefix)
+                .ok_or(InvalidTicket)?,
+        };
+        Ok(Self { kind, text: text.into() })
+    }
+
+    /// What it is good for.
+    pub const fn kind(&self) -> TicketKind {
+        self.kind
+    }
+
+    /// SHA-256 of the text: what is stored. A code needs its user beside it to be found.
+    pub fn hash(&self) -> [u8; 32] {
+        let hash = digest(&SHA256, self.text.expose_secret().as_bytes());
+        hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// The secret text, for the mail to its owner, and for tickets of the reference's rows.
+    pub fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({}:***)", self.kind.name())
+    }
+}
+
+/// Six digits, each code equally likely.
+fn generate_code() -> String {
+    // The largest multiple of the range that fits: values above it would favour small codes.
+    const LIMIT: u32 = u32::MAX - u32::MAX % OTP_RANGE;
+    loop {
+        let mut bytes = [0; 4];
+        aws_lc_rs::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
+            .expect("the operating system has randomness");
+        let number = u32::from_ne_bytes(bytes);
+        if number < LIMIT {
+            return format!("{:06}", number % OTP_RANGE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_ticket_is_recognised_again() {
+        for kind in TicketKind::ALL {
+            let ticket = Ticket::generate(kind);
+            let parsed = Ticket::parse(ticket.expose()).unwrap();
+            assert_eq!(parsed.kind(), kind);
+            assert_eq!(parsed.hash(), ticket.hash());
+        }
+    }
+
+    #[test]
+    fn links_carry_their_kind_as_a_prefix() {
+        let ticket = Ticket::generate(TicketKind::VerifyEmail);
+        let (prefix, uuid) = ticket.expose().split_once(':').unwrap();
+        assert_eq!(prefix, "verifyEmail");
+        assert_eq!(Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
+    }
+
+    #[test]
+    fn a_code_is_six_digits() {
+        for _ in 0..50 {
+            let code = Ticket::generate(TicketKind::EmailOtp);
+            assert_eq!(code.expose().len(), 6);
+            assert!(code.expose().parse::<u32>().unwrap() < OTP_RANGE);
+        }
+    }
+
+    #[test]
+    fn unknown_shapes_are_no_tickets() {
+        let long = format!("verifyEmail:{}", "a".repeat(64));
+        for text in
+            ["", "12345", "1234567", "12345a", "otp:x", "emailOtp:123456", "Verifyemail:x", &long]
+        {
+            assert!(Ticket::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_mailed_links_have_a_link_type() {
+        for kind in TicketKind::ALL {
+            let expected = !matches!(kind, TicketKind::MfaTotp | TicketKind::EmailOtp);
+            assert_eq!(kind.is_link(), expected);
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_ticket() {
+        let shown = format!("{:?}", Ticket::generate(TicketKind::PasswordReset));
+        assert_eq!(shown, "Ticket(passwordReset:***)");
+    }
+}
