@@ -1,5 +1,7 @@
 //! `keywright bench refresh` against small servers that speak the shape of the contract.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test by panicking")]
+
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

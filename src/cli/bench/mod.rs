@@ -20,7 +20,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::task::{AbortHandle, JoinSet};
 
-use self::args::{BenchArgs, BenchCommand, RefreshArgs};
+pub use self::args::BenchArgs;
+use self::args::{BenchCommand, RefreshArgs};
 use self::cpu::{Processes, Watched};
 use self::report::Report;
 use self::run::{Plan, Side, measure};

@@ -56,10 +56,11 @@ pub fn measure(time: Duration, stop: &AtomicBool) -> anyhow::Result<Vec<SigningS
     Ok(speeds)
 }
 
-type RawSigner = Box<dyn Fn(&[u8])>;
+/// A bare signature of a message, with a key that was read once.
+pub type RawSigner = Box<dyn Fn(&[u8])>;
 
 /// A fresh key for each algorithm, for `jsonwebtoken` and for the bare signature.
-fn keys() -> anyhow::Result<Vec<(Algorithm, EncodingKey, Option<RawSigner>)>> {
+pub fn keys() -> anyhow::Result<Vec<(Algorithm, EncodingKey, Option<RawSigner>)>> {
     let random = SystemRandom::new();
 
     let rsa = RsaKeyPair::generate(KeySize::Rsa2048).context("an RSA key")?;
@@ -98,7 +99,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 /// Claims of the size and shape of an access token.
-fn claims() -> serde_json::Value {
+pub fn claims() -> serde_json::Value {
     json!({
         "exp": 1_800_000_900, "iat": 1_800_000_000, "iss": "hasura-auth",
         "sub": "6a2b4a9e-6a3f-4d67-a7c7-3a0f6a2f2f10",
