@@ -56,16 +56,21 @@ impl ErrorCode {
     /// The row of the table for this code.
     pub const fn row(self) -> ErrorRow {
         let (code, status, message, sensitive) = match self {
-            Self::CannotSendSms => {
-                ("cannot-send-sms", 400, "Cannot send SMS, check your phone number is correct", false)
-            }
+            Self::CannotSendSms => (
+                "cannot-send-sms",
+                400,
+                "Cannot send SMS, check your phone number is correct",
+                false,
+            ),
             Self::DefaultRoleMustBeInAllowedRoles => (
                 "default-role-must-be-in-allowed-roles",
                 400,
                 "Default role must be in allowed roles",
                 false,
             ),
-            Self::DisabledEndpoint => ("disabled-endpoint", 409, "This endpoint is disabled", false),
+            Self::DisabledEndpoint => {
+                ("disabled-endpoint", 409, "This endpoint is disabled", false)
+            }
             Self::DisabledMfaTotp => {
                 ("disabled-mfa-totp", 401, "User does not have TOTP MFA enabled", true)
             }

@@ -1,5 +1,12 @@
 //! Types and rules without I/O.
 
 pub mod clock;
+pub mod email;
+pub mod email_access;
 pub mod error;
+pub mod gravatar;
 pub mod ids;
+pub mod locale;
+pub mod redirect;
+pub mod roles;
+pub mod sign_up_options;
