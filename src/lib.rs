@@ -2,4 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
+pub mod config;
 pub mod domain;
+pub mod hasura;
+pub mod persistence;
