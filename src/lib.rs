@@ -2,4 +2,9 @@
 //!
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
+pub mod actors;
+pub mod config;
 pub mod domain;
+pub mod http;
+pub mod notify;
+pub mod persistence;

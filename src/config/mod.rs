@@ -186,7 +186,9 @@ pub enum MailTransport {
     None,
     Smtp(SmtpConfig),
     /// Kept in this folder and shown on `/dev/inbox` (`keywright dev`).
-    Capture { folder: PathBuf },
+    Capture {
+        folder: PathBuf,
+    },
 }
 
 /// `AUTH_SMTP_*`.
@@ -199,6 +201,8 @@ pub struct SmtpConfig {
     pub user: String,
     pub password: SecretString,
     pub auth_method: SmtpAuthMethod,
+    /// `AUTH_SMTP_CA_FILE` (ours): PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `AUTH_SMTP_AUTH_METHOD`.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod gravatar;
 pub mod ids;
 pub mod locale;
+pub mod mail;
 pub mod redirect;
 pub mod roles;
 pub mod sign_up_options;

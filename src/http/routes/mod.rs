@@ -1,0 +1,3 @@
+//! One file a path.
+
+pub mod dev_inbox;

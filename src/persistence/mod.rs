@@ -1,0 +1,3 @@
+//! All SQL, one file a table or aggregate.
+
+pub mod outbox;
