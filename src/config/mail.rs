@@ -40,6 +40,8 @@ pub struct SmtpConfig {
     pub user: String,
     pub password: SecretString,
     pub auth_method: SmtpAuthMethod,
+    /// `AUTH_SMTP_CA_FILE` (ours): PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `AUTH_SMTP_AUTH_METHOD`.
@@ -86,6 +88,9 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
             Some("CRAM-MD5") => SmtpAuthMethod::CramMd5,
             _ => SmtpAuthMethod::Plain,
         },
+        ca_file: Some(reader.text("AUTH_SMTP_CA_FILE"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
     };
     let folder = reader.text("AUTH_MAIL_CAPTURE_FOLDER");
     match (smtp.host.as_str(), folder.is_empty()) {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod gravatar;
 pub mod ids;
 pub mod locale;
+pub mod mail;
 pub mod redirect;
 mod redirect_pattern;
 pub mod roles;

@@ -1,3 +1,6 @@
-//! One binary for all black-box tests.
+//! Black-box tests, one binary; one file a subject.
 
 mod bench;
+mod courier;
+mod mail;
+mod support;

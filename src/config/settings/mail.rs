@@ -38,6 +38,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How the SMTP server authenticates us",
     ),
     Setting::text(
+        "smtp-ca-file",
+        "AUTH_SMTP_CA_FILE",
+        "",
+        "PEM file of certificates that are trusted besides the system's when mail is sent",
+    )
+    .own(),
+    Setting::text(
         "templates-path",
         "AUTH_EMAIL_TEMPLATES_PATH",
         "/app/email-templates",
