@@ -14,7 +14,8 @@ use crate::config::DatabaseConfig;
 use crate::persistence::adopt::{self, Plan, Refusal, Situation};
 use crate::persistence::connection_string::{ConnectionString, ConnectionStringError};
 use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, migration_lock};
-use crate::persistence::settings::{self, Origin, PasswordForm};
+use crate::passwords::PasswordForm;
+use crate::persistence::settings::{self, Origin};
 use crate::persistence::{grants, pool};
 
 /// The longest wait for another node's migration, and for locks on busy tables.
