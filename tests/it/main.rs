@@ -1,0 +1,5 @@
+//! Black-box tests: one binary, one file a subject.
+
+mod adoption;
+mod embedded_postgres;
+mod support;
