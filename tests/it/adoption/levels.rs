@@ -89,7 +89,7 @@ async fn an_empty_database_becomes_ours_once() {
     assert!(!again.is_change(), "{again}");
 
     let pool = db.pool().await;
-    reference_works(&mut *pool.acquire().await.unwrap()).await;
+    reference_works(&mut pool.acquire().await.unwrap()).await;
     let storage = settings::storage_compatibility(&pool, None).await.unwrap();
     assert_eq!(storage, StorageCompatibility::Keywright);
     let forms = settings::password_forms(&pool).await.unwrap();

@@ -110,16 +110,12 @@ fn server() -> &'static Server {
 impl Server {
     async fn start() -> Self {
         let template = format!("kw_template_{}", Uuid::new_v4().simple());
-        let server = match std::env::var_os("KEYWRIGHT_TEST_POSTGRES") {
-            Some(url) => {
-                let url = url.to_str().and_then(|url| url.parse().ok());
-                Self::Elsewhere { url: url.expect("KEYWRIGHT_TEST_POSTGRES is a URL"), template }
-            }
-            None => {
-                let options = EmbeddedOptions::throw_away();
-                let cluster = EmbeddedPostgres::start(options).await.unwrap();
-                Self::Embedded { cluster, template }
-            }
+        let server = if let Some(url) = std::env::var_os("KEYWRIGHT_TEST_POSTGRES") {
+            let url = url.to_str().and_then(|url| url.parse().ok());
+            Self::Elsewhere { url: url.expect("KEYWRIGHT_TEST_POSTGRES is a URL"), template }
+        } else {
+            let options = EmbeddedOptions::throw_away();
+            Self::Embedded { cluster: EmbeddedPostgres::start(options).await.unwrap(), template }
         };
         let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
         let statement = format!("create database {} template template0", server.template());
