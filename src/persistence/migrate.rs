@@ -210,7 +210,11 @@ struct Blame {
 impl Blame {
     fn doing(&self, doing: &str) -> impl FnOnce(sqlx::Error) -> MigrateError + use<> {
         let (setting, role, doing) = (self.setting, self.role.clone(), doing.to_owned());
-        move |cause| match cause.as_database_error().and_then(|e| e.code()).as_deref() {
+        move |cause| match cause
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .as_deref()
+        {
             Some("42501") => MigrateError::Privilege { setting, role, doing, cause },
             Some("55P03") => MigrateError::Busy { setting, cause },
             _ => MigrateError::Failed { setting, doing, cause },

@@ -115,7 +115,8 @@ async fn find(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<String
         .await
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

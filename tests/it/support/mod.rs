@@ -1,4 +1,3 @@
 //! What tests share.
 
-pub(crate) mod database;
-pub(crate) mod smtp;
+pub(crate) mod postgres;
