@@ -13,7 +13,7 @@ use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
 
 use crate::mail::sender_from;
-use crate::support::database::TestDatabase;
+use crate::support::postgres::TestDatabase;
 use crate::support::smtp::{Fault, SmtpServer, Tls, eventually};
 
 struct Setup {

@@ -3,7 +3,8 @@
 use keywright::config::StorageCompatibility;
 use keywright::persistence::adopt::Situation;
 use keywright::persistence::migrate::{migrate, seed_roles};
-use keywright::persistence::settings::{self, Origin, PasswordForm};
+use keywright::passwords::PasswordForm;
+use keywright::persistence::settings::{self, Origin};
 use sqlx::PgConnection;
 
 use super::fixtures::*;
