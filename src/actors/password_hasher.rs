@@ -43,11 +43,7 @@ pub struct PasswordHasher;
 /// What waits for a place.
 enum Job {
     Hash(SecretString, RpcReplyPort<Result<String, AuthError>>),
-    Verify(
-        SecretString,
-        Option<SecretString>,
-        RpcReplyPort<Result<VerifyOutcome, AuthError>>,
-    ),
+    Verify(SecretString, Option<SecretString>, RpcReplyPort<Result<VerifyOutcome, AuthError>>),
 }
 
 impl Job {

@@ -29,11 +29,6 @@ pub(super) fn is_current(stored: &str, config: &PasswordsConfig) -> bool {
 }
 
 fn params(config: &PasswordsConfig) -> Result<Params, AuthError> {
-    Params::new(
-        config.argon2_memory_kib,
-        config.argon2_iterations,
-        config.argon2_parallelism,
-        None,
-    )
-    .map_err(|error| AuthError::internal("argon2 parameters refused", error))
+    Params::new(config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism, None)
+        .map_err(|error| AuthError::internal("argon2 parameters refused", error))
 }

@@ -15,7 +15,8 @@ pub(super) fn hash(password: &[u8], config: &PasswordsConfig) -> Result<String, 
 /// Compares the first 72 bytes; every dialect and cost. The comparison is constant-time.
 pub(super) fn verify(password: &[u8], stored: &str) -> bool {
     // The oldest prefix means the same as `2a` for text without its bug, which nobody can have.
-    let stored = stored.strip_prefix("$2$").map(|rest| format!("$2a${rest}")).unwrap_or(stored.to_owned());
+    let stored =
+        stored.strip_prefix("$2$").map(|rest| format!("$2a${rest}")).unwrap_or(stored.to_owned());
     bcrypt::verify(password, &stored).unwrap_or(false)
 }
 

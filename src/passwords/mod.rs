@@ -60,10 +60,8 @@ impl PasswordSettings {
         written: PasswordForm,
         present: PasswordForms,
     ) -> Result<Self, AuthError> {
-        let dummies = Dummies {
-            bcrypt: bcrypt::hash(b"", config)?,
-            argon2id: argon2id::hash(b"", config)?,
-        };
+        let dummies =
+            Dummies { bcrypt: bcrypt::hash(b"", config)?, argon2id: argon2id::hash(b"", config)? };
         Ok(Self { config: config.clone(), written, present, dummies })
     }
 

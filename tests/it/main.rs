@@ -5,4 +5,5 @@ mod bench;
 mod courier;
 mod embedded_postgres;
 mod mail;
+mod session;
 mod support;
