@@ -5,5 +5,6 @@ mod bench;
 mod courier;
 mod embedded_postgres;
 mod mail;
+mod refresh_properties;
 mod session;
 mod support;

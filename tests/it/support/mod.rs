@@ -1,6 +1,9 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod logs;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod smtp;
+pub(crate) mod two_nodes;
