@@ -1,10 +1,12 @@
 //! Black-box tests, one binary; one file a subject.
 
+mod actors;
 mod adoption;
 mod bench;
 mod courier;
 mod embedded_postgres;
 mod mail;
+mod nodes;
 mod refresh_properties;
 mod session;
 mod support;
