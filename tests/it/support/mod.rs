@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod link;
 pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod postgres;
