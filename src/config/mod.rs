@@ -186,7 +186,9 @@ pub enum MailTransport {
     None,
     Smtp(SmtpConfig),
     /// Kept in this folder and shown on `/dev/inbox` (`keywright dev`).
-    Capture { folder: PathBuf },
+    Capture {
+        folder: PathBuf,
+    },
 }
 
 /// `AUTH_SMTP_*`.
