@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 use sqlx::PgPool;
 
+use crate::actors::change_feed::ChangeFeedMsg;
 use crate::actors::courier::CourierMsg;
 use crate::actors::handle::Handle;
 use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
@@ -28,7 +29,8 @@ pub struct App {
     pub rotation_key: RotationKey,
     pub passwords: Handle<PasswordHasherMsg>,
     pub courier: Handle<CourierMsg>,
-    pub mail: Arc<MailSender>,
+    pub change_feed: Handle<ChangeFeedMsg>,
+    pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,
 }
 

@@ -14,5 +14,6 @@ pub mod node;
 pub mod notify;
 pub mod passwords;
 pub mod persistence;
+pub mod reload;
 pub mod telemetry;
 pub mod tokens;

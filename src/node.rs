@@ -5,28 +5,29 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
+use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
-use crate::actors::courier::{Courier, CourierArgs, CourierMsg};
+use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
-use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg};
-use crate::actors::password_hasher::{PasswordHasher, PasswordHasherArgs, PasswordHasherMsg};
+use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
+use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
 use crate::actors::supervisor::{
     ChildSpec, RestartPolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
 };
 use crate::app::App;
-use crate::config::{Config, LiveConfig};
+use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
-use crate::hasura;
+use crate::hasura::{self, Retry};
 use crate::http::routes;
 use crate::http::server;
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::passwords::PasswordSettings;
+use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::{migrate, pool, settings};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
@@ -37,7 +38,7 @@ const RARE_CALLS: usize = 64;
 /// Why a server did not start; every text names what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("HASURA_GRAPHQL_JWT_SECRET: {0}")]
+    #[error("{0}")]
     Keys(#[from] KeyError),
     #[error("{0}")]
     Mail(#[from] MailSetupError),
@@ -45,12 +46,230 @@ pub enum StartError {
     Migrate(#[from] migrate::MigrateError),
     #[error("POSTGRES_CONNECTION: cannot use the database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("HASURA_GRAPHQL_GRAPHQL_URL: {0}")]
-    Hasura(#[from] hasura::MetadataError),
+    #[error("{0}")]
+    Hasura(#[from] hasura::HasuraError),
     #[error("{0}")]
     Listen(#[from] server::BindError),
+    #[error("AUTH_BIND: the address cannot be read: {0}")]
+    Address(#[source] std::io::Error),
     #[error("AUTH_API_PREFIX: {0}")]
     Routes(#[from] crate::http::router::RouteError),
+    #[error("AUTH_PASSWORD_*: {0}")]
+    Passwords(#[from] AuthError),
     #[error("the supervision tree did not start: {0}")]
     Tree(#[from] ractor::SpawnErr),
+}
+
+/// A running server.
+pub struct Node {
+    app: Arc<App>,
+    address: SocketAddr,
+    root: ActorRef<SupervisorMsg>,
+    root_ended: JoinHandle<()>,
+    front_end: JoinHandle<()>,
+    stop_front_end: CancellationToken,
+}
+
+impl Node {
+    /// Migrates the database, starts the actors, then the front end.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
+        let mail =
+            MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
+        let listener = server::bind(config.server.listen)?;
+        let address = listener.local_addr().map_err(StartError::Address)?;
+
+        let pool = prepare_database(&config).await?;
+        hasura::apply_metadata(&config.hasura, Retry::default()).await?;
+        let (rotation_key, password_settings) = read_shared_settings(&config, &pool).await?;
+
+        let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
+        let parts = Parts {
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
+            mail: Arc::new(ArcSwap::from_pointee(mail)),
+            config,
+            clock,
+            pool,
+            password_settings,
+        };
+        let (app, root, root_ended) = start_actors(parts, rotation_key).await?;
+
+        let loaded = app.config();
+        let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
+        let stop_front_end = CancellationToken::new();
+        let front_end = server::start(
+            listener,
+            router,
+            Arc::clone(&app),
+            Arc::clone(&app.config),
+            stop_front_end.clone(),
+        );
+        drop(loaded);
+        Ok(Self { app, address, root, root_ended, front_end, stop_front_end })
+    }
+
+    /// Where the front end listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the operations work with.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Comes back when the supervision tree has given up; the node must then be shut down.
+    pub async fn gave_up(&mut self) {
+        // A root that panicked has given up just as well.
+        let _ = (&mut self.root_ended).await;
+    }
+
+    /// Takes no new requests, finishes those in flight, then stops actors and pool.
+    pub async fn shut_down(self) {
+        self.stop_front_end.cancel();
+        if let Err(error) = self.front_end.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "front end ended badly");
+        }
+        if !self.root_ended.is_finished() {
+            self.root.stop(Some("the node shuts down".to_owned()));
+            let _ = self.root_ended.await;
+        }
+        self.app.pool.close().await;
+    }
+}
+
+async fn prepare_database(config: &Config) -> Result<PgPool, StartError> {
+    let report = migrate::migrate(&config.database).await?;
+    tracing::info!(report = %report, "database is ready");
+    let pool = pool::connect(&config.database).await?;
+    let roles = &config.accounts.roles;
+    let mut wanted = roles.allowed().to_vec();
+    wanted.push(roles.default_role().to_owned());
+    let inserted = migrate::seed_roles(&pool, &wanted).await?;
+    if !inserted.is_empty() {
+        tracing::info!(roles = inserted.join(", "), "inserted roles");
+    }
+    Ok(pool)
+}
+
+/// What all nodes on this database must agree on.
+async fn read_shared_settings(
+    config: &Config,
+    pool: &PgPool,
+) -> Result<(RotationKey, PasswordSettings), StartError> {
+    let rotation_key = match &config.tokens.refresh_key {
+        Some(material) => RotationKey::derive(material.expose_secret().as_bytes()),
+        None => {
+            let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
+            RotationKey::from_bytes(key.expose_secret())
+        }
+    };
+    let storage = settings::storage_compatibility(pool, config.database.storage).await?;
+    let written = match storage {
+        StorageCompatibility::Reference => PasswordForm::Bcrypt,
+        StorageCompatibility::Keywright => PasswordForm::Argon2id,
+    };
+    settings::record_password_form(pool, written).await?;
+    let present = settings::password_forms(pool).await?;
+    let passwords = PasswordSettings::new(&config.passwords, written, present)?;
+    Ok((rotation_key, passwords))
+}
+
+/// What the actors are made of.
+struct Parts {
+    keys: Keys,
+    mail: Arc<ArcSwap<MailSender>>,
+    config: LiveConfig,
+    clock: Clock,
+    pool: PgPool,
+    password_settings: PasswordSettings,
+}
+
+async fn start_actors(
+    parts: Parts,
+    rotation_key: RotationKey,
+) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
+    let Parts { keys, mail, config, clock, pool, password_settings } = parts;
+    let settings = config.load().actors.clone();
+    let policy = RestartPolicy {
+        max_restarts: settings.max_restarts,
+        window: settings.restart_window,
+        backoff_min: settings.backoff_min,
+        backoff_max: settings.backoff_max,
+    };
+    let tree = TreeView::default();
+    let feed_state = Arc::new(FeedState::default());
+    let users = UserCache::new(settings.user_cache_mib, Arc::clone(&feed_state));
+    let (sessions, session_registry) = SessionRegistry::new(
+        &settings,
+        policy,
+        tree.clone(),
+        &pool,
+        &clock,
+        &config,
+        users.clone(),
+    );
+
+    let slots = Slots::default();
+    let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
+    let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
+    let courier_args = {
+        let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
+        move || CourierArgs {
+            pool: pool.clone(),
+            clock: clock.clone(),
+            sender: mail.load_full(),
+            options: CourierOptions::default(),
+        }
+    };
+    let children = vec![
+        ChildSpec::actor("key_rotator", &slots.key_rotator, || KeyRotator, move || key_rotator_args.clone()),
+        ChildSpec::actor("change_feed", &slots.change_feed, || ChangeFeed, move || feed_args.clone()),
+        session_registry,
+        ChildSpec::actor("password_hasher", &slots.passwords, || PasswordHasher, move || {
+            password_settings.clone()
+        }),
+        ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
+    ];
+    let args = SupervisorArgs { path: String::new(), policy, tree: tree.clone(), children };
+    let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
+
+    let timeout = settings.call_timeout;
+    let passwords = config.load().passwords.clone();
+    let app = App {
+        sessions,
+        keys,
+        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, timeout),
+        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, timeout),
+        passwords: Handle::new(
+            "password hasher",
+            slots.passwords,
+            passwords.queue + passwords.threads,
+            timeout,
+        ),
+        courier: Handle::new("courier", slots.courier, RARE_CALLS, timeout),
+        rotation_key,
+        mail,
+        config,
+        clock,
+        pool,
+        tree,
+    };
+    Ok((Arc::new(app), root, root_ended))
+}
+
+/// Where the handles find the live actors.
+#[derive(Default)]
+struct Slots {
+    key_rotator: Arc<Slot<KeyRotatorMsg>>,
+    change_feed: Arc<Slot<ChangeFeedMsg>>,
+    passwords: Arc<Slot<PasswordHasherMsg>>,
+    courier: Arc<Slot<CourierMsg>>,
+}
+
+/// 32 random bytes, used if no node has put a key into the database before.
+fn fresh_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).expect("the operating system has randomness");
+    key
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::domain::user::User;
-use crate::tokens::access_token::UserClaims;
+use crate::tokens::access_token::{Identity, UserClaims};
 
 /// A user read from Postgres with its prepared texts.
 pub struct CachedUser {
@@ -41,9 +41,18 @@ impl CachedUser {
         to_raw(&UserJson::new(&self.user, &roles, Some(metadata)))
     }
 
-    /// The user's part of an access token, made by `make` the first time.
-    pub fn claims(&self, make: impl FnOnce(&User) -> UserClaims) -> &UserClaims {
-        self.claims.get_or_init(|| make(&self.user))
+    /// The user's part of an access token.
+    pub fn claims(&self) -> &UserClaims {
+        self.claims.get_or_init(|| {
+            UserClaims::new(&Identity {
+                user_id: self.user.id,
+                roles: &self.user.roles,
+                default_role: &self.user.default_role,
+                is_anonymous: self.user.is_anonymous,
+                is_elevated: false,
+                custom: &[],
+            })
+        })
     }
 
     /// Estimate of the memory that this value keeps, with its prepared texts, in bytes.

@@ -12,7 +12,6 @@ use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::handle::Crash;
-use super::session_registry::UserCache;
 use crate::config::LiveConfig;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -42,8 +41,6 @@ pub struct KeyRotator;
 pub struct KeyRotatorArgs {
     pub config: LiveConfig,
     pub keys: Keys,
-    /// Holds claims that were prepared for the old keys.
-    pub users: UserCache,
 }
 
 impl Actor for KeyRotator {
@@ -78,9 +75,8 @@ impl Actor for KeyRotator {
 
 impl KeyRotatorArgs {
     fn reload(&self) -> Result<(), KeyError> {
-        let keys = KeySet::from_config(&self.config.load().tokens.jwt_secret)?;
+        let keys = KeySet::from_secret(&self.config.load().tokens.jwt_secret)?;
         self.keys.store(Arc::new(keys));
-        self.users.forget_all();
         Ok(())
     }
 }

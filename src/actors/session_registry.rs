@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use ractor::Actor;
 use sqlx::PgPool;
 
+use super::cached_user::CachedUser;
 use super::change_feed::FeedState;
 use super::handle::{Handle, Slot};
 use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
@@ -19,7 +19,6 @@ use crate::config::{ActorsConfig, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
-use super::cached_user::CachedUser;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -65,16 +64,13 @@ impl SessionRegistry {
                 .iter()
                 .enumerate()
                 .map(|(n, slot)| {
-                    let (slot, args) = (Arc::clone(slot), args.clone());
-                    ChildSpec::new(format!("shard-{n}"), move |supervisor| {
-                        let (slot, args) = (Arc::clone(&slot), args.clone());
-                        async move {
-                            let (shard, _join) =
-                                Actor::spawn_linked(None, SessionShard, args, supervisor).await?;
-                            slot.fill(shard.clone());
-                            Ok(shard.get_cell())
-                        }
-                    })
+                    let args = args.clone();
+                    ChildSpec::actor(
+                        format!("shard-{n}"),
+                        slot,
+                        || SessionShard,
+                        move || args.clone(),
+                    )
                 })
                 .collect()
         });
@@ -102,8 +98,7 @@ impl SessionRegistry {
     /// The answer comes after the commit. Safe to repeat: the successor is always the same.
     pub async fn rotate(&self, rotation: Rotation) -> Result<Option<SessionRef>, AuthError> {
         let shard = self.shard(rotation.presented);
-        let rotated =
-            flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
+        let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
         self.sessions.invalidate(&rotation.presented);
         if let Some(session) = rotated {
             self.sessions.insert(rotation.next, session);
@@ -152,7 +147,9 @@ impl UserCache {
     pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
         let users = Cache::builder()
             .max_capacity(mib * 1024 * 1024)
-            .weigher(|_, user: &Arc<CachedUser>| u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX))
+            .weigher(|_, user: &Arc<CachedUser>| {
+                u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX)
+            })
             .build();
         Self { users, feed }
     }

@@ -233,7 +233,11 @@ impl SessionShardState {
             let found = users::find_by_ids(&pool, &ids).await;
             answer(
                 batch,
-                found.map(|rows| rows.into_iter().map(|user| (user.id, Arc::new(CachedUser::new(user)))).collect()),
+                found.map(|rows| {
+                    rows.into_iter()
+                        .map(|user| (user.id, Arc::new(CachedUser::new(user))))
+                        .collect()
+                }),
             );
         });
     }

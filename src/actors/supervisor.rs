@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use ractor::{
-    Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent,
-};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
+
+use super::handle::Slot;
 
 /// How long a stopping supervisor waits for its children.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +49,24 @@ impl ChildSpec {
         Fut: Future<Output = Result<ActorCell, SpawnErr>> + Send + 'static,
     {
         Self { name: name.into(), start: Box::new(move |supervisor| Box::pin(start(supervisor))) }
+    }
+
+    /// An actor that fills `slot` with each of its incarnations.
+    pub fn actor<A: Actor>(
+        name: impl Into<String>,
+        slot: &Arc<Slot<A::Msg>>,
+        actor: fn() -> A,
+        args: impl Fn() -> A::Arguments + Send + Sync + 'static,
+    ) -> Self {
+        let slot = Arc::clone(slot);
+        Self::new(name, move |supervisor| {
+            let (slot, args) = (Arc::clone(&slot), args());
+            async move {
+                let (child, _join) = Actor::spawn_linked(None, actor(), args, supervisor).await?;
+                slot.fill(child.clone());
+                Ok(child.get_cell())
+            }
+        })
     }
 
     /// A child that is itself a supervisor, with children that `children` describes anew at each start.
@@ -118,11 +136,7 @@ impl TreeView {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children
             .entry(name)
-            .or_insert(ChildStatus {
-                state: ChildState::Running,
-                restarts: 0,
-                last_failure: None,
-            })
+            .or_insert(ChildStatus { state: ChildState::Running, restarts: 0, last_failure: None })
             .state = ChildState::Running;
     }
 
@@ -289,11 +303,7 @@ impl SupervisorState {
 
     fn child_path(&self, index: usize) -> String {
         let name = &self.args.children[index].name;
-        if self.args.path.is_empty() {
-            name.clone()
-        } else {
-            format!("{}/{name}", self.args.path)
-        }
+        if self.args.path.is_empty() { name.clone() } else { format!("{}/{name}", self.args.path) }
     }
 }
 

@@ -32,6 +32,17 @@ id! {
     /// Primary key of `auth.refresh_tokens`; not a secret, stable across rotations.
     SessionId
 }
+id! {
+    /// Primary key of `auth.keywright_outbox`, also part of the mail's `Message-ID`.
+    MessageId
+}
+
+impl MessageId {
+    /// A fresh random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
 
 impl UserId {
     /// A fresh random id.

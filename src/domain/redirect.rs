@@ -1,11 +1,15 @@
 //! Where users may be sent after a flow (`AUTH_CLIENT_URL`, `AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS`).
 
+use std::sync::Arc;
+
 use super::error::ErrorCode;
+use super::redirect_pattern::{Pattern, Target};
 
 /// The allowed targets; the client URL is the default and the first of them.
 #[derive(Clone, Debug)]
 pub struct RedirectRules {
     client_url: String,
+    patterns: Arc<[Pattern]>,
 }
 
 /// A pattern that cannot be understood.
@@ -19,12 +23,19 @@ pub struct RedirectRuleError {
 }
 
 impl RedirectRules {
-    /// Compiles the patterns; with an empty client URL only the list counts.
-    pub fn new(client_url: &str, _allowed: &[String]) -> Result<Self, RedirectRuleError> {
-        Ok(Self { client_url: client_url.to_owned() })
+    /// Compiles the patterns; an empty client URL allows nothing by itself.
+    pub fn new(client_url: &str, allowed: &[String]) -> Result<Self, RedirectRuleError> {
+        let mut patterns = Vec::with_capacity(allowed.len() + 1);
+        let entries = std::iter::once(client_url).chain(allowed.iter().map(String::as_str));
+        for entry in entries.filter(|entry| !entry.is_empty()) {
+            let compiled = Pattern::compile(entry)
+                .map_err(|reason| RedirectRuleError { pattern: entry.to_owned(), reason })?;
+            patterns.extend(compiled);
+        }
+        Ok(Self { client_url: client_url.to_owned(), patterns: patterns.into() })
     }
 
-    /// The wanted target if it is allowed; without a wish the client URL.
+    /// The wanted target if it is allowed; without a wish the client URL, which is not checked.
     pub fn choose(&self, wanted: Option<&str>) -> Result<String, ErrorCode> {
         match wanted {
             None => Ok(self.client_url.clone()),
@@ -33,9 +44,10 @@ impl RedirectRules {
         }
     }
 
-    /// Whether users may be sent there.
+    /// Whether users may be sent there; query and fragment do not matter.
     pub fn is_allowed(&self, url: &str) -> bool {
-        url == self.client_url
+        Target::parse(url)
+            .is_some_and(|target| self.patterns.iter().any(|pattern| pattern.matches(&target)))
     }
 
     /// `AUTH_CLIENT_URL` as configured; empty when unset.
@@ -43,3 +55,70 @@ impl RedirectRules {
         &self.client_url
     }
 }
+
+/// Sets query parameters of a target, replacing those of the same name.
+///
+/// The whole query is decoded, encoded again and sorted by key; the fragment stays last.
+pub fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
+    let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut parameters: Vec<(Vec<u8>, Vec<u8>)> = query
+        .split('&')
+        // A raw semicolon may separate parameters elsewhere, so such a segment is not trusted.
+        .filter(|segment| !segment.is_empty() && !segment.contains(';'))
+        .filter_map(|segment| {
+            let (key, value) = segment.split_once('=').unwrap_or((segment, ""));
+            Some((decode(key)?, decode(value)?))
+        })
+        .filter(|(key, _)| pairs.iter().all(|(name, _)| name.as_bytes() != key))
+        .collect();
+    parameters.extend(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+    parameters.sort_by(|(one, _), (other, _)| one.cmp(other));
+
+    let mut target = base.to_owned();
+    for (at, (key, value)) in parameters.iter().enumerate() {
+        target.push(if at == 0 { '?' } else { '&' });
+        encode(key, &mut target);
+        target.push('=');
+        encode(value, &mut target);
+    }
+    target + fragment
+}
+
+/// Form decoding; `None` for a broken percent escape.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let high = char::from(bytes.next()?).to_digit(16)?;
+                let low = char::from(bytes.next()?).to_digit(16)?;
+                u8::try_from(high << 4 | low).ok()?
+            }
+            _ => byte,
+        });
+    }
+    Some(decoded)
+}
+
+/// Form encoding that keeps exactly the unreserved characters of RFC 3986.
+fn encode(bytes: &[u8], text: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        match byte {
+            b' ' => text.push('+'),
+            b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => text.push(char::from(byte)),
+            _ => {
+                text.push('%');
+                text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                text.push(char::from(DIGITS[usize::from(byte & 15)]));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 use crate::tokens::rotation::Rotation;
 
 /// How many rotations back a reused token is still recognised.
-pub const CHAIN_STEPS: usize = 64;
+pub const CHAIN_STEPS: u32 = 64;
 
 /// Rotates the session of `presented` and signs a new access token.
 ///

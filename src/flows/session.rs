@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{SessionId, UserId};
 use crate::persistence::{refresh_tokens, users};
-use crate::tokens::access_token::UserClaims;
 use crate::tokens::refresh_token::RefreshToken;
 
 /// `Session` of the contract, ready to be sent.
@@ -61,11 +60,8 @@ pub fn issue(
 ) -> Result<IssuedSession, AuthError> {
     let lifetime = app.config().tokens.access_token_lifetime;
     let keys = app.keys.load();
-    let claims = user.claims(|user| {
-        UserClaims::new(user.id, &user.token_roles(), &user.default_role, user.is_anonymous)
-    });
     let access_token = keys
-        .sign(claims, app.clock.now(), lifetime)
+        .sign(user.claims(), app.clock.now(), lifetime)
         .map_err(|error| AuthError::internal("access token not signed", error))?;
     Ok(IssuedSession {
         access_token,

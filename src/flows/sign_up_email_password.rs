@@ -10,7 +10,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::sign_up_options::SignUpOptions;
-use crate::notify::message::Template;
+use crate::domain::mail::MailTemplate;
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
@@ -82,7 +82,7 @@ pub async fn sign_up_email_password(
         app,
         &mut transaction,
         TicketKind::VerifyEmail,
-        Template::EmailVerify,
+        MailTemplate::EmailVerify,
         &recipient,
         &options.redirect_to,
     )

@@ -16,7 +16,9 @@ pub mod request;
 pub mod request_id;
 pub mod response;
 pub mod router;
+pub mod routes;
 pub mod server;
+pub mod sign_up_options;
 
 pub use error::error_response;
 pub use extract::{Query, read_json, read_optional_json, read_query};

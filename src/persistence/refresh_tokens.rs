@@ -147,9 +147,8 @@ pub async fn delete_by_hash(db: impl PgExecutor<'_>, hash: TokenHash) -> sqlx::R
 
 /// Ends one session; tells whether this call did it.
 pub async fn delete_by_id(db: impl PgExecutor<'_>, id: SessionId) -> sqlx::Result<bool> {
-    let deleted = sqlx::query!("delete from auth.refresh_tokens where id = $1", id.0)
-        .execute(db)
-        .await?;
+    let deleted =
+        sqlx::query!("delete from auth.refresh_tokens where id = $1", id.0).execute(db).await?;
     Ok(deleted.rows_affected() > 0)
 }
 

@@ -180,9 +180,7 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
 
 /// Whether the address of a registration belongs to somebody already.
 pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.constraint() == Some("users_email_key"))
+    error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
 }
 
 /// Whether the database refuses a value of the request: a role that is not in `auth.roles` or a

@@ -1,9 +1,10 @@
 //! Access tokens and their keys, the refresh-token chain, and tickets.
 
-//AT
+pub mod access_token;
 pub mod chain;
-//KM
-//K
+mod key_material;
+pub mod keys;
 pub mod refresh_token;
+pub mod rotation;
 pub mod ticket;
-//V
+mod verify;

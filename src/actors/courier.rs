@@ -1,0 +1,406 @@
+//! Delivers the mail of the outbox.
+//!
+//! - Owns: how many deliveries this node has in flight.
+//! - Caches: nothing; what is to be sent is in `auth.keywright_outbox`.
+//! - Writes through: claims, outcomes. A claim is a lease, so that every message has one sender at a
+//!   time across nodes, and that of a sender who died becomes due again.
+//! - On restart: deliveries that are running go on by themselves; the next sweep finds the rest.
+//!
+//! A mail is sent at least once: twice only if the process dies, or Postgres goes away, between the
+//! server's acceptance and the deletion of the row (`Message-ID` is then the same).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::actors::handle::Crash;
+use crate::domain::clock::Clock;
+use crate::domain::ids::MessageId;
+use crate::domain::mail::OutboxMessage;
+use crate::notify::sender::{MailSender, describe};
+use crate::persistence::outbox;
+
+/// What the courier is told.
+pub enum CourierMsg {
+    /// This message was committed just now: a hint; without it the next sweep finds the message.
+    Deliver(MessageId),
+    /// Look for messages that are due.
+    Sweep,
+    /// The mail settings have changed; deliveries that start from now on use these.
+    UseSender(Arc<MailSender>),
+    /// A delivery task found a due message; there may be more.
+    FoundMore,
+    /// A delivery task has ended.
+    Finished { storage: StorageOutcome },
+    /// Panics (fault tests).
+    Crash,
+}
+
+impl Crash for CourierMsg {
+    fn crash() -> Self {
+        Self::Crash
+    }
+}
+
+/// What a delivery task has learnt about Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageOutcome {
+    Unknown,
+    Works,
+    Fails,
+}
+
+/// Limits and intervals; the defaults are right for production.
+#[derive(Clone, Copy, Debug)]
+pub struct CourierOptions {
+    /// Deliveries at once on this node.
+    pub concurrency: usize,
+    /// How often due messages are looked for; also the resolution of retries.
+    pub sweep_every: Duration,
+    /// How often expired messages are removed.
+    pub expire_every: Duration,
+    /// How long a claim lasts; longer than any delivery.
+    pub lease: Duration,
+    /// Delay after the first failure, doubled at each further one.
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    /// The same for a recipient or message that the server refuses for good: it may be the server's
+    /// setting that is wrong, so the message waits, but is not pressed.
+    pub refused_backoff_min: Duration,
+    pub refused_backoff_max: Duration,
+    /// How long a stopping courier waits for deliveries in flight.
+    pub stop_grace: Duration,
+}
+
+impl Default for CourierOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            sweep_every: Duration::from_secs(1),
+            expire_every: Duration::from_mins(1),
+            lease: Duration::from_mins(2),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_mins(5),
+            refused_backoff_min: Duration::from_mins(1),
+            refused_backoff_max: Duration::from_hours(6),
+            stop_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl CourierOptions {
+    /// How long to wait after the given number of attempts.
+    fn backoff(&self, attempts: i32, refused: bool) -> Duration {
+        let (min, max) = if refused {
+            (self.refused_backoff_min, self.refused_backoff_max)
+        } else {
+            (self.backoff_min, self.backoff_max)
+        };
+        let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0);
+        min.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(max)
+    }
+}
+
+/// What a courier works with.
+#[derive(Clone)]
+pub struct CourierArgs {
+    pub pool: PgPool,
+    pub sender: Arc<MailSender>,
+    pub clock: Clock,
+    pub options: CourierOptions,
+}
+
+/// The actor.
+pub struct Courier;
+
+/// What the courier remembers.
+pub struct CourierState {
+    args: CourierArgs,
+    in_flight: usize,
+    /// A hint came while every place was taken.
+    missed: bool,
+    storage_failing: bool,
+    next_expiry: Instant,
+    tasks: TaskTracker,
+    /// Cancelled when the courier ends, however it ends: tasks finish their message and go.
+    no_more: CancellationToken,
+    _no_more_on_drop: DropGuard,
+    /// Cancelled when waiting has been long enough.
+    abandon: CancellationToken,
+}
+
+impl Actor for Courier {
+    type Msg = CourierMsg;
+    type State = CourierState;
+    type Arguments = CourierArgs;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<CourierMsg>,
+        args: CourierArgs,
+    ) -> Result<CourierState, ActorProcessingErr> {
+        let no_more = CancellationToken::new();
+        Ok(CourierState {
+            args,
+            in_flight: 0,
+            missed: false,
+            storage_failing: false,
+            next_expiry: Instant::now(),
+            tasks: TaskTracker::new(),
+            _no_more_on_drop: no_more.clone().drop_guard(),
+            no_more,
+            abandon: CancellationToken::new(),
+        })
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<CourierMsg>,
+        state: &mut CourierState,
+    ) -> Result<(), ActorProcessingErr> {
+        myself.send_message(CourierMsg::Sweep)?;
+        myself.send_interval(state.args.options.sweep_every, || CourierMsg::Sweep);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<CourierMsg>,
+        message: CourierMsg,
+        state: &mut CourierState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            CourierMsg::Deliver(id) => state.start(&myself, Work::Message(id)),
+            CourierMsg::Sweep => state.sweep(&myself),
+            CourierMsg::UseSender(sender) => state.args.sender = sender,
+            CourierMsg::FoundMore => state.start(&myself, Work::Due),
+            CourierMsg::Finished { storage } => state.finished(&myself, storage),
+            CourierMsg::Crash => panic!("crash requested"),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<CourierMsg>,
+        state: &mut CourierState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.no_more.cancel();
+        state.tasks.close();
+        if timeout(state.args.options.stop_grace, state.tasks.wait()).await.is_err() {
+            tracing::warn!(deliveries = state.tasks.len(), "abandoning mail deliveries");
+            state.abandon.cancel();
+            let _ = timeout(Duration::from_secs(1), state.tasks.wait()).await;
+        }
+        Ok(())
+    }
+}
+
+/// What a delivery task starts with.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// This message, and no other.
+    Message(MessageId),
+    /// Whatever is due, one message after the other.
+    Due,
+    /// First remove what has expired.
+    ExpireAndDue,
+}
+
+impl CourierState {
+    /// Takes a place for a delivery task, if there is one.
+    fn start(&mut self, myself: &ActorRef<CourierMsg>, work: Work) {
+        // Without a way out for mail, only what has expired is seen to.
+        if !self.args.sender.can_send() && !matches!(work, Work::ExpireAndDue) {
+            return;
+        }
+        if self.in_flight >= self.args.options.concurrency {
+            self.missed = true;
+            return;
+        }
+        self.in_flight += 1;
+        let task = Task {
+            args: self.args.clone(),
+            no_more: self.no_more.clone(),
+            abandon: self.abandon.clone(),
+            report: Report { courier: myself.clone(), storage: StorageOutcome::Unknown },
+        };
+        self.tasks.spawn(task.run(work));
+    }
+
+    fn sweep(&mut self, myself: &ActorRef<CourierMsg>) {
+        let now = Instant::now();
+        if now >= self.next_expiry {
+            self.next_expiry = now + self.args.options.expire_every;
+            self.start(myself, Work::ExpireAndDue);
+        } else {
+            self.start(myself, Work::Due);
+        }
+    }
+
+    fn finished(&mut self, myself: &ActorRef<CourierMsg>, storage: StorageOutcome) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        match storage {
+            StorageOutcome::Fails if !self.storage_failing => {
+                self.storage_failing = true;
+                tracing::error!("the outbox cannot be reached, mail waits");
+            }
+            StorageOutcome::Works if self.storage_failing => {
+                self.storage_failing = false;
+                tracing::info!("the outbox can be reached again");
+            }
+            _ => {}
+        }
+        if self.missed {
+            self.missed = false;
+            self.start(myself, Work::Due);
+        }
+    }
+}
+
+/// Tells the courier that a task has ended, also when the task panics.
+struct Report {
+    courier: ActorRef<CourierMsg>,
+    storage: StorageOutcome,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        // A courier that is gone does not count any more.
+        let _ = self.courier.send_message(CourierMsg::Finished { storage: self.storage });
+    }
+}
+
+/// One delivery task.
+struct Task {
+    args: CourierArgs,
+    no_more: CancellationToken,
+    abandon: CancellationToken,
+    report: Report,
+}
+
+impl Task {
+    async fn run(mut self, work: Work) {
+        self.report.storage = match self.work(work).await {
+            Ok(()) => StorageOutcome::Works,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "outbox failed");
+                StorageOutcome::Fails
+            }
+        };
+    }
+
+    async fn work(&self, work: Work) -> sqlx::Result<()> {
+        let pool = &self.args.pool;
+        if let Work::Message(id) = work {
+            let (now, lease_end) = self.lease();
+            if let Some(message) = outbox::claim_one(pool, id, now, lease_end).await? {
+                self.deliver(message).await?;
+            }
+            return Ok(());
+        }
+        if let Work::ExpireAndDue = work {
+            for expired in outbox::expire(pool, self.args.clock.now()).await? {
+                tracing::warn!(
+                    message.id = %expired.id,
+                    template = expired.template,
+                    attempts = expired.attempts,
+                    last_error = expired.last_error,
+                    "mail expired undelivered"
+                );
+            }
+        }
+        while self.args.sender.can_send() && !self.no_more.is_cancelled() {
+            let (now, lease_end) = self.lease();
+            let claimed = outbox::claim_due(pool, now, lease_end, 1).await?;
+            let Some(message) = claimed.into_iter().next() else { break };
+            let _ = self.report.courier.send_message(CourierMsg::FoundMore);
+            self.deliver(message).await?;
+        }
+        Ok(())
+    }
+
+    fn lease(&self) -> (OffsetDateTime, OffsetDateTime) {
+        let now = self.args.clock.now();
+        (now, now + self.args.options.lease)
+    }
+
+    /// Sends a claimed message and writes down what came of it.
+    async fn deliver(&self, message: OutboxMessage) -> sqlx::Result<()> {
+        let Task { args, .. } = self;
+        let started = Instant::now();
+        let sent = tokio::select! {
+            biased;
+            sent = args.sender.send(&message) => sent,
+            () = self.abandon.cancelled() => {
+                let now = args.clock.now();
+                let reason = "abandoned by a stopping node";
+                return outbox::failed(&args.pool, message.id, message.attempts, reason, now).await;
+            }
+        };
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match sent {
+            Ok(()) => {
+                tracing::info!(
+                    message.id = %message.id,
+                    template = message.template.name(),
+                    attempt = message.attempts,
+                    elapsed_ms,
+                    "mail delivered"
+                );
+                self.forget(message.id).await
+            }
+            Err(error) => {
+                let cause = describe(&error, &message);
+                let delay = args.options.backoff(message.attempts, error.is_permanent());
+                tracing::warn!(
+                    message.id = %message.id,
+                    template = message.template.name(),
+                    attempt = message.attempts,
+                    elapsed_ms,
+                    retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    cause,
+                    "mail not delivered"
+                );
+                let next = args.clock.now() + delay;
+                outbox::failed(&args.pool, message.id, message.attempts, &cause, next).await
+            }
+        }
+    }
+
+    /// Deletes a message that is out, with more than one try: it would be sent again.
+    async fn forget(&self, id: MessageId) -> sqlx::Result<()> {
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            match outbox::delivered(&self.args.pool, id).await {
+                Err(error) if tries > 0 => {
+                    tracing::warn!(message.id = %id, error = %error, "delivered mail not deleted");
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_double_up_to_a_limit_and_refusals_are_not_pressed() {
+        let options = CourierOptions::default();
+        let seconds = |attempts, refused| options.backoff(attempts, refused).as_secs();
+        let transient: Vec<u64> = (1..=11).map(|attempts| seconds(attempts, false)).collect();
+        assert_eq!(transient, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(seconds(i32::MAX, false), 300);
+        assert_eq!(seconds(1, true), 60);
+        assert_eq!(seconds(100, true), 6 * 3600);
+    }
+}

@@ -1,0 +1,12 @@
+//! The supervision tree: one file an actor, and what they share.
+
+pub mod cached_user;
+pub mod change_feed;
+pub mod courier;
+pub mod handle;
+pub mod key_rotator;
+pub mod lane;
+pub mod password_hasher;
+pub mod session_registry;
+pub mod session_shard;
+pub mod supervisor;

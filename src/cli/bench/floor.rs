@@ -1,0 +1,333 @@
+//! `keywright bench floor`: limits of this machine that no server on it can beat.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::{TcpListener, lookup_host};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use url::Url;
+
+use super::args::{FloorArgs, lanes};
+use super::cpu::{Processes, own_threads};
+use super::report::{Figures, float};
+use super::run::{Plan, Side};
+use super::signing::{self, SigningSpeed};
+use super::target::Target;
+use super::{bar, measure_aside};
+use crate::domain::clock::Clock;
+use crate::persistence::bench::UpdateBench;
+
+/// Name of the bare server's threads, by which their CPU time is found.
+const SERVER_THREADS: &str = "floor-server";
+
+/// All raw limits.
+#[derive(Clone, Debug, Serialize)]
+pub struct FloorReport {
+    pub interrupted: bool,
+    /// A bare answer of the size of a refresh, by sessions.
+    pub answers: Vec<BareAnswer>,
+    pub signatures: Vec<SigningSpeed>,
+    /// Absent without `--database-url`.
+    pub updates: Option<Updates>,
+}
+
+/// The closed loop against a server that does nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct BareAnswer {
+    pub client: Figures,
+    pub server_us_per_request: Option<f64>,
+}
+
+/// Batched UPDATEs on one connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct Updates {
+    pub fsync: String,
+    pub synchronous_commit: String,
+    pub sizes: Vec<UpdateCost>,
+}
+
+/// The cost of one batch size.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpdateCost {
+    pub rows_per_statement: u64,
+    pub us_per_statement: f64,
+    pub us_per_row: f64,
+    /// CPU time of the backend; absent where it cannot be seen (another machine, a container).
+    pub backend_cpu_us_per_row: Option<f64>,
+}
+
+/// Measures one limit after the other; `stop` ends it with what is known.
+pub async fn floor(args: &FloorArgs, stop: Arc<AtomicBool>) -> anyhow::Result<FloorReport> {
+    // What can be refused is refused before the first measurement.
+    let database = match &args.database_url {
+        Some(url) => Some(database(url, args.allow_remote).await?),
+        None => None,
+    };
+    let answers = answers(args, &stop).await?;
+    let (time, signing_stop) = (args.seconds / 2, Arc::clone(&stop));
+    let signing = tokio::task::spawn_blocking(move || signing::measure(time, &signing_stop));
+    let signatures = signing.await.context("signing ended unexpectedly")??;
+    let updates = match &database {
+        Some(options) => Some(updates(options, args, &stop).await?),
+        None => None,
+    };
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(FloorReport { interrupted, answers, signatures, updates })
+}
+
+async fn answers(args: &FloorArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<Vec<BareAnswer>> {
+    let server = BareServer::start()?;
+    let url: Url = format!("http://{}", server.address).parse()?;
+    let target = Arc::new(Target::resolve(&url, false).await?);
+    let mut all = Vec::new();
+    for &count in &args.sessions {
+        let count = usize::try_from(count)?;
+        let plan = Plan {
+            counts: vec![count],
+            seconds: args.seconds,
+            warmup: args.seconds.min(Duration::from_millis(300)),
+            timeout: Duration::from_secs(5),
+            lanes: lanes(args.threads),
+        };
+        let tokens = vec![TOKEN.to_owned(); count];
+        let side = Side { target: Arc::clone(&target), tokens, watched: Vec::new() };
+        // The warm-up's share is in the server's time and not in the count: scale it out.
+        let share = args.seconds.as_secs_f64() / (args.seconds + plan.warmup).as_secs_f64();
+        let before = own_threads(SERVER_THREADS);
+        let (measured, _) = measure_aside(plan, vec![side], Arc::clone(stop)).await?;
+        let used = own_threads(SERVER_THREADS)
+            .zip(before)
+            .map(|(after, before)| after.saturating_sub(before));
+        for measured in &measured {
+            let client = Figures::new(measured);
+            let requests = float(client.requests);
+            let server_us_per_request = used
+                .filter(|_| client.requests > 0)
+                .map(|used| used.as_secs_f64() * share * 1e6 / requests);
+            all.push(BareAnswer { client, server_us_per_request });
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    server.stop();
+    Ok(all)
+}
+
+const TOKEN: &str = "3f0c9a52-7d0e-4a86-9d8c-2f1c5b7a9e44";
+
+/// An HTTP server that reads the request and answers the same bytes every time.
+struct BareServer {
+    runtime: Runtime,
+    address: SocketAddr,
+}
+
+impl BareServer {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .thread_name(SERVER_THREADS)
+            .enable_all()
+            .build()
+            .context("a runtime")?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("a free port")?;
+        listener.set_nonblocking(true).context("a free port")?;
+        let address = listener.local_addr().context("a free port")?;
+        let body = Bytes::from(format!(
+            r#"{{"accessToken":"{}","accessTokenExpiresIn":900,"refreshToken":"{TOKEN}","user":{{"id":"{TOKEN}"}}}}"#,
+            "e".repeat(700)
+        ));
+        // The runtime owns its tasks and ends them with itself.
+        runtime.handle().spawn(async move {
+            let Ok(listener) = TcpListener::from_std(listener) else { return };
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                let body = body.clone();
+                let service = service_fn(move |request| answer(request, body.clone()));
+                let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                connections.spawn(async move {
+                    let _ = serving.await;
+                });
+            }
+        });
+        Ok(Self { runtime, address })
+    }
+
+    /// Must not be left to `drop`, which may not wait inside another runtime.
+    fn stop(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    // A cut request has nobody to tell.
+    let _ = request.into_body().collect().await;
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Options of a database on this machine, or of any with `allow_remote`.
+async fn database(url: &SecretString, allow_remote: bool) -> anyhow::Result<PgConnectOptions> {
+    let options: PgConnectOptions =
+        url.expose_secret().parse().ok().context("--database-url is not an address of Postgres")?;
+    let host = options.get_host();
+    let socket = options.get_socket().is_some() || host.starts_with('/');
+    if !allow_remote && !socket {
+        let addresses = lookup_host((host, options.get_port())).await;
+        let local = addresses
+            .with_context(|| format!("cannot resolve {host}"))?
+            .all(|address| address.ip().is_loopback());
+        ensure!(local, "--database-url is not on this machine; if it is yours, say --allow-remote");
+    }
+    Ok(options)
+}
+
+async fn updates(
+    options: &PgConnectOptions,
+    args: &FloorArgs,
+    stop: &AtomicBool,
+) -> anyhow::Result<Updates> {
+    let opened = UpdateBench::open(options, Clock::system().now()).await;
+    let mut bench = opened
+        .context("--database-url: cannot make the table")?
+        .context("another `bench floor` runs on this database")?;
+    let measured = sizes(&mut bench, args, stop).await;
+    let closed = bench.close().await;
+    let measured = measured.context("batched UPDATE")?;
+    closed.context("cannot drop the schema keywright_bench_floor")?;
+    Ok(measured)
+}
+
+async fn sizes(
+    bench: &mut UpdateBench,
+    args: &FloorArgs,
+    stop: &AtomicBool,
+) -> anyhow::Result<Updates> {
+    let (fsync, synchronous_commit) = bench.durability().await?;
+    let pid = u32::try_from(bench.backend_pid().await?).unwrap_or(0);
+    let cpu = || Processes::read().cpu_of_tree(pid);
+    let progress = bar(args.rows.len() as u64, "batched UPDATE");
+    let mut sizes = Vec::new();
+    for &rows in &args.rows {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let before = cpu();
+        let go_on = || !stop.load(Ordering::Relaxed);
+        let time = bench.run(usize::try_from(rows)?, args.seconds, go_on).await?;
+        let used = cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
+        let micros = time.elapsed.as_secs_f64() * 1e6;
+        let all_rows = float(time.rows.max(1));
+        sizes.push(UpdateCost {
+            rows_per_statement: rows,
+            us_per_statement: micros / float(time.statements.max(1)),
+            us_per_row: micros / all_rows,
+            backend_cpu_us_per_row: used.map(|used| used.as_secs_f64() * 1e6 / all_rows),
+        });
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(Updates { fsync, synchronous_commit, sizes })
+}
+
+impl FloorReport {
+    /// The tables, several lines, without a line end at its end.
+    pub fn table(&self) -> String {
+        let show = |value: Option<f64>| {
+            value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.1}"))
+        };
+        let mut text = "bare HTTP answer\n".to_owned();
+        let _ = writeln!(
+            text,
+            "{:>9}{:>11}{:>9}{:>9}{:>15}{:>15}",
+            "sessions", "answers/s", "p50 ms", "p99", "client µs CPU", "server µs CPU"
+        );
+        for BareAnswer { client, server_us_per_request } in &self.answers {
+            let _ = writeln!(
+                text,
+                "{:>9}{:>11.0}{:>9.3}{:>9.3}{:>15}{:>15}",
+                client.sessions,
+                client.per_second,
+                client.latency_ms.p50,
+                client.latency_ms.p99,
+                show(client.client_cpu.and_then(|cpu| cpu.us_per_request)),
+                show(*server_us_per_request)
+            );
+        }
+        let _ = writeln!(text, "\naccess token signed, one core");
+        let _ = writeln!(text, "{:>9}{:>11}{:>9}{:>22}", "", "JWT/s", "µs", "µs, key kept parsed");
+        for row in &self.signatures {
+            let _ = writeln!(
+                text,
+                "{:>9}{:>11.0}{:>9.1}{:>22}",
+                row.algorithm,
+                row.jwt_per_second,
+                row.jwt_us,
+                show(row.signature_us)
+            );
+        }
+        if let Some(updates) = &self.updates {
+            let _ = writeln!(
+                text,
+                "\nbatched UPDATE, one connection (fsync {}, synchronous_commit {})",
+                updates.fsync, updates.synchronous_commit
+            );
+            let _ = writeln!(
+                text,
+                "{:>9}{:>14}{:>9}{:>20}",
+                "rows", "µs/statement", "µs/row", "backend µs CPU/row"
+            );
+            for row in &updates.sizes {
+                let _ = writeln!(
+                    text,
+                    "{:>9}{:>14.0}{:>9.1}{:>20}",
+                    row.rows_per_statement,
+                    row.us_per_statement,
+                    row.us_per_row,
+                    show(row.backend_cpu_us_per_row)
+                );
+            }
+        }
+        if self.interrupted {
+            text.push_str("interrupted: these are the figures so far");
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_elsewhere_is_refused_unless_allowed() {
+        let url = SecretString::from("postgres://u:secret@192.0.2.1/db");
+        let error = database(&url, false).await.unwrap_err().to_string();
+        assert!(error.contains("--allow-remote") && !error.contains("secret"), "{error}");
+        assert!(database(&url, true).await.is_ok());
+        let socket = SecretString::from("postgres://u@localhost/db?host=/tmp");
+        assert!(database(&socket, false).await.is_ok());
+    }
+}

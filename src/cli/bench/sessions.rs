@@ -1,0 +1,225 @@
+//! Makes the sessions that a run refreshes: each is one refresh token that has worked once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use http::StatusCode;
+use indicatif::ProgressBar;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::args::{RefreshArgs, Setup};
+use super::client::{Client, Refreshed};
+use super::target::Target;
+
+/// Sessions made at once.
+const WORKERS: usize = 8;
+/// Tries for one session while the server sheds load.
+const TRIES: u32 = 20;
+
+/// How to get a session, with what is needed for it.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    ways: Vec<Way>,
+    timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Anonymous,
+    SignUp { prefix: String, password: SecretString },
+    SignIn { email: String, password: SecretString },
+}
+
+impl Accounts {
+    /// The ways that the arguments permit, in the order in which they are tried.
+    pub fn from_args(args: &RefreshArgs) -> anyhow::Result<Self> {
+        let mut ways = Vec::new();
+        if matches!(args.setup, Setup::Auto | Setup::Anonymous) {
+            ways.push(Way::Anonymous);
+        }
+        if matches!(args.setup, Setup::Auto | Setup::SignUp) {
+            let password = SecretString::from(format!("Kw-{}", Uuid::new_v4()));
+            ways.push(Way::SignUp { prefix: args.email_prefix.clone(), password });
+        }
+        if matches!(args.setup, Setup::Auto | Setup::SignIn) {
+            match (&args.email, &args.password) {
+                (Some(email), Some(password)) => {
+                    let (email, password) = (email.clone(), password.clone());
+                    ways.push(Way::SignIn { email, password });
+                }
+                _ if args.setup == Setup::SignIn => {
+                    bail!("--setup sign-in needs --email and --password");
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { ways, timeout: args.timeout })
+    }
+
+    /// Makes `count` sessions and returns their newest tokens.
+    ///
+    /// The first session decides about the way: it must also refresh, because a server that requires
+    /// verified addresses signs anonymous users in and then refuses to refresh them.
+    pub async fn open(
+        &self,
+        target: &Arc<Target>,
+        count: usize,
+        stop: &Arc<AtomicBool>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut client = Client::new(Arc::clone(target), self.timeout)?;
+        let mut reasons = Vec::new();
+        for way in &self.ways {
+            match first(&mut client, way).await {
+                Ok(token) => {
+                    bar.inc(1);
+                    let mut tokens = self.rest(target, way, count - 1, stop, bar).await?;
+                    tokens.insert(0, token);
+                    return Ok(tokens);
+                }
+                Err(reason) => reasons.push(format!("  {}: {reason:#}", way.name())),
+            }
+        }
+        bail!(
+            "{} gives no session that can be refreshed:\n{}\nSet AUTH_ANONYMOUS_USERS_ENABLED=true \
+             and AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED=false on a server made for measuring, or \
+             name a verified account with --email and --password",
+            target.url,
+            reasons.join("\n")
+        )
+    }
+
+    async fn rest(
+        &self,
+        target: &Arc<Target>,
+        way: &Way,
+        count: usize,
+        stop: &Arc<AtomicBool>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Vec<String>> {
+        let left = Arc::new(AtomicUsize::new(count));
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS.min(count) {
+            let mut client = Client::new(Arc::clone(target), self.timeout)?;
+            let (way, bar) = (way.clone(), bar.clone());
+            let (left, stop) = (Arc::clone(&left), Arc::clone(stop));
+            workers.spawn(async move {
+                let mut tokens = Vec::new();
+                let take = |left: usize| left.checked_sub(1);
+                while !stop.load(Ordering::Relaxed)
+                    && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+                {
+                    tokens.push(obtain(&mut client, &way).await?);
+                    bar.inc(1);
+                }
+                anyhow::Ok(tokens)
+            });
+        }
+        let mut tokens = Vec::with_capacity(count + 1);
+        while let Some(made) = workers.join_next().await {
+            let made = made.context("a set-up task ended")?;
+            tokens.extend(made.context("the first session could be made, a later one not")?);
+        }
+        Ok(tokens)
+    }
+}
+
+impl Way {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous sign-in",
+            Self::SignUp { .. } => "sign-up with e-mail and password",
+            Self::SignIn { .. } => "sign-in with --email and --password",
+        }
+    }
+
+    /// Path and body of one request.
+    fn request(&self) -> (&'static str, Value) {
+        match self {
+            Self::Anonymous => ("/signin/anonymous", json!({})),
+            Self::SignUp { prefix, password } => {
+                let email = format!("{prefix}{}@example.com", Uuid::new_v4().simple());
+                let password = password.expose_secret();
+                ("/signup/email-password", json!({ "email": email, "password": password }))
+            }
+            Self::SignIn { email, password } => {
+                let password = password.expose_secret();
+                ("/signin/email-password", json!({ "email": email, "password": password }))
+            }
+        }
+    }
+}
+
+async fn first(client: &mut Client, way: &Way) -> anyhow::Result<String> {
+    let mut token = obtain(client, way).await?;
+    match client.refresh(&mut token).await {
+        Refreshed::Ok => Ok(token),
+        Refreshed::Lost => bail!("signed in, but the refresh gave 401 invalid-refresh-token"),
+        Refreshed::Refused(status, code) => {
+            bail!("signed in, but the refresh gave {} {code}", status.as_u16())
+        }
+        Refreshed::Failed(failure) => bail!("signed in, but the refresh: {}", failure.kind()),
+    }
+}
+
+/// One session; waits and tries again while the server says that it is overloaded.
+async fn obtain(client: &mut Client, way: &Way) -> anyhow::Result<String> {
+    let (path, body) = way.request();
+    for attempt in 1..=TRIES {
+        match client.post(path, &body).await? {
+            StatusCode::OK => return session_token(client.answer()),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                pause(Duration::from_millis(100) * attempt.min(10)).await;
+            }
+            status => bail!("{} {}", status.as_u16(), client.error_code()),
+        }
+    }
+    bail!("the server was overloaded for {TRIES} tries: {}", client.error_code())
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is to recover; nothing tells when")]
+pub(super) async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+fn session_token(answer: &[u8]) -> anyhow::Result<String> {
+    let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
+    if answer.get("mfa").is_some_and(|mfa| !mfa.is_null()) {
+        bail!("the account has a second factor");
+    }
+    match answer.pointer("/session/refreshToken").and_then(Value::as_str) {
+        // It is put between quotes as it is.
+        Some(token) if !token.contains(['"', '\\']) => Ok(token.to_owned()),
+        Some(_) => bail!("the refresh token has characters that no server of this contract uses"),
+        None => bail!("accepted, but without a session (addresses must be verified first)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_without_a_session_say_why() {
+        let token = br#"{"session":{"refreshToken":"t-1","accessToken":"x"}}"#;
+        assert_eq!(session_token(token).unwrap(), "t-1");
+        let reason = |answer: &[u8]| session_token(answer).unwrap_err().to_string();
+        assert!(reason(b"{}").contains("verified"));
+        assert!(reason(br#"{"session":null}"#).contains("verified"));
+        assert!(reason(br#"{"mfa":{"ticket":"mfaTotp:1"}}"#).contains("second factor"));
+        assert!(reason(b"<html>").contains("JSON"));
+    }
+
+    #[test]
+    fn a_made_up_password_fits_the_contract_and_addresses_differ() {
+        let password = SecretString::from(format!("Kw-{}", Uuid::new_v4()));
+        assert!((9..=50).contains(&password.expose_secret().len()));
+        let way = Way::SignUp { prefix: "b-".to_owned(), password };
+        assert_ne!(way.request().1["email"], way.request().1["email"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! `keywright dev`: everything that a developer needs, from nothing.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use uuid::Uuid;
+
+use super::{serve, terminal};
+use crate::config::{Config, MailTransport, Sources};
+use crate::domain::clock::Clock;
+use crate::node::Node;
+use crate::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use crate::telemetry;
+
+const DATABASE: &str = "keywright";
+
+/// Serves with a Postgres of its own until Ctrl-C; a second start finds its data again.
+pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let dir = matches.get_one::<String>("dir").map_or(".keywright", String::as_str);
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {dir} (see --dir)"))?;
+    let dir = fs::canonicalize(dir).with_context(|| format!("cannot use {dir} (see --dir)"))?;
+
+    terminal::line("starting Postgres ...");
+    let postgres = EmbeddedPostgres::start(EmbeddedOptions::kept(dir.join("postgres"))).await?;
+    postgres.create_database(DATABASE).await?;
+
+    let sources = Sources::from_process(matches)?
+        .with_fallback("POSTGRES_CONNECTION", postgres.url(DATABASE))
+        .with_fallback("HASURA_GRAPHQL_JWT_SECRET", jwt_secret(&dir)?)
+        .with_fallback("AUTH_CLIENT_URL", "http://localhost:3000")
+        .with_fallback("AUTH_SMTP_SENDER", "Keywright <no-reply@localhost>")
+        .with_fallback("AUTH_LOG_FORMAT_TEXT", "true");
+    let mut loaded = Config::from_sources(&sources)?;
+    let sources = if loaded.config.server.server_url.is_none() {
+        let port = loaded.config.server.listen.port();
+        let prefix = &loaded.config.server.api_prefix;
+        let url = format!("http://localhost:{port}{prefix}");
+        let sources = sources.with_fallback("AUTH_SERVER_URL", url);
+        loaded = Config::from_sources(&sources)?;
+        sources
+    } else {
+        sources
+    };
+    let mut config = loaded.config;
+    let inbox = dir.join("inbox");
+    if matches!(config.mail.transport, MailTransport::None) {
+        config.mail.transport = MailTransport::Capture { folder: inbox.clone() };
+    }
+    let _logs = telemetry::init(&config.log);
+    for notice in loaded.notices.iter().filter(|notice| !is_solved_here(&notice.variable)) {
+        notice.log();
+    }
+    let node = Node::start(config, Clock::system()).await?;
+    print_summary(&node, &postgres, &dir);
+    let code = serve::run_node(node, sources).await;
+    postgres.stop().await;
+    code
+}
+
+/// Notices about what a development server provides itself.
+fn is_solved_here(variable: &str) -> bool {
+    matches!(variable, "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED" | "AUTH_SERVER_URL")
+}
+
+/// The signing secret of this development server, made at the first start.
+fn jwt_secret(dir: &Path) -> anyhow::Result<String> {
+    let path = dir.join("jwt-secret.json");
+    if let Ok(text) = fs::read_to_string(&path) {
+        return Ok(text.trim().to_owned());
+    }
+    let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let text = format!(r#"{{"type":"HS256","key":"{key}"}}"#);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    writeln!(file, "{text}").with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(text)
+}
+
+fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
+    let config = node.app().config();
+    let origin = format!("http://localhost:{}", node.address().port());
+    let prefix = &config.server.api_prefix;
+    let mail = match &config.mail.transport {
+        MailTransport::Capture { .. } => format!("{origin}/dev/inbox (captured, nothing is sent)"),
+        MailTransport::Smtp(smtp) => format!("sent through {}:{}", smtp.host, smtp.port),
+        MailTransport::None => "none".to_owned(),
+    };
+    let moved = if postgres.is_moved() { " (moved there: its user cannot enter here)" } else { "" };
+    let rows: [(&str, String); 6] = [
+        ("server", format!("{origin}{prefix}")),
+        ("mail", mail),
+        ("database", postgres.url(DATABASE)),
+        ("data", format!("{}{moved}", postgres.data_dir().display())),
+        ("Postgres log", postgres.log_file().display().to_string()),
+        ("signing key", secret_path(dir).display().to_string()),
+    ];
+    let mut text = String::from("\nKeywright is running. Ctrl-C stops it; the data stays.\n\n");
+    for (name, value) in rows {
+        text.push_str(&format!("  {name:<13} {value}\n"));
+    }
+    terminal::line(&text);
+}
+
+fn secret_path(dir: &Path) -> PathBuf {
+    dir.join("jwt-secret.json")
+}

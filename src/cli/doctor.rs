@@ -1,0 +1,164 @@
+//! `keywright doctor`: what works, what does not, and which setting to change.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use super::terminal;
+use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
+use crate::domain::clock::Clock;
+use crate::notify::sender::MailSender;
+use crate::persistence::{diagnosis, pool, settings};
+use crate::tokens::keys::KeySet;
+
+/// Longest wait for something outside this process.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Clocks that differ by more make grace windows and expiries wrong.
+const CLOCK_TOLERANCE_S: i64 = 2;
+
+/// How a check went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One line of the table.
+struct Check {
+    name: &'static str,
+    state: State,
+    detail: String,
+}
+
+/// Prints the table; fails if a check failed.
+pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let sources = Sources::from_process(matches)?;
+    let mut checks = Vec::new();
+    match Config::from_sources(&sources) {
+        Ok(loaded) => {
+            report_configuration(&mut checks, &loaded);
+            check_keys(&mut checks, &loaded.config);
+            check_database(&mut checks, &loaded.config).await;
+            check_mail(&mut checks, &loaded.config).await;
+        }
+        Err(errors) => report_errors(&mut checks, &errors),
+    }
+    print(&checks);
+    let failed = checks.iter().any(|check| check.state == State::Failed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn add(checks: &mut Vec<Check>, name: &'static str, state: State, detail: impl Into<String>) {
+    checks.push(Check { name, state, detail: detail.into() });
+}
+
+fn report_errors(checks: &mut Vec<Check>, errors: &ConfigErrors) {
+    for error in &errors.0 {
+        add(checks, "configuration", State::Failed, error.to_string());
+    }
+}
+
+fn report_configuration(checks: &mut Vec<Check>, loaded: &Loaded) {
+    let warnings = loaded.notices.iter().filter(|notice| notice.level == NoticeLevel::Warning);
+    for notice in warnings {
+        add(checks, "configuration", State::Warning, notice.to_string());
+    }
+    add(checks, "configuration", State::Ok, "every setting can be used");
+}
+
+fn check_keys(checks: &mut Vec<Check>, config: &Config) {
+    match KeySet::from_secret(&config.tokens.jwt_secret) {
+        Ok(keys) => {
+            let kid = keys.kid().unwrap_or("none");
+            add(checks, "signing key", State::Ok, format!("{}, kid {kid}", keys.algorithm()));
+        }
+        Err(error) => {
+            let detail = format!("HASURA_GRAPHQL_JWT_SECRET: {error}");
+            add(checks, "signing key", State::Failed, detail);
+        }
+    }
+}
+
+async fn check_database(checks: &mut Vec<Check>, config: &Config) {
+    let pool = match tokio::time::timeout(DEADLINE, pool::connect(&config.database)).await {
+        Ok(Ok(pool)) => pool,
+        Ok(Err(error)) => {
+            add(checks, "database", State::Failed, format!("POSTGRES_CONNECTION: {error}"));
+            return;
+        }
+        Err(_elapsed) => {
+            add(checks, "database", State::Failed, "POSTGRES_CONNECTION: no answer");
+            return;
+        }
+    };
+    if let Err(error) = examine(checks, config, &pool).await {
+        let detail = format!("{error} (a database that was never migrated? `keywright migrate`)");
+        add(checks, "database", State::Failed, detail);
+    }
+}
+
+async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sqlx::Result<()> {
+    let clock = Clock::system();
+    let found = diagnosis::read(pool, clock.now()).await?;
+    add(checks, "database", State::Ok, format!("PostgreSQL {}", found.server_version));
+    let skew = (found.server_time - clock.now()).whole_seconds();
+    let state = if skew.abs() <= CLOCK_TOLERANCE_S { State::Ok } else { State::Warning };
+    add(checks, "clock", state, format!("{skew} s apart from Postgres"));
+
+    let origin = settings::find_origin(pool).await?;
+    let storage = settings::storage_compatibility(pool, config.database.storage).await?;
+    let detail = format!(
+        "{storage:?} (AUTH_STORAGE_COMPATIBILITY {}; the database was {})",
+        if config.database.storage.is_some() { "is set" } else { "is not set" },
+        origin.map_or("never migrated", settings::Origin::as_str),
+    );
+    add(checks, "stored forms", State::Ok, detail);
+
+    let waiting = found.outbox_waiting;
+    let state = if found.outbox_failing > 0 { State::Warning } else { State::Ok };
+    let oldest = found.outbox_oldest.map_or_else(String::new, |at: OffsetDateTime| {
+        format!(", the oldest for {} s", (clock.now() - at).whole_seconds())
+    });
+    let detail =
+        format!("{waiting} waiting{oldest}, {} of them failed before", found.outbox_failing);
+    add(checks, "outbox", state, detail);
+    if let Some(error) = found.outbox_last_error {
+        add(checks, "outbox", State::Warning, error);
+    }
+    Ok(())
+}
+
+async fn check_mail(checks: &mut Vec<Check>, config: &Config) {
+    let default_locale = config.accounts.locales.default_locale();
+    let sender = match MailSender::from_config(&config.mail, default_locale) {
+        Ok(sender) => sender,
+        Err(error) => {
+            add(checks, "mail", State::Failed, error.to_string());
+            return;
+        }
+    };
+    if !sender.can_send() {
+        add(checks, "mail", State::Warning, "no transport: AUTH_SMTP_HOST is empty");
+        return;
+    }
+    match tokio::time::timeout(DEADLINE, sender.check()).await {
+        Ok(Ok(())) => add(checks, "mail", State::Ok, "the server takes our mail"),
+        Ok(Err(error)) => add(checks, "mail", State::Failed, format!("AUTH_SMTP_*: {error}")),
+        Err(_elapsed) => add(checks, "mail", State::Failed, "AUTH_SMTP_HOST: no answer"),
+    }
+}
+
+fn print(checks: &[Check]) {
+    for check in checks {
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Warning => "warning",
+            State::Failed => "FAILED ",
+        };
+        terminal::line(&format!("{mark}  {:<14} {}", check.name, check.detail));
+    }
+}

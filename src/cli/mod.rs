@@ -1,0 +1,101 @@
+//! The commands of the `keywright` program, one module each.
+
+pub mod bench;
+pub mod dev;
+pub mod doctor;
+pub mod migrate;
+pub mod serve;
+pub mod terminal;
+pub mod with_database;
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, FromArgMatches as _};
+
+use crate::config;
+
+/// Runs the command of this process.
+pub fn run() -> ExitCode {
+    let matches = command().get_matches();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::error(&format!("error: cannot start the runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(&matches)) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::error(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("serve", matches)) => serve::run(matches).await,
+        Some(("dev", matches)) => dev::run(matches).await,
+        Some(("migrate", matches)) => migrate::run(matches).await,
+        Some(("doctor", matches)) => doctor::run(matches).await,
+        Some(("bench", matches)) => {
+            let args = bench::BenchArgs::from_arg_matches(matches)?;
+            bench::run(args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("with-database", matches)) => with_database::run(matches).await,
+        _ => unreachable!("clap insists on a subcommand"),
+    }
+}
+
+/// The command line.
+pub fn command() -> Command {
+    Command::new("keywright")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An authentication server that speaks the Nhost Auth contract")
+        .after_help("Every setting is a flag and an environment variable: `keywright serve --help`.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("serve")
+                .about("Serve with the database of the configuration (production)")
+                .args(config::arguments()),
+        )
+        .subcommand(
+            Command::new("dev")
+                .about("Serve with a private Postgres, a generated secret and captured mail")
+                .arg(
+                    Arg::new("dir")
+                        .long("dir")
+                        .help("Where the development server keeps everything")
+                        .default_value(".keywright"),
+                )
+                .args(config::arguments()),
+        )
+        .subcommand(
+            Command::new("migrate")
+                .about("Create or adopt the database, then exit")
+                .args(config::arguments()),
+        )
+        .subcommand(
+            Command::new("doctor")
+                .about("Check configuration, database, mail and keys, and print a table")
+                .args(config::arguments()),
+        )
+        .subcommand(bench::command())
+        .subcommand(
+            Command::new("with-database")
+                .about("Run a command with DATABASE_URL set to a migrated, throw-away database")
+                .hide(true)
+                .arg(Arg::new("command").num_args(1..).required(true).last(true)),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,83 @@
+//! `keywright serve`: run until told to stop.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Loaded, Sources};
+use crate::domain::clock::Clock;
+use crate::node::Node;
+use crate::{reload, telemetry};
+
+/// Serves with what flags and environment say.
+pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let sources = Sources::from_process(matches)?;
+    let Loaded { config, notices } = Config::from_sources(&sources)?;
+    let _logs = telemetry::init(&config.log);
+    for notice in &notices {
+        notice.log();
+    }
+    let node = Node::start(config, Clock::system()).await?;
+    tracing::info!(address = %node.address(), version = env!("CARGO_PKG_VERSION"), "serving");
+    run_node(node, sources).await
+}
+
+/// Keeps a node running until a signal asks it to stop or its actors give up.
+pub async fn run_node(mut node: Node, mut sources: Sources) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let code = loop {
+        tokio::select! {
+            _ = terminate.recv() => break ExitCode::SUCCESS,
+            _ = interrupt.recv() => break ExitCode::SUCCESS,
+            _ = hang_up.recv() => sources = reload_env_file(&node, sources).await,
+            () = node.gave_up() => {
+                tracing::error!("the supervision tree gave up, draining and exiting");
+                break ExitCode::FAILURE;
+            }
+        }
+    };
+    tracing::info!("shutting down, requests in flight are finished");
+    tokio::select! {
+        () = node.shut_down() => {}
+        _ = interrupt.recv() => tracing::warn!("interrupted again, not waiting any longer"),
+    }
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+/// Swaps the configuration; whatever is wrong with the new one, the old one stays.
+async fn reload_env_file(node: &Node, sources: Sources) -> Sources {
+    let reloaded = match sources.reload_env_file() {
+        Ok(reloaded) => reloaded,
+        Err(error) => {
+            tracing::error!(%error, "env file not reloaded");
+            return sources;
+        }
+    };
+    let loaded = match Config::from_sources(&reloaded) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            for error in &errors.0 {
+                tracing::error!(setting = error.variable, %error, "configuration not reloaded");
+            }
+            return sources;
+        }
+    };
+    for notice in loaded.notices.iter().chain(&reloaded.restart_notices(&sources)) {
+        notice.log();
+    }
+    match reload::apply(node.app(), loaded.config).await {
+        Ok(()) => {
+            tracing::info!("configuration reloaded");
+            reloaded
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "configuration not reloaded");
+            sources
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Supervision, admission and caches.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// Supervision, admission and caches; all ours.
+#[derive(Clone, Debug)]
+pub struct ActorsConfig {
+    /// `AUTH_ACTOR_MAX_RESTARTS`, default 10, in `restart_window`; past it the node drains and exits.
+    pub max_restarts: u32,
+    /// `AUTH_ACTOR_RESTART_WINDOW`, default 60 s.
+    pub restart_window: Duration,
+    /// `AUTH_ACTOR_BACKOFF_MIN`, default 20 ms; doubled at each failure.
+    pub backoff_min: Duration,
+    /// `AUTH_ACTOR_BACKOFF_MAX`, default 5 s.
+    pub backoff_max: Duration,
+    /// `AUTH_ACTOR_CALL_TIMEOUT`, default 5 s.
+    pub call_timeout: Duration,
+    /// `AUTH_SESSION_SHARDS`, default 1.
+    pub session_shards: usize,
+    /// `AUTH_SESSION_MAX_IN_FLIGHT`: refreshes in flight per shard before 503, default 8 192.
+    pub session_max_in_flight: usize,
+    /// `AUTH_SESSION_BATCH_MAX`: most rows of one statement, default 256.
+    pub session_batch_max: usize,
+    /// `AUTH_SESSION_CACHE_MIB`, default 64.
+    pub session_cache_mib: u64,
+    /// `AUTH_USER_CACHE_MIB`, default 128.
+    pub user_cache_mib: u64,
+    /// `AUTH_LAST_SEEN_INTERVAL`: longest delay of `last_seen`, default 1 s.
+    pub last_seen_interval: Duration,
+}
+
+impl ActorsConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let backoff_min = reader.duration("AUTH_ACTOR_BACKOFF_MIN", false);
+        let backoff_max = reader.duration("AUTH_ACTOR_BACKOFF_MAX", false);
+        if backoff_min > backoff_max {
+            reader.refuse(
+                "AUTH_ACTOR_BACKOFF_MIN",
+                "it must not be longer than AUTH_ACTOR_BACKOFF_MAX",
+            );
+        }
+        Self {
+            max_restarts: reader.number("AUTH_ACTOR_MAX_RESTARTS", 0..=1_000_000),
+            restart_window: reader.duration("AUTH_ACTOR_RESTART_WINDOW", false),
+            backoff_min,
+            backoff_max,
+            call_timeout: reader.duration("AUTH_ACTOR_CALL_TIMEOUT", false),
+            session_shards: reader.number("AUTH_SESSION_SHARDS", 1..=1_024),
+            session_max_in_flight: reader.number("AUTH_SESSION_MAX_IN_FLIGHT", 1..=1_000_000),
+            // Postgres counts the parameters of a statement in 16 bits; the arrays in them may be longer,
+            // but a batch holds its locks until it ends.
+            session_batch_max: reader.number("AUTH_SESSION_BATCH_MAX", 1..=10_000),
+            session_cache_mib: reader.number("AUTH_SESSION_CACHE_MIB", 1..=1 << 20),
+            user_cache_mib: reader.number("AUTH_USER_CACHE_MIB", 1..=1 << 20),
+            last_seen_interval: reader.duration("AUTH_LAST_SEEN_INTERVAL", false),
+        }
+    }
+}

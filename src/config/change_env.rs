@@ -1,0 +1,269 @@
+//! What the body of `POST /change-env` changes: a test suite's way to switch settings of a running server.
+//!
+//! The member names are the reference's, some of which differ from the names of the variables. All or
+//! nothing: a body with one wrong member changes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::domain::email_access::EmailAccess;
+use crate::domain::locale::Locales;
+use crate::domain::redirect::RedirectRules;
+use crate::domain::roles::RoleRules;
+
+use super::Config;
+use super::accounts::{check_locale, check_role};
+use super::server::check_client_url;
+use super::value::{parse_http_url, parse_list};
+
+/// Why a body was refused; the text is for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeEnvError {
+    #[error("the body is not a JSON object: {0}")]
+    NotAnObject(String),
+    #[error("{member} must be {expected}")]
+    WrongType { member: &'static str, expected: &'static str },
+    #[error("{member}: {reason}")]
+    Refused { member: &'static str, reason: String },
+}
+
+fn refused(member: &'static str, reason: impl Into<String>) -> ChangeEnvError {
+    ChangeEnvError::Refused { member, reason: reason.into() }
+}
+
+/// Members whose settings do not exist or cannot change while the server runs; only their types count.
+const FLAGS_WITHOUT_EFFECT: &[&str] = &[
+    "AUTH_EMAIL_PASSWORDLESS_ENABLED",
+    "AUTH_GRAVATAR_ENABLED",
+    "AUTH_MFA_ENABLED",
+    "AUTH_OTP_EMAIL_ENABLED",
+    "AUTH_PASSWORD_HIBP_ENABLED",
+    "AUTH_SMS_PASSWORDLESS_ENABLED",
+    "AUTH_WEBAUTHN_ENABLED",
+];
+const INTEGERS_WITHOUT_EFFECT: &[&str] =
+    &["AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_WEBAUTHN_ATTESTATION_TIMEOUT"];
+const TEXTS_WITHOUT_EFFECT: &[&str] = &[
+    "AUTH_GRAVATAR_DEFAULT",
+    "AUTH_GRAVATAR_RATING",
+    "AUTH_SERVER_PREFIX",
+    "AUTH_SMS_MODICA_PASSWORD",
+    "AUTH_SMS_MODICA_USERNAME",
+    "AUTH_SMS_PROVIDER",
+    "AUTH_SMS_TWILIO_ACCOUNT_SID",
+    "AUTH_SMS_TWILIO_AUTH_TOKEN",
+    "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
+    "AUTH_WEBAUTHN_RPID",
+    "AUTH_WEBAUTHN_RPNAME",
+    "HASURA_GRAPHQL_ADMIN_SECRET",
+    "HASURA_GRAPHQL_GRAPHQL_URL",
+    "HASURA_GRAPHQL_JWT_SECRET",
+];
+const LISTS_WITHOUT_EFFECT: &[&str] = &["AUTH_WEBAUTHN_RP_ORIGINS"];
+
+impl Config {
+    /// This configuration with the members of a `/change-env` body in force.
+    ///
+    /// Missing members and nulls change nothing, unknown members are ignored.
+    pub fn with_change_env(&self, body: &[u8]) -> Result<Self, ChangeEnvError> {
+        let body: Map<String, Value> = serde_json::from_slice(body)
+            .map_err(|error| ChangeEnvError::NotAnObject(error.to_string()))?;
+        let members = Members(&body);
+        members.check_those_without_effect()?;
+        let mut config = self.clone();
+        change_switches(&mut config, &members)?;
+        change_addresses(&mut config, &members)?;
+        change_roles(&mut config, &members)?;
+        change_locales(&mut config, &members)?;
+        change_email_access(&mut config, &members)?;
+        Ok(config)
+    }
+}
+
+fn change_switches(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    let accounts = &mut config.accounts;
+    for (member, setting) in [
+        ("AUTH_ANONYMOUS_USERS_ENABLED", &mut accounts.anonymous_enabled),
+        ("AUTH_CONCEAL_ERRORS", &mut config.server.conceal_errors),
+        ("AUTH_DISABLE_SIGNUP", &mut accounts.disable_signup),
+        ("AUTH_DISABLE_NEW_USERS", &mut accounts.disable_new_users),
+        ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", &mut accounts.email_verification_required),
+    ] {
+        if let Some(value) = members.boolean(member)? {
+            *setting = value;
+        }
+    }
+    // Negative numbers mean the same as 0: no least length, expired at once.
+    if let Some(length) = members.integer("AUTH_PASSWORD_MIN_LENGTH")? {
+        config.passwords.min_length = usize::try_from(length.max(0)).unwrap_or(usize::MAX);
+    }
+    if let Some(seconds) = members.integer("AUTH_REFRESH_TOKEN_EXPIRES_IN")? {
+        // Times past this cannot be added to a date.
+        let seconds = u64::try_from(seconds.clamp(0, i64::from(i32::MAX))).unwrap_or_default();
+        config.tokens.refresh_token_lifetime = Duration::from_secs(seconds);
+    }
+    Ok(())
+}
+
+/// The reference stores new redirect targets but goes on with those of the start; here they count.
+fn change_addresses(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    if let Some(url) = members.text("AUTH_SERVER_URL")?.filter(|url| !url.is_empty()) {
+        let url = parse_http_url(url).map_err(|reason| refused("AUTH_SERVER_URL", reason.0))?;
+        config.server.server_url = Some(url);
+    }
+    let client_url = members.text("AUTH_CLIENT_URL")?.filter(|url| !url.is_empty());
+    if let Some(url) = client_url {
+        check_client_url(url).map_err(|reason| refused("AUTH_CLIENT_URL", reason))?;
+        url.clone_into(&mut config.server.client_url);
+    }
+    let redirects = members.comma_list("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS")?;
+    if client_url.is_none() && redirects.is_none() {
+        return Ok(());
+    }
+    let accounts = &mut config.accounts;
+    if let Some(redirects) = redirects {
+        accounts.lists.redirects = redirects;
+    }
+    accounts.redirects = RedirectRules::new(&config.server.client_url, &accounts.lists.redirects)
+        .map_err(|error| {
+        refused("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", error.to_string())
+    })?;
+    Ok(())
+}
+
+fn change_roles(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    let default = members.text("AUTH_DEFAULT_ROLE")?;
+    let allowed = members.list("AUTH_DEFAULT_ALLOWED_ROLES")?;
+    if default.is_none() && allowed.is_none() {
+        return Ok(());
+    }
+    let accounts = &mut config.accounts;
+    if let Some(allowed) = allowed {
+        for role in &allowed {
+            check_role(role).map_err(|reason| refused("AUTH_DEFAULT_ALLOWED_ROLES", reason))?;
+        }
+        accounts.lists.roles = allowed;
+    }
+    let default = default.unwrap_or(accounts.roles.default_role()).to_owned();
+    check_role(&default).map_err(|reason| refused("AUTH_DEFAULT_ROLE", reason))?;
+    accounts.roles = RoleRules::new(default, accounts.lists.roles.clone());
+    Ok(())
+}
+
+fn change_locales(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    let default = members.text("AUTH_DEFAULT_LOCALE")?;
+    let allowed = members.comma_list("AUTH_LOCALE_ALLOWED_LOCALES")?;
+    if default.is_none() && allowed.is_none() {
+        return Ok(());
+    }
+    let accounts = &mut config.accounts;
+    if let Some(allowed) = allowed {
+        for locale in &allowed {
+            check_locale(locale)
+                .map_err(|reason| refused("AUTH_LOCALE_ALLOWED_LOCALES", reason))?;
+        }
+        accounts.lists.locales = allowed;
+    }
+    let default = default.unwrap_or(accounts.locales.default_locale()).to_owned();
+    check_locale(&default).map_err(|reason| refused("AUTH_DEFAULT_LOCALE", reason))?;
+    accounts.locales = Locales::new(default, accounts.lists.locales.clone());
+    Ok(())
+}
+
+fn change_email_access(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    let lists = &mut config.accounts.lists.emails;
+    for (member, list) in [
+        ("AUTH_ACCESS_CONTROL_ALLOWED_EMAILS", &mut lists.allowed_emails),
+        ("AUTH_ACCESS_CONTROL_ALLOWED_EMAIL_DOMAINS", &mut lists.allowed_domains),
+        ("AUTH_ACCESS_CONTROL_BLOCKED_EMAILS", &mut lists.blocked_emails),
+        ("AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS", &mut lists.blocked_domains),
+    ] {
+        if let Some(value) = members.comma_list(member)? {
+            *list = value;
+        }
+    }
+    config.accounts.email_access = EmailAccess::new(lists.clone());
+    Ok(())
+}
+
+/// The body, member by member; null is the same as missing.
+struct Members<'a>(&'a Map<String, Value>);
+
+impl<'a> Members<'a> {
+    fn get(&self, member: &str) -> Option<&'a Value> {
+        self.0.get(member).filter(|value| !value.is_null())
+    }
+
+    fn boolean(&self, member: &'static str) -> Result<Option<bool>, ChangeEnvError> {
+        let expected = "true or false";
+        self.typed(member, expected, Value::as_bool)
+    }
+
+    fn integer(&self, member: &'static str) -> Result<Option<i64>, ChangeEnvError> {
+        self.typed(member, "an integer", Value::as_i64)
+    }
+
+    fn text(&self, member: &'static str) -> Result<Option<&'a str>, ChangeEnvError> {
+        self.typed(member, "a string", Value::as_str)
+    }
+
+    fn comma_list(&self, member: &'static str) -> Result<Option<Vec<String>>, ChangeEnvError> {
+        Ok(self.text(member)?.map(parse_list))
+    }
+
+    fn list(&self, member: &'static str) -> Result<Option<Vec<String>>, ChangeEnvError> {
+        self.typed(member, "an array of strings", |value| {
+            let texts = value.as_array()?.iter().map(|text| text.as_str().map(ToOwned::to_owned));
+            texts.filter(|text| text.as_deref() != Some("")).collect()
+        })
+    }
+
+    fn typed<T>(
+        &self,
+        member: &'static str,
+        expected: &'static str,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ChangeEnvError> {
+        match self.get(member).map(convert) {
+            None => Ok(None),
+            Some(Some(value)) => Ok(Some(value)),
+            Some(None) => Err(ChangeEnvError::WrongType { member, expected }),
+        }
+    }
+
+    fn check_those_without_effect(&self) -> Result<(), ChangeEnvError> {
+        for member in FLAGS_WITHOUT_EFFECT {
+            self.boolean(member)?;
+        }
+        for member in INTEGERS_WITHOUT_EFFECT {
+            self.integer(member)?;
+        }
+        for member in TEXTS_WITHOUT_EFFECT {
+            self.text(member)?;
+        }
+        for member in LISTS_WITHOUT_EFFECT {
+            self.list(member)?;
+        }
+        self.json::<BTreeMap<String, String>>("AUTH_JWT_CUSTOM_CLAIMS")?;
+        self.json::<Map<String, Value>>("AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS")
+    }
+
+    /// A string that holds JSON of its own; empty is none.
+    fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        member: &'static str,
+    ) -> Result<(), ChangeEnvError> {
+        match self.text(member)? {
+            None | Some("") => Ok(()),
+            Some(text) => serde_json::from_str::<T>(text)
+                .map(drop)
+                .map_err(|error| refused(member, error.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "change_env_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+//! All sections together, and what only shows when they are seen together.
+
+use super::error::ConfigErrors;
+use super::notice::{Notice, report_ignored};
+use super::reader::Reader;
+use super::sources::Sources;
+use super::{
+    AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
+    MailTransport, PasswordsConfig, ServerConfig, TokensConfig,
+};
+
+/// A configuration that works, and what its operator should know about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// To be logged once.
+    pub notices: Vec<Notice>,
+}
+
+impl Config {
+    /// Reads and checks everything; all that is wrong is reported at once.
+    pub fn from_sources(sources: &Sources) -> Result<Loaded, ConfigErrors> {
+        let mut reader = Reader::new(sources);
+        let config = read(&mut reader);
+        let notices = std::mem::take(&mut reader.notices);
+        reader.checked(Loaded { config, notices })
+    }
+}
+
+fn read(reader: &mut Reader<'_>) -> Config {
+    let server = ServerConfig::read(reader);
+    let config = Config {
+        log: LogConfig::read(reader),
+        database: DatabaseConfig::read(reader),
+        hasura: HasuraConfig::read(reader),
+        tokens: TokensConfig::read(reader),
+        accounts: AccountsConfig::read(reader, &server.client_url),
+        passwords: PasswordsConfig::read(reader),
+        mail: MailConfig::read(reader),
+        actors: ActorsConfig::read(reader),
+        server,
+    };
+    compare_sections(reader, &config);
+    report_ignored(reader);
+    config
+}
+
+fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
+    let sends_mail = !matches!(config.mail.transport, MailTransport::None);
+    if config.accounts.email_verification_required && !sends_mail {
+        reader.warn(
+            "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED",
+            "addresses must be verified, but no mail can be sent: set AUTH_SMTP_HOST, or nobody who \
+             signs up can sign in",
+        );
+    }
+    if sends_mail && config.server.server_url.is_none() {
+        reader.warn("AUTH_SERVER_URL", "not set: the links in mails lead nowhere");
+    }
+    let tokens = &config.tokens;
+    if tokens.refresh_grace >= tokens.refresh_token_lifetime {
+        reader.refuse(
+            "AUTH_REFRESH_TOKEN_GRACE",
+            "it must be shorter than AUTH_REFRESH_TOKEN_EXPIRES_IN",
+        );
+    }
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

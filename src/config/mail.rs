@@ -1,0 +1,118 @@
+//! How mail leaves.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::reader::Reader;
+
+/// How mail leaves.
+#[derive(Clone, Debug)]
+pub struct MailConfig {
+    pub transport: MailTransport,
+    /// `AUTH_SMTP_SENDER` verbatim.
+    pub sender: String,
+    /// `AUTH_SMTP_X_SMTPAPI_HEADER`; empty is off.
+    pub smtpapi_header: String,
+    /// `AUTH_EMAIL_TEMPLATES_PATH`; falls back to the built-in templates when the folder is missing.
+    pub templates_path: PathBuf,
+}
+
+/// The way out for mail.
+#[derive(Clone, Debug)]
+pub enum MailTransport {
+    /// No `AUTH_SMTP_HOST`: flows that need mail are refused.
+    None,
+    Smtp(SmtpConfig),
+    /// Kept in this folder and shown on `/dev/inbox` (`keywright dev`).
+    Capture {
+        folder: PathBuf,
+    },
+}
+
+/// `AUTH_SMTP_*`.
+#[derive(Clone, Debug)]
+pub struct SmtpConfig {
+    pub host: String,
+    pub port: u16,
+    /// `AUTH_SMTP_SECURE`: TLS from the first byte.
+    pub implicit_tls: bool,
+    pub user: String,
+    pub password: SecretString,
+    pub auth_method: SmtpAuthMethod,
+    /// `AUTH_SMTP_CA_FILE` (ours): PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `AUTH_SMTP_AUTH_METHOD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpAuthMethod {
+    Login,
+    Plain,
+    CramMd5,
+}
+
+impl MailConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let config = Self {
+            transport: read_transport(reader),
+            sender: reader.text("AUTH_SMTP_SENDER"),
+            smtpapi_header: reader.text("AUTH_SMTP_X_SMTPAPI_HEADER"),
+            templates_path: PathBuf::from(reader.text("AUTH_EMAIL_TEMPLATES_PATH")),
+        };
+        for (variable, value) in [
+            ("AUTH_SMTP_SENDER", &config.sender),
+            ("AUTH_SMTP_X_SMTPAPI_HEADER", &config.smtpapi_header),
+        ] {
+            // It becomes a line of the mail's header.
+            if value.contains(['\r', '\n', '\0']) {
+                reader.refuse(variable, "it must not contain a line break");
+            }
+        }
+        if config.sender.is_empty() && matches!(config.transport, MailTransport::Smtp(_)) {
+            reader.warn("AUTH_SMTP_SENDER", "not set: SMTP servers refuse mail without a sender");
+        }
+        config
+    }
+}
+
+fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
+    let smtp = SmtpConfig {
+        host: reader.text("AUTH_SMTP_HOST"),
+        port: reader.number("AUTH_SMTP_PORT", 1..=u16::MAX),
+        implicit_tls: reader.boolean("AUTH_SMTP_SECURE"),
+        user: reader.text("AUTH_SMTP_USER"),
+        password: reader.secret("AUTH_SMTP_PASS"),
+        auth_method: match reader.choice("AUTH_SMTP_AUTH_METHOD") {
+            Some("LOGIN") => SmtpAuthMethod::Login,
+            Some("CRAM-MD5") => SmtpAuthMethod::CramMd5,
+            _ => SmtpAuthMethod::Plain,
+        },
+        ca_file: Some(reader.text("AUTH_SMTP_CA_FILE"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
+    };
+    let folder = reader.text("AUTH_MAIL_CAPTURE_FOLDER");
+    match (smtp.host.as_str(), folder.is_empty()) {
+        ("", true) => MailTransport::None,
+        ("", false) => {
+            reader.info("AUTH_MAIL_CAPTURE_FOLDER", "mail is kept in this folder, none is sent");
+            MailTransport::Capture { folder: PathBuf::from(folder) }
+        }
+        (_, false) => {
+            reader.refuse(
+                "AUTH_MAIL_CAPTURE_FOLDER",
+                "mail is either kept in a folder or sent; unset this or AUTH_SMTP_HOST",
+            );
+            MailTransport::None
+        }
+        ("postmark", true) => {
+            reader.refuse(
+                "AUTH_SMTP_HOST",
+                "postmark is not supported yet; use the SMTP server smtp.postmarkapp.com",
+            );
+            MailTransport::None
+        }
+        (_, true) => MailTransport::Smtp(smtp),
+    }
+}

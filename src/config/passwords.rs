@@ -1,0 +1,49 @@
+//! Password rules and hashing.
+
+use std::thread::available_parallelism;
+
+use super::reader::Reader;
+
+/// Password rules and hashing.
+#[derive(Clone, Debug)]
+pub struct PasswordsConfig {
+    /// `AUTH_PASSWORD_MIN_LENGTH`, bytes.
+    pub min_length: usize,
+    /// `AUTH_PASSWORD_ARGON2_MEMORY_KIB` (ours), default 19 456 (OWASP).
+    pub argon2_memory_kib: u32,
+    /// `AUTH_PASSWORD_ARGON2_ITERATIONS` (ours), default 2 (OWASP).
+    pub argon2_iterations: u32,
+    /// `AUTH_PASSWORD_ARGON2_PARALLELISM` (ours), default 1 (OWASP).
+    pub argon2_parallelism: u32,
+    /// `AUTH_PASSWORD_BCRYPT_COST` (ours), default 10 as the reference.
+    pub bcrypt_cost: u32,
+    /// `AUTH_PASSWORD_HASH_THREADS` (ours): hashes at once; default the number of cores.
+    pub threads: usize,
+    /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
+    pub queue: usize,
+}
+
+impl PasswordsConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let parallelism = reader.number("AUTH_PASSWORD_ARGON2_PARALLELISM", 1..=255);
+        // RFC 9106, section 3.1, with an upper end that keeps one hash from taking the machine.
+        let memory = reader.number("AUTH_PASSWORD_ARGON2_MEMORY_KIB", 8..=4 * 1024 * 1024);
+        if memory < 8 * parallelism {
+            reader.refuse(
+                "AUTH_PASSWORD_ARGON2_MEMORY_KIB",
+                format!("{memory} KiB is less than 8 KiB for each of {parallelism} lanes"),
+            );
+        }
+        Self {
+            min_length: reader.number("AUTH_PASSWORD_MIN_LENGTH", 0..=50),
+            argon2_memory_kib: memory,
+            argon2_iterations: reader.number("AUTH_PASSWORD_ARGON2_ITERATIONS", 1..=1_000),
+            argon2_parallelism: parallelism,
+            bcrypt_cost: reader.number("AUTH_PASSWORD_BCRYPT_COST", 4..=31),
+            threads: reader
+                .optional_number("AUTH_PASSWORD_HASH_THREADS", 1..=1_024)
+                .unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+            queue: reader.number("AUTH_PASSWORD_HASH_QUEUE", 1..=1_000_000),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings of the ways to sign in that are not built yet.
+
+use super::Setting;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::boolean(
+        "email-passwordless-enabled",
+        "AUTH_EMAIL_PASSWORDLESS_ENABLED",
+        "false",
+        "Sign in by a link in a mail",
+    )
+    .not_yet(),
+    Setting::boolean(
+        "otp-email-enabled",
+        "AUTH_OTP_EMAIL_ENABLED",
+        "false",
+        "Sign in by a code in a mail",
+    )
+    .not_yet(),
+    Setting::boolean(
+        "sms-passwordless-enabled",
+        "AUTH_SMS_PASSWORDLESS_ENABLED",
+        "false",
+        "Sign in by a code in an SMS",
+    )
+    .not_yet(),
+    Setting::boolean("mfa-enabled", "AUTH_MFA_ENABLED", "false", "Second factor by TOTP")
+        .not_yet_protecting("nobody can set up a second factor"),
+    Setting::text(
+        "mfa-totp-issuer",
+        "AUTH_MFA_TOTP_ISSUER",
+        "auth",
+        "Issuer that authenticator applications show",
+    )
+    .not_yet(),
+    Setting::boolean(
+        "webauthn-enabled",
+        "AUTH_WEBAUTHN_ENABLED",
+        "false",
+        "Sign in by passkeys and security keys",
+    )
+    .not_yet(),
+    Setting::text(
+        "webauthn-rp-id",
+        "AUTH_WEBAUTHN_RP_ID",
+        "",
+        "Domain of passkeys; default is the host of the client URL",
+    )
+    .not_yet(),
+    Setting::text(
+        "webauthn-rp-name",
+        "AUTH_WEBAUTHN_RP_NAME",
+        "",
+        "Name that browsers show with passkeys; default is the domain",
+    )
+    .not_yet(),
+    Setting::list(
+        "webauthn-rp-origins",
+        "AUTH_WEBAUTHN_RP_ORIGINS",
+        "",
+        "Origins that may use passkeys; the client URL is added when missing",
+    )
+    .not_yet(),
+    Setting::int(
+        "webauthn-attestation-timeout",
+        "AUTH_WEBAUTHN_ATTESTATION_TIMEOUT",
+        "60000",
+        "Time that browsers give people for a passkey, in milliseconds",
+    )
+    .not_yet(),
+    Setting::boolean(
+        "disable-auto-signup",
+        "AUTH_DISABLE_AUTO_SIGNUP",
+        "false",
+        "Do not create accounts when somebody unknown signs in",
+    )
+    .not_yet(),
+];

@@ -1,0 +1,55 @@
+//! Settings of passwords and their hashes.
+
+use super::Setting;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::int(
+        "password-min-length",
+        "AUTH_PASSWORD_MIN_LENGTH",
+        "3",
+        "Shortest password, in bytes; the API itself wants at least 3 characters",
+    )
+    .live(),
+    Setting::int(
+        "password-argon2-memory-kib",
+        "AUTH_PASSWORD_ARGON2_MEMORY_KIB",
+        "19456",
+        "Memory of one argon2id hash, in KiB",
+    )
+    .own(),
+    Setting::int(
+        "password-argon2-iterations",
+        "AUTH_PASSWORD_ARGON2_ITERATIONS",
+        "2",
+        "Passes of one argon2id hash",
+    )
+    .own(),
+    Setting::int(
+        "password-argon2-parallelism",
+        "AUTH_PASSWORD_ARGON2_PARALLELISM",
+        "1",
+        "Lanes of one argon2id hash",
+    )
+    .own(),
+    Setting::int(
+        "password-bcrypt-cost",
+        "AUTH_PASSWORD_BCRYPT_COST",
+        "10",
+        "Cost of bcrypt hashes, which are written for the reference to read",
+    )
+    .own(),
+    Setting::int(
+        "password-hash-threads",
+        "AUTH_PASSWORD_HASH_THREADS",
+        "",
+        "Hashes computed at once; unset means the number of cores",
+    )
+    .own(),
+    Setting::int(
+        "password-hash-queue",
+        "AUTH_PASSWORD_HASH_QUEUE",
+        "256",
+        "Hashes that may wait before new ones are answered by 503",
+    )
+    .own(),
+];

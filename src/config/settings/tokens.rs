@@ -1,0 +1,49 @@
+//! Settings of access and refresh tokens.
+
+use super::Setting;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::json(
+        "hasura-graphql-jwt-secret",
+        "HASURA_GRAPHQL_JWT_SECRET",
+        "Key of access tokens, a JSON object in Hasura's form; required",
+    )
+    .hidden(),
+    Setting::int(
+        "access-tokens-expires-in",
+        "AUTH_ACCESS_TOKEN_EXPIRES_IN",
+        "900",
+        "Lifetime of access tokens, in seconds",
+    ).live(),
+    Setting::int(
+        "refresh-token-expires-in",
+        "AUTH_REFRESH_TOKEN_EXPIRES_IN",
+        "2592000",
+        "Lifetime of refresh tokens, in seconds",
+    ).live(),
+    Setting::int(
+        "refresh-token-grace",
+        "AUTH_REFRESH_TOKEN_GRACE",
+        "30",
+        "Seconds in which a refresh token that was just replaced leads to the same successor; 0 is off",
+    )
+    .own().live(),
+    Setting::secret(
+        "refresh-token-key",
+        "AUTH_REFRESH_TOKEN_KEY",
+        "Key material of the refresh-token chain, at least 32 bytes; unset means kept in the database",
+    )
+    .own(),
+    Setting::json(
+        "custom-claims",
+        "AUTH_JWT_CUSTOM_CLAIMS",
+        "Custom claims of access tokens, a JSON object of claim names and paths",
+    )
+    .not_yet(),
+    Setting::json(
+        "custom-claims-defaults",
+        "AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS",
+        "Values of custom claims whose path leads nowhere, a JSON object",
+    )
+    .not_yet(),
+];

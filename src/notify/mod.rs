@@ -1,0 +1,11 @@
+//! Mail: templates, the message, and the ways out.
+
+pub mod builtin;
+pub mod html;
+pub mod inbox;
+pub mod message;
+pub mod operator;
+pub mod sender;
+pub mod smtp;
+pub mod smtp_auth;
+pub mod templates;

@@ -1,0 +1,181 @@
+//! From an outbox message to a mail that has left: render, build, hand over.
+
+use secrecy::ExposeSecret;
+
+use crate::config::{MailConfig, MailTransport};
+use crate::domain::mail::OutboxMessage;
+use crate::notify::inbox::{Captured, Inbox, InboxError};
+use crate::notify::message::{self, Sender};
+use crate::notify::operator::TemplateError;
+use crate::notify::smtp::{SmtpError, SmtpSetupError, SmtpTransport};
+use crate::notify::templates::TemplateSet;
+
+/// Why the mail settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MailSetupError {
+    #[error("AUTH_EMAIL_TEMPLATES_PATH is unusable")]
+    Templates(#[from] TemplateError),
+    #[error("AUTH_SMTP_SENDER must be an address or `Name <address>`")]
+    Sender,
+    #[error("AUTH_SMTP_* are unusable")]
+    Smtp(#[from] SmtpSetupError),
+    #[error("the folder for captured mail is unusable")]
+    Inbox(#[from] InboxError),
+}
+
+/// Why a mail has not left.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("mail is not configured, AUTH_SMTP_HOST is empty")]
+    NotConfigured,
+    #[error("cannot render the mail")]
+    Render(#[from] minijinja::Error),
+    #[error("cannot deliver the mail")]
+    Smtp(#[from] SmtpError),
+    #[error("cannot keep the mail")]
+    Inbox(#[from] InboxError),
+}
+
+impl SendError {
+    /// Whether another attempt has little hope; it may still be an operator's mistake.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.is_permanent())
+    }
+}
+
+/// Sends mail as configured.
+#[derive(Debug)]
+pub struct MailSender {
+    templates: TemplateSet,
+    smtpapi_header: String,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    None,
+    Smtp { transport: Box<SmtpTransport>, sender: Sender },
+    Capture { inbox: Inbox, sender: String },
+}
+
+impl MailSender {
+    /// Reads templates and certificates; connects to nothing.
+    pub fn from_config(config: &MailConfig, default_locale: &str) -> Result<Self, MailSetupError> {
+        let way = match &config.transport {
+            MailTransport::None => Way::None,
+            MailTransport::Smtp(smtp) => Way::Smtp {
+                transport: Box::new(SmtpTransport::new(smtp)?),
+                sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
+            },
+            MailTransport::Capture { folder } => Way::Capture {
+                inbox: Inbox::open(folder)?,
+                sender: match config.sender.as_str() {
+                    "" => "keywright@localhost".to_owned(),
+                    sender => sender.to_owned(),
+                },
+            },
+        };
+        Ok(Self {
+            templates: TemplateSet::load(&config.templates_path, default_locale)?,
+            smtpapi_header: config.smtpapi_header.clone(),
+            way,
+        })
+    }
+
+    /// Whether flows that need mail can work at all.
+    pub fn can_send(&self) -> bool {
+        !matches!(self.way, Way::None)
+    }
+
+    /// The captured mail, if mail is captured.
+    pub fn inbox(&self) -> Option<&Inbox> {
+        match &self.way {
+            Way::Capture { inbox, .. } => Some(inbox),
+            Way::None | Way::Smtp { .. } => None,
+        }
+    }
+
+    /// Whether mail would leave: the SMTP server answers and takes our credentials.
+    pub async fn check(&self) -> Result<(), SendError> {
+        match &self.way {
+            Way::None => Err(SendError::NotConfigured),
+            Way::Smtp { transport, .. } => Ok(transport.check().await?),
+            Way::Capture { .. } => Ok(()),
+        }
+    }
+
+    /// Sends the message; `Ok` means that it has left this process for good.
+    pub async fn send(&self, message: &OutboxMessage) -> Result<(), SendError> {
+        let render =
+            || self.templates.render(message.template, &message.locale, &message.variables);
+        match &self.way {
+            Way::None => Err(SendError::NotConfigured),
+            Way::Smtp { transport, sender } => {
+                // Before the address is cut out: a line break would let another one be it.
+                if message.recipient.contains(char::is_control) {
+                    return Err(SmtpError::Address.into());
+                }
+                let bytes = message::build(message, &render()?, sender, &self.smtpapi_header);
+                let to = message::envelope_address(&message.recipient);
+                Ok(transport.deliver(sender.address(), to, &bytes).await?)
+            }
+            Way::Capture { inbox, sender } => {
+                let captured = Captured::new(message, render()?, sender);
+                Ok(inbox.keep(captured).await?)
+            }
+        }
+    }
+}
+
+/// What went wrong, cause by cause, without the recipient, whom servers like to quote, and without
+/// the ticket.
+pub fn describe(error: &SendError, message: &OutboxMessage) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors print their cause themselves.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    let text = message::one_line(&text);
+    let secrets = [
+        message.recipient.as_str(),
+        message::envelope_address(&message.recipient),
+        message.variables.ticket.expose_secret(),
+    ];
+    secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text, |text, secret| replace_ignoring_case(&text, secret, "<hidden>"))
+}
+
+fn replace_ignoring_case(text: &str, what: &str, by: &str) -> String {
+    let (lower, what) = (text.to_ascii_lowercase(), what.to_ascii_lowercase());
+    let mut replaced = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = lower[at..].find(&what) {
+        replaced.push_str(&text[at..at + found]);
+        replaced.push_str(by);
+        at += found + what.len();
+    }
+    replaced.push_str(&text[at..]);
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_hidden_whatever_their_case() {
+        let text = "550 <Ann@Example.com> unknown, ann@example.com é";
+        assert_eq!(
+            replace_ignoring_case(text, "ann@example.COM", "<hidden>"),
+            "550 <<hidden>> unknown, <hidden> é"
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! Delivery by SMTP: one connection a message, over lettre's connection.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::Data;
+use lettre::transport::smtp::extension::{ClientId, Extension};
+use tokio::time::timeout;
+
+use secrecy::ExposeSecret;
+
+use crate::config::SmtpConfig;
+use crate::notify::smtp_auth::{Line, SmtpAuth};
+
+/// Longest wait for the TCP connection, per address of the host.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest delivery, from the first packet to the server's acceptance.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// The mail is accepted by then; the farewell is a courtesy.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a mail could not be handed to the server.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpError {
+    #[error("smtp {step} failed")]
+    Step {
+        step: &'static str,
+        #[source]
+        source: lettre::transport::smtp::Error,
+    },
+    #[error("AUTH_SMTP_AUTH_METHOD PLAIN and LOGIN need an encrypted connection")]
+    Unencrypted,
+    #[error("smtp server asked something unexpected during sign-in")]
+    UnexpectedChallenge,
+    #[error("address cannot be used in smtp")]
+    Address,
+    #[error("smtp server does not take addresses outside ASCII")]
+    NoSmtpUtf8,
+    #[error("smtp delivery took longer than {} s", SEND_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl SmtpError {
+    pub(super) fn at(step: &'static str) -> impl Fn(lettre::transport::smtp::Error) -> Self {
+        move |source| Self::Step { step, source }
+    }
+
+    /// Whether the server (or the address) leaves little hope for this recipient or message.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Step { step, source } => {
+                matches!(*step, "RCPT TO" | "DATA") && source.is_permanent()
+            }
+            Self::Address | Self::NoSmtpUtf8 => true,
+            Self::Unencrypted | Self::UnexpectedChallenge | Self::Timeout => false,
+        }
+    }
+}
+
+/// Why `AUTH_SMTP_*` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpSetupError {
+    #[error("cannot read AUTH_SMTP_CA_FILE {}", path.display())]
+    CaFile {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("AUTH_SMTP_CA_FILE {} holds no certificate", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("cannot set up TLS for AUTH_SMTP_HOST")]
+    Tls(#[source] lettre::transport::smtp::Error),
+}
+
+/// A server that takes mail.
+#[derive(Debug)]
+pub struct SmtpTransport {
+    host: String,
+    port: u16,
+    implicit_tls: bool,
+    tls: TlsParametersBox,
+    auth: Option<SmtpAuth>,
+    hello: ClientId,
+    send_timeout: Duration,
+}
+
+/// `TlsParameters` has no `Debug`.
+struct TlsParametersBox(TlsParameters);
+
+impl std::fmt::Debug for TlsParametersBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsParameters")
+    }
+}
+
+impl SmtpTransport {
+    /// Reads the trusted certificates; connects to nothing.
+    pub fn new(config: &SmtpConfig) -> Result<Self, SmtpSetupError> {
+        // Brackets belong to URLs; the resolver and the certificate want the bare address.
+        let host = config
+            .host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&config.host)
+            .to_owned();
+        let mut tls = TlsParameters::builder(host.clone());
+        if let Some(path) = &config.ca_file {
+            let pem = std::fs::read(path)
+                .map_err(|source| SmtpSetupError::CaFile { path: path.clone(), source })?;
+            if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
+                return Err(SmtpSetupError::NoCertificate { path: path.clone() });
+            }
+            tls =
+                tls.add_root_certificate(Certificate::from_pem(&pem).map_err(SmtpSetupError::Tls)?);
+        }
+        let has_credentials =
+            !config.user.is_empty() || !config.password.expose_secret().is_empty();
+        Ok(Self {
+            host,
+            port: config.port,
+            implicit_tls: config.implicit_tls,
+            tls: TlsParametersBox(tls.build().map_err(SmtpSetupError::Tls)?),
+            auth: has_credentials.then(|| SmtpAuth {
+                method: config.auth_method,
+                user: config.user.clone(),
+                password: config.password.clone(),
+            }),
+            hello: ClientId::default(),
+            send_timeout: SEND_TIMEOUT,
+        })
+    }
+
+    /// With another limit than [`SEND_TIMEOUT`], for tests.
+    #[must_use]
+    pub fn with_send_timeout(mut self, limit: Duration) -> Self {
+        self.send_timeout = limit;
+        self
+    }
+
+    /// Hands the message over; `Ok` once the server has accepted it.
+    pub async fn deliver(&self, from: &str, to: &str, message: &[u8]) -> Result<(), SmtpError> {
+        let from = checked(from)?;
+        let to = checked(to)?;
+        let mut connection = timeout(self.send_timeout, self.transmit(from, to, message))
+            .await
+            .map_err(|_elapsed| SmtpError::Timeout)??;
+        // A mail that was accepted is sent, whatever happens to the connection now.
+        let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
+        Ok(())
+    }
+
+    /// Connects and signs in, and sends nothing.
+    pub async fn check(&self) -> Result<(), SmtpError> {
+        timeout(self.send_timeout, async {
+            let mut connection = self.connect().await?;
+            if let Some(auth) = &self.auth {
+                auth.sign_in(&mut connection, &self.host).await?;
+            }
+            // The server has shown all that it was asked for.
+            let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
+            Ok(())
+        })
+        .await
+        .map_err(|_elapsed| SmtpError::Timeout)?
+    }
+
+    async fn transmit(
+        &self,
+        from: &str,
+        to: &str,
+        message: &[u8],
+    ) -> Result<AsyncSmtpConnection, SmtpError> {
+        let mut connection = self.connect().await?;
+        if let Some(auth) = &self.auth {
+            auth.sign_in(&mut connection, &self.host).await?;
+        }
+        let server = connection.server_info();
+        let mut options = String::new();
+        if server.supports_feature(Extension::EightBitMime) && !message.is_ascii() {
+            options.push_str(" BODY=8BITMIME");
+        }
+        if !from.is_ascii() || !to.is_ascii() {
+            if !server.supports_feature(Extension::SmtpUtfEight) {
+                return Err(SmtpError::NoSmtpUtf8);
+            }
+            options.push_str(" SMTPUTF8");
+        }
+        connection
+            .command(Line(format!("MAIL FROM:<{from}>{options}")))
+            .await
+            .map_err(SmtpError::at("MAIL FROM"))?;
+        connection
+            .command(Line(format!("RCPT TO:<{to}>")))
+            .await
+            .map_err(SmtpError::at("RCPT TO"))?;
+        connection.command(Data).await.map_err(SmtpError::at("DATA"))?;
+        connection.message(message).await.map_err(SmtpError::at("DATA"))?;
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let tls = &self.tls.0;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            (self.host.as_str(), self.port),
+            Some(CONNECT_TIMEOUT),
+            &self.hello,
+            self.implicit_tls.then(|| tls.clone()),
+            None,
+        )
+        .await
+        .map_err(SmtpError::at("connection"))?;
+        // A server that offers TLS gets it; a bad certificate ends the delivery.
+        if connection.can_starttls() {
+            connection
+                .starttls(tls.clone(), &self.hello)
+                .await
+                .map_err(SmtpError::at("STARTTLS"))?;
+        }
+        Ok(connection)
+    }
+}
+
+/// Refuses what would end the path or the command early, before anything is dialled.
+fn checked(address: &str) -> Result<&str, SmtpError> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>');
+    if address.is_empty() || address.contains(bad) { Err(SmtpError::Address) } else { Ok(address) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_cannot_carry_commands() {
+        assert!(checked("a..b@localhost").is_ok());
+        for bad in ["", "a@b\r\nRCPT TO:<c@d>", "a@b> SIZE=1", "a@b, c@d", "a\u{85}@b", "<a@b"] {
+            assert!(checked(bad).is_err(), "{bad:?}");
+        }
+    }
+}

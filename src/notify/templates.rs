@@ -1,0 +1,125 @@
+//! Which template a mail is rendered with, and what it can say.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+
+use crate::domain::mail::{MailTemplate, MailVariables};
+use crate::notify::builtin::{BuiltinTemplates, LAST_RESORT_LOCALE};
+use crate::notify::operator::{OperatorTemplates, TemplateError};
+
+/// A mail's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    pub subject: String,
+    pub html: String,
+    /// The plain alternative; operators' templates need not have one.
+    pub text: Option<String>,
+}
+
+/// The variables by the names that templates use.
+pub struct Values<'a>([(&'static str, &'a str); 9]);
+
+impl<'a> Values<'a> {
+    /// `locale` is the one really used.
+    pub fn new(variables: &'a MailVariables, locale: &'a str) -> Self {
+        Self([
+            ("link", variables.link.expose_secret()),
+            ("displayName", &variables.display_name),
+            ("email", &variables.email),
+            ("newEmail", &variables.new_email),
+            ("ticket", variables.ticket.expose_secret()),
+            ("redirectTo", &variables.redirect_to),
+            ("locale", locale),
+            ("serverUrl", &variables.server_url),
+            ("clientUrl", &variables.client_url),
+        ])
+    }
+
+    /// The value of a variable; names are case-sensitive.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Name and value of all of them.
+    pub fn pairs(&self) -> [(&'static str, &'a str); 9] {
+        self.0
+    }
+}
+
+/// The operator's templates over the shipped ones.
+pub struct TemplateSet {
+    operator: OperatorTemplates,
+    builtin: BuiltinTemplates,
+    default_locale: String,
+}
+
+impl fmt::Debug for TemplateSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemplateSet").field("operator", &self.operator).finish_non_exhaustive()
+    }
+}
+
+impl TemplateSet {
+    /// Reads the first of `folder`, `./email-templates` and `./share/email-templates` that exists.
+    pub fn load(folder: &Path, default_locale: &str) -> Result<Self, TemplateError> {
+        let candidates = [
+            folder.to_owned(),
+            PathBuf::from("email-templates"),
+            PathBuf::from("share/email-templates"),
+        ];
+        let operator = match candidates.iter().find(|candidate| candidate.is_dir()) {
+            Some(folder) => {
+                tracing::info!(folder = %folder.display(), "mail templates read");
+                OperatorTemplates::read(folder)?
+            }
+            None => OperatorTemplates::default(),
+        };
+        Ok(Self {
+            operator,
+            builtin: BuiltinTemplates::new(),
+            default_locale: default_locale.to_owned(),
+        })
+    }
+
+    /// Renders a mail: the same template always, in the locale or the nearest one that exists.
+    pub fn render(
+        &self,
+        template: MailTemplate,
+        locale: &str,
+        variables: &MailVariables,
+    ) -> Result<Rendered, minijinja::Error> {
+        for candidate in [locale, &self.default_locale] {
+            let values = Values::new(variables, candidate);
+            if let Some(rendered) = self.operator.render(template, candidate, &values) {
+                if candidate != locale {
+                    warn_missing(template, locale, candidate);
+                }
+                return Ok(rendered);
+            }
+        }
+        let candidate = [locale, &self.default_locale]
+            .into_iter()
+            .find(|candidate| self.builtin.has_locale(candidate))
+            .unwrap_or(LAST_RESORT_LOCALE);
+        if candidate != locale || !self.operator.is_empty() {
+            warn_missing(template, locale, candidate);
+        }
+        self.builtin.render(template, candidate, &Values::new(variables, candidate))
+    }
+}
+
+fn warn_missing(template: MailTemplate, locale: &str, used: &str) {
+    tracing::warn!(
+        component = "mailer",
+        template = template.name(),
+        locale,
+        used_locale = used,
+        "mail template not found, using a fallback"
+    );
+}
+
+#[cfg(test)]
+#[path = "templates_tests.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+//! What mails say, whatever people call themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path =
+            std::env::temp_dir().join(format!("keywright-templates-{}", uuid::Uuid::new_v4()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, path: &str, content: &str) -> &Self {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    fn load(&self, default_locale: &str) -> TemplateSet {
+        TemplateSet::load(&self.0, default_locale).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn builtin() -> TemplateSet {
+    TemplateSet::load(Path::new("/nowhere"), "en").unwrap()
+}
+
+fn variables() -> MailVariables {
+    MailVariables {
+        link: "https://auth.example.com/v1/verify?redirectTo=x&ticket=verifyEmail%3A1&type=t"
+            .into(),
+        display_name: "<b onclick=\"x\">Ann & 'Bob'</b>".to_owned(),
+        email: "ann@example.com".to_owned(),
+        new_email: "ann+<i>@example.com".to_owned(),
+        ticket: "048213".into(),
+        redirect_to: "https://app.example.com/?a=1&b=\"><script>alert(1)</script>".to_owned(),
+        server_url: "https://auth.example.com/v1".to_owned(),
+        client_url: "https://app.example.com".to_owned(),
+    }
+}
+
+#[test]
+fn every_built_in_template_renders_in_all_its_parts() {
+    let templates = builtin();
+    for template in MailTemplate::ALL {
+        let mail = templates.render(template, "en", &variables()).unwrap();
+        assert!(!mail.subject.is_empty() && !mail.subject.contains('\n'), "{:?}", mail.subject);
+        assert!(mail.html.contains("<html lang=\"en\""));
+        assert!(mail.html.contains("</html>"));
+        let text = mail.text.unwrap();
+        if template.link_type().is_some() {
+            assert!(mail.html.contains(
+                "href=\"https://auth.example.com/v1/verify?redirectTo=x&amp;ticket=verifyEmail%3A1&amp;type=t\""
+            ));
+            assert!(text.contains("/verify?redirectTo=x&ticket=verifyEmail%3A1&type=t\n"));
+        } else {
+            assert!(mail.html.contains("048213") && text.contains("048213"));
+        }
+    }
+}
+
+#[test]
+fn values_are_text_in_html_and_verbatim_elsewhere() {
+    let templates = builtin();
+    let mail = templates.render(MailTemplate::SigninOtp, "en", &variables()).unwrap();
+    assert!(!mail.html.contains("<script>"));
+    assert!(mail.html.contains("b=&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(mail.text.unwrap().contains("<script>alert(1)</script>"));
+    let mail = templates.render(MailTemplate::EmailConfirmChange, "en", &variables()).unwrap();
+    assert!(mail.html.contains("ann+&lt;i&gt;@example.com"));
+}
+
+#[test]
+fn an_unknown_locale_gets_the_same_template_in_the_default_locale() {
+    let mail = builtin().render(MailTemplate::PasswordReset, "xx", &variables()).unwrap();
+    assert_eq!(mail.subject, "Reset your password");
+    assert!(mail.html.contains("<html lang=\"en\""));
+}
+
+#[test]
+fn an_operators_template_sees_nine_variables_and_escapes_html_only() {
+    let all = "${link}|${displayName}|${email}|${newEmail}|${ticket}|${redirectTo}|${locale}|\
+               ${serverUrl}|${clientUrl}|${unknown}|${ link}|${Link}|$ {x} $5 }";
+    let folder = Folder::new();
+    folder
+        .write("en/email-verify/subject.txt", all)
+        .write("en/email-verify/body.html", all)
+        .write("en/email-verify/body.txt", all)
+        .write("README.md", "${not a template");
+    let mail = folder.load("en").render(MailTemplate::EmailVerify, "en", &variables()).unwrap();
+    let v = variables();
+    let expected = format!(
+        "{}|{}|{}|{}|048213|{}|en|{}|{}||||$ {{x}} $5 }}",
+        v.link.expose_secret(),
+        v.display_name,
+        v.email,
+        v.new_email,
+        v.redirect_to,
+        v.server_url,
+        v.client_url
+    );
+    assert_eq!(mail.subject, expected);
+    assert_eq!(mail.text.as_deref(), Some(expected.as_str()));
+    assert!(mail.html.contains("&lt;b onclick=&quot;x&quot;&gt;Ann &amp; &#39;Bob&#39;&lt;/b&gt;"));
+    assert!(!mail.html.contains("<b") && !mail.html.contains("<script>"));
+}
+
+#[test]
+fn values_are_not_templates() {
+    let folder = Folder::new();
+    folder
+        .write("en/email-verify/subject.txt", "${displayName}")
+        .write("en/email-verify/body.html", "${displayName}");
+    let names = MailVariables {
+        display_name: "${ticket} {{ ticket }}".to_owned(),
+        email: "{{ ticket }}@example.com".to_owned(),
+        ticket: "secret".into(),
+        ..MailVariables::default()
+    };
+    let mail = folder.load("en").render(MailTemplate::EmailVerify, "en", &names).unwrap();
+    assert_eq!(mail.html, "${ticket} {{ ticket }}");
+    assert_eq!(mail.text, None);
+    let mail = builtin().render(MailTemplate::EmailVerify, "en", &names).unwrap();
+    assert!(mail.html.contains("{{ ticket }}@example.com"));
+}
+
+#[test]
+fn fallback_goes_over_the_operators_default_locale_to_the_built_in_templates() {
+    let folder = Folder::new();
+    folder
+        .write("de/email-verify/subject.txt", "Bitte ${locale}")
+        .write("de/email-verify/body.html", "ja")
+        .write("fr/email-verify/subject.txt", "only a subject");
+    let templates = folder.load("de");
+    let render = |template, locale| templates.render(template, locale, &variables()).unwrap();
+    assert_eq!(render(MailTemplate::EmailVerify, "de").subject, "Bitte de");
+    assert_eq!(render(MailTemplate::EmailVerify, "fr").subject, "Bitte de");
+    // Never another template (Q-41).
+    assert_eq!(render(MailTemplate::PasswordReset, "de").subject, "Reset your password");
+}
+
+#[test]
+fn an_unclosed_variable_stops_the_start_and_names_the_file() {
+    let folder = Folder::new();
+    folder
+        .write("en/email-verify/subject.txt", "ok")
+        .write("en/email-verify/body.html", "hello ${displayName");
+    let error = TemplateSet::load(&folder.0, "en").unwrap_err().to_string();
+    assert!(error.contains("en/email-verify/body.html"), "{error}");
+}

@@ -1,0 +1,17 @@
+//! Every SQL statement, one file a table or purpose, and the Postgres server of our own.
+
+pub mod adopt;
+pub mod bench;
+pub mod connection_string;
+pub mod diagnosis;
+pub mod embedded;
+pub mod grants;
+pub mod health;
+pub mod migrate;
+pub mod outbox;
+pub mod pool;
+pub mod reference;
+pub mod refresh_tokens;
+pub mod settings;
+pub mod tickets;
+pub mod users;

@@ -1,0 +1,268 @@
+//! The signing keys in force, from `HASURA_GRAPHQL_JWT_SECRET`, and what is published about them.
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::access_token::{Frame, UserClaims};
+use super::key_material::KeyMaterial;
+pub use super::key_material::SignError;
+pub use super::verify::{TokenError, VerifiedToken};
+
+/// Issuer of tokens when the secret names none.
+pub const DEFAULT_ISSUER: &str = "hasura-auth";
+/// Member of the payload that holds Hasura's claims when the secret names none.
+pub const DEFAULT_CLAIMS_NAMESPACE: &str = "https://hasura.io/jwt/claims";
+/// Shortest shared secret in bytes (RFC 7518, 3.2, for HS256; weaker ones can be guessed offline).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Keys, issuer and namespace; immutable, replaced as a whole.
+///
+/// The first key signs; every key verifies and is published.
+pub struct KeySet {
+    keys: Vec<Key>,
+    issuer: Box<str>,
+    claims_namespace: Box<str>,
+    frame: Frame,
+    jwks: Box<str>,
+}
+
+/// One key with its name.
+pub(super) struct Key {
+    algorithm: Algorithm,
+    algorithm_name: Box<str>,
+    kid: Option<Box<str>>,
+    /// Base64 of the header that tokens of this key carry.
+    header: Box<str>,
+    material: KeyMaterial,
+    jwk: Option<Jwk>,
+}
+
+/// The secret cannot be used; the text names the setting and never the value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("HASURA_GRAPHQL_JWT_SECRET: {0}")]
+pub struct KeyError(String);
+
+/// The JSON of the setting; other members are Hasura's.
+#[derive(Deserialize)]
+struct JwtSecret {
+    #[serde(rename = "type", default)]
+    algorithm: Option<String>,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    signing_key: Option<String>,
+    #[serde(default)]
+    kid: Option<String>,
+    #[serde(default)]
+    issuer: Option<String>,
+    #[serde(default)]
+    claims_namespace: Option<String>,
+}
+
+impl KeySet {
+    /// Reads the setting; a key pair must belong together.
+    pub fn from_secret(secret: &SecretString) -> Result<Self, KeyError> {
+        let secret: JwtSecret = serde_json::from_str(secret.expose_secret())
+            // The library's own text would quote the value.
+            .map_err(|error| {
+                let (line, column) = (error.line(), error.column());
+                fail(format!("not the expected JSON object (line {line}, column {column})"))
+            })?;
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let issuer = given(secret.issuer).unwrap_or_else(|| DEFAULT_ISSUER.to_owned());
+        let namespace =
+            given(secret.claims_namespace).unwrap_or_else(|| DEFAULT_CLAIMS_NAMESPACE.to_owned());
+        let key = Key::new(
+            &secret.algorithm.unwrap_or_default(),
+            &given(secret.key).ok_or_else(|| fail("\"key\" is missing"))?,
+            given(secret.signing_key).as_deref(),
+            given(secret.kid),
+        )?;
+        Self::new(vec![key], &issuer, &namespace)
+    }
+
+    fn new(keys: Vec<Key>, issuer: &str, namespace: &str) -> Result<Self, KeyError> {
+        if ["exp", "iat", "iss", "nbf", "sub"].contains(&namespace) {
+            return Err(fail("\"claims_namespace\" is the name of another claim"));
+        }
+        let published = JwkSet { keys: keys.iter().filter_map(|key| key.jwk.clone()).collect() };
+        let jwks = serde_json::to_string(&published)
+            .map_err(|_| fail("the public key cannot be published"))?;
+        Ok(Self {
+            keys,
+            issuer: issuer.into(),
+            claims_namespace: namespace.into(),
+            frame: Frame::new(issuer, namespace),
+            jwks: jwks.into(),
+        })
+    }
+
+    /// Issues an access token that is valid from `now` for `lifetime`, in whole seconds.
+    ///
+    /// RSA takes a fraction of a millisecond of CPU, so this belongs on a worker thread, not into an actor.
+    pub fn sign(
+        &self,
+        claims: &UserClaims,
+        now: OffsetDateTime,
+        lifetime: Duration,
+    ) -> Result<String, SignError> {
+        let issued_at = now.unix_timestamp();
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let payload = self.frame.fill(claims, issued_at, issued_at.saturating_add(lifetime));
+        self.signing_key().sign(payload.as_bytes())
+    }
+
+    /// `iss` of our tokens.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Member of the payload that holds Hasura's claims.
+    pub fn claims_namespace(&self) -> &str {
+        &self.claims_namespace
+    }
+
+    /// The `kid` in the header of new tokens.
+    pub fn kid(&self) -> Option<&str> {
+        self.signing_key().kid()
+    }
+
+    /// The `alg` in the header of new tokens.
+    pub fn algorithm(&self) -> &str {
+        &self.signing_key().algorithm_name
+    }
+
+    /// Every public key as a JSON Web Key Set; without any for shared secrets.
+    pub fn jwks_json(&self) -> &str {
+        &self.jwks
+    }
+
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    fn signing_key(&self) -> &Key {
+        self.keys.first().expect("a key set is made with a key")
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet")
+            .field("algorithm", &self.algorithm())
+            .field("kid", &self.kid())
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    fn new(
+        name: &str,
+        key: &str,
+        signing_key: Option<&str>,
+        kid: Option<String>,
+    ) -> Result<Self, KeyError> {
+        let algorithm = match Algorithm::from_str(name) {
+            Ok(Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512) | Err(_) => {
+                let known = "HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 or EdDSA";
+                return Err(fail(format!("\"type\" must be one of {known}")));
+            }
+            Ok(algorithm) => algorithm,
+        };
+        let material = match KeyMaterial::from_secret(algorithm, key.as_bytes()) {
+            Some(_) if key.len() < MIN_SECRET_BYTES => {
+                return Err(fail(format!("\"key\" is shorter than {MIN_SECRET_BYTES} bytes")));
+            }
+            Some(material) => material,
+            None => {
+                let signing_key = signing_key.ok_or_else(|| fail("\"signing_key\" is missing"))?;
+                KeyMaterial::from_pem(algorithm, key, signing_key).map_err(fail)?
+            }
+        };
+        let mut jwk = material.public_jwk(algorithm);
+        let kid = match (kid, &jwk) {
+            (Some(kid), _) => Some(kid),
+            (None, Some(jwk)) => Some(
+                jwk.thumbprint(ThumbprintHash::SHA256)
+                    .map_err(|_| fail("the public key has no thumbprint"))?,
+            ),
+            (None, None) => None,
+        };
+        if let Some(jwk) = &mut jwk {
+            jwk.common.key_id.clone_from(&kid);
+        }
+        Ok(Self {
+            algorithm,
+            algorithm_name: name.into(),
+            header: encoded_header(name, kid.as_deref()),
+            kid: kid.map(Into::into),
+            material,
+            jwk,
+        })
+    }
+
+    /// A complete token with this payload.
+    fn sign(&self, payload: &[u8]) -> Result<String, SignError> {
+        let encoded_len = |bytes: usize| bytes.div_ceil(3) * 4;
+        let capacity =
+            self.header.len() + encoded_len(payload.len()) + encoded_len(self.signature_len()) + 2;
+        let mut token = String::with_capacity(capacity);
+        token.push_str(&self.header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = self.material.sign(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
+    /// Enough room for the signature in most cases; more is allocated if not.
+    const fn signature_len(&self) -> usize {
+        match self.algorithm {
+            Algorithm::HS256 => 32,
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => 256,
+            _ => 96,
+        }
+    }
+
+    pub(super) fn verify(&self, message: &str, signature: &[u8]) -> bool {
+        self.material.verify(message.as_bytes(), signature)
+    }
+
+    pub(super) fn encoded_header(&self) -> &str {
+        &self.header
+    }
+
+    pub(super) fn algorithm_name(&self) -> &str {
+        &self.algorithm_name
+    }
+
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+}
+
+fn encoded_header(algorithm: &str, kid: Option<&str>) -> Box<str> {
+    let kid = kid.map_or_else(String::new, |kid| {
+        let kid = serde_json::to_string(kid).expect("text can always be written as JSON");
+        format!(",\"kid\":{kid}")
+    });
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"JWT"{kid}}}"#)).into()
+}
+
+fn fail(reason: impl Into<String>) -> KeyError {
+    KeyError(reason.into())
+}
+
+#[cfg(test)]
+mod tests;

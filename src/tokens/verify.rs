@@ -1,0 +1,232 @@
+//! Verification of access tokens: signature, algorithm, issuer and times.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::keys::{Key, KeySet};
+use crate::domain::ids::UserId;
+
+/// What a valid access token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// `sub`, if it is a UUID.
+    pub user_id: Option<UserId>,
+    /// `x-hasura-user-id`, if it is a UUID; a few operations read this one.
+    pub claims_user_id: Option<UserId>,
+    /// Whether `x-hasura-auth-elevated` is the subject.
+    pub is_elevated: bool,
+    /// `x-hasura-user-is-anonymous`.
+    pub is_anonymous: bool,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not three parts of base64, or not JSON inside.
+    #[error("token is malformed")]
+    Malformed,
+    /// None of our keys signs with this algorithm.
+    #[error("token is signed with another algorithm")]
+    WrongAlgorithm,
+    /// None of our keys made this signature.
+    #[error("token signature is invalid")]
+    BadSignature,
+    /// `iss` is absent.
+    #[error("token has no issuer")]
+    MissingIssuer,
+    /// `iss` is somebody else.
+    #[error("token has another issuer")]
+    WrongIssuer,
+    /// `exp` is absent.
+    #[error("token has no expiry")]
+    MissingExpiry,
+    /// `exp` has come.
+    #[error("token is expired")]
+    Expired,
+    /// `iat` is in the future.
+    #[error("token was used before it was issued")]
+    IssuedInFuture,
+    /// `nbf` is in the future.
+    #[error("token is not valid yet")]
+    NotYetValid,
+}
+
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kid: Option<Cow<'a, str>>,
+    /// Extensions that must be understood; none is (RFC 7515, 4.1.11).
+    #[serde(default)]
+    crit: Option<IgnoredAny>,
+}
+
+/// The members of the namespace that matter here.
+#[derive(Default, Deserialize)]
+struct HasuraClaims<'a> {
+    #[serde(rename = "x-hasura-user-id", borrow, default)]
+    user_id: Option<Cow<'a, str>>,
+    #[serde(rename = "x-hasura-auth-elevated", borrow, default)]
+    elevated: Option<Cow<'a, str>>,
+    #[serde(rename = "x-hasura-user-is-anonymous", borrow, default)]
+    is_anonymous: Option<Cow<'a, str>>,
+}
+
+#[derive(Default)]
+struct Payload<'a> {
+    exp: Option<f64>,
+    iat: Option<f64>,
+    nbf: Option<f64>,
+    iss: Option<Cow<'a, str>>,
+    sub: Option<Cow<'a, str>>,
+    hasura: Option<&'a RawValue>,
+}
+
+impl KeySet {
+    /// Checks a token at the given time, with no leeway; the signature comes first.
+    pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<VerifiedToken, TokenError> {
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        let signature = decode(signature)?;
+        // Our own header needs no parsing.
+        let own = self.keys().iter().find(|key| key.encoded_header() == header);
+        let is_genuine = match own {
+            Some(key) => key.verify(message, &signature),
+            None => {
+                let header = decode(header)?;
+                let header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+                let mut candidates = self.candidates(&header)?;
+                candidates.any(|key| key.verify(message, &signature))
+            }
+        };
+        if !is_genuine {
+            return Err(TokenError::BadSignature);
+        }
+        let payload = decode(payload)?;
+        let payload = Payload::parse(&payload, self.claims_namespace())?;
+        payload.check(self.issuer(), now)?;
+        Ok(payload.into_verified())
+    }
+
+    /// The key that the header names, else every key of its algorithm.
+    fn candidates<'a>(
+        &'a self,
+        header: &Header<'_>,
+    ) -> Result<impl Iterator<Item = &'a Key>, TokenError> {
+        if header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        let fitting: Vec<&Key> =
+            self.keys().iter().filter(|key| key.algorithm_name() == header.alg).collect();
+        if fitting.is_empty() {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        let named = header
+            .kid
+            .as_deref()
+            .and_then(|kid| fitting.iter().copied().find(|key| key.kid() == Some(kid)));
+        Ok(match named {
+            Some(key) => vec![key].into_iter(),
+            None => fitting.into_iter(),
+        })
+    }
+}
+
+impl<'a> Payload<'a> {
+    fn parse(json: &'a [u8], namespace: &str) -> Result<Self, TokenError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let payload = PayloadSeed { namespace }
+            .deserialize(&mut deserializer)
+            .map_err(|_| TokenError::Malformed)?;
+        deserializer.end().map_err(|_| TokenError::Malformed)?;
+        Ok(payload)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "seconds fit into 53 bits for eons")]
+    fn check(&self, issuer: &str, now: OffsetDateTime) -> Result<(), TokenError> {
+        let now = now.unix_timestamp() as f64 + f64::from(now.microsecond()) / 1e6;
+        if now >= self.exp.ok_or(TokenError::MissingExpiry)? {
+            return Err(TokenError::Expired);
+        }
+        if self.iat.is_some_and(|issued_at| now < issued_at) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        if self.nbf.is_some_and(|not_before| now < not_before) {
+            return Err(TokenError::NotYetValid);
+        }
+        match self.iss.as_deref() {
+            None | Some("") => Err(TokenError::MissingIssuer),
+            Some(found) if found == issuer => Ok(()),
+            Some(_) => Err(TokenError::WrongIssuer),
+        }
+    }
+
+    fn into_verified(self) -> VerifiedToken {
+        // A namespace that is absent or odd says nothing; the subject still counts.
+        let hasura: HasuraClaims<'_> =
+            self.hasura.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let id = |text: Option<&str>| Uuid::parse_str(text?).ok().map(UserId);
+        VerifiedToken {
+            user_id: id(self.sub.as_deref()),
+            claims_user_id: id(hasura.user_id.as_deref()),
+            is_elevated: self.sub.is_some() && hasura.elevated == self.sub,
+            is_anonymous: hasura.is_anonymous.as_deref() == Some("true"),
+        }
+    }
+}
+
+/// The namespace is a setting, which a derived implementation could not know.
+struct PayloadSeed<'n> {
+    namespace: &'n str,
+}
+
+impl<'de> DeserializeSeed<'de> for PayloadSeed<'_> {
+    type Value = Payload<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PayloadSeed<'_> {
+    type Value = Payload<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut payload = Payload::default();
+        while let Some(Text(name)) = map.next_key()? {
+            match name.as_ref() {
+                "exp" => payload.exp = map.next_value()?,
+                "iat" => payload.iat = map.next_value()?,
+                "nbf" => payload.nbf = map.next_value()?,
+                "iss" => payload.iss = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0),
+                "sub" => payload.sub = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0),
+                name if name == self.namespace => payload.hasura = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(payload)
+    }
+}
+
+/// Borrowed text where JSON has no escapes in it.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
+}
