@@ -4,5 +4,6 @@ mod adoption;
 mod bench;
 mod courier;
 mod embedded_postgres;
+mod front_end;
 mod mail;
 mod support;
