@@ -4,6 +4,7 @@ mod adoption;
 mod bench;
 mod courier;
 mod embedded_postgres;
+mod front_end;
 mod mail;
 mod session;
 mod support;
