@@ -1,38 +1,29 @@
 -- Tells every node which cached users changed, whoever changed them. Hot writes of Keywright and
 -- the reference (last_seen, tickets, codes) stay silent, because NOTIFY serialises commits.
 -- Payloads: `user:<uuid>` or `all`.
+-- The columns are named in the body, which Postgres reads late, and not in a WHEN clause, on which a
+-- later change of their types would founder.
 create function auth.keywright_notify_user() returns trigger
 language plpgsql as $$
 begin
-    if tg_op <> 'INSERT' then
+    if tg_op = 'DELETE' or (
+        old.id, old.disabled, old.display_name, old.avatar_url, old.locale, old.email::text,
+        old.phone_number, old.password_hash, old.email_verified, old.phone_number_verified,
+        old.default_role, old.is_anonymous, old.totp_secret, old.active_mfa_type, old.metadata,
+        old.created_at
+    ) is distinct from (
+        new.id, new.disabled, new.display_name, new.avatar_url, new.locale, new.email::text,
+        new.phone_number, new.password_hash, new.email_verified, new.phone_number_verified,
+        new.default_role, new.is_anonymous, new.totp_secret, new.active_mfa_type, new.metadata,
+        new.created_at
+    ) then
         perform pg_notify('keywright_changes', 'user:' || old.id);
     end if;
     return null;
 end
 $$;
 
-create trigger keywright_users_changed after update on auth.users
-for each row when (
-    old.id is distinct from new.id
-    or old.disabled is distinct from new.disabled
-    or old.display_name is distinct from new.display_name
-    or old.avatar_url is distinct from new.avatar_url
-    or old.locale is distinct from new.locale
-    or old.email::text is distinct from new.email::text
-    or old.phone_number is distinct from new.phone_number
-    or old.password_hash is distinct from new.password_hash
-    or old.email_verified is distinct from new.email_verified
-    or old.phone_number_verified is distinct from new.phone_number_verified
-    or old.default_role is distinct from new.default_role
-    or old.is_anonymous is distinct from new.is_anonymous
-    or old.totp_secret is distinct from new.totp_secret
-    or old.active_mfa_type is distinct from new.active_mfa_type
-    or old.metadata is distinct from new.metadata
-    or old.created_at is distinct from new.created_at
-)
-execute function auth.keywright_notify_user();
-
-create trigger keywright_users_deleted after delete on auth.users
+create trigger keywright_users_changed after update or delete on auth.users
 for each row execute function auth.keywright_notify_user();
 
 create function auth.keywright_notify_user_role() returns trigger

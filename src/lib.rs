@@ -3,8 +3,17 @@
 //! `ARCHITECTURE.md` is the map. Calls go one way: `http -> flows -> actors -> persistence -> domain`.
 
 pub mod actors;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod flows;
+pub mod hasura;
 pub mod http;
+pub mod node;
+pub mod notify;
+pub mod passwords;
 pub mod persistence;
+pub mod reload;
+pub mod telemetry;
 pub mod tokens;

@@ -14,7 +14,7 @@ use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, Feed
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
-use crate::actors::password_hasher::{PasswordHasher, PasswordHasherArgs, PasswordHasherMsg};
+use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
 use crate::actors::supervisor::{
     ChildSpec, RestartPolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
@@ -23,12 +23,11 @@ use crate::app::App;
 use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
-use crate::hasura;
+use crate::hasura::{self, Retry};
 use crate::http::routes;
 use crate::http::server;
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::passwords::PasswordSettings;
-use crate::persistence::settings::PasswordForm;
+use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::{migrate, pool, settings};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
@@ -39,7 +38,7 @@ const RARE_CALLS: usize = 64;
 /// Why a server did not start; every text names what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("HASURA_GRAPHQL_JWT_SECRET: {0}")]
+    #[error("{0}")]
     Keys(#[from] KeyError),
     #[error("{0}")]
     Mail(#[from] MailSetupError),
@@ -47,12 +46,16 @@ pub enum StartError {
     Migrate(#[from] migrate::MigrateError),
     #[error("POSTGRES_CONNECTION: cannot use the database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("HASURA_GRAPHQL_GRAPHQL_URL: {0}")]
-    Hasura(#[from] hasura::MetadataError),
+    #[error("{0}")]
+    Hasura(#[from] hasura::HasuraError),
     #[error("{0}")]
     Listen(#[from] server::BindError),
+    #[error("AUTH_BIND: the address cannot be read: {0}")]
+    Address(#[source] std::io::Error),
     #[error("AUTH_API_PREFIX: {0}")]
     Routes(#[from] crate::http::router::RouteError),
+    #[error("AUTH_PASSWORD_*: {0}")]
+    Passwords(#[from] AuthError),
     #[error("the supervision tree did not start: {0}")]
     Tree(#[from] ractor::SpawnErr),
 }
@@ -71,13 +74,12 @@ impl Node {
     /// Migrates the database, starts the actors, then the front end.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
-        let mail =
-            MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
-        let listener = server::bind(config.server.listen).await?;
-        let address = listener.local_addr().map_err(server::BindError::from)?;
+        let mail = MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
+        let listener = server::bind(config.server.listen)?;
+        let address = listener.local_addr().map_err(StartError::Address)?;
 
         let pool = prepare_database(&config).await?;
-        hasura::apply_metadata(&config.hasura).await?;
+        hasura::apply_metadata(&config.hasura, Retry::default()).await?;
         let (rotation_key, password_settings) = read_shared_settings(&config, &pool).await?;
 
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
@@ -168,7 +170,8 @@ async fn read_shared_settings(
     };
     settings::record_password_form(pool, written).await?;
     let present = settings::password_forms(pool).await?;
-    Ok((rotation_key, PasswordSettings::new(&config.passwords, written, present)))
+    let passwords = PasswordSettings::new(&config.passwords, written, present)?;
+    Ok((rotation_key, passwords))
 }
 
 /// What the actors are made of.
@@ -209,7 +212,6 @@ async fn start_actors(
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
-    let hasher_args = PasswordHasherArgs::new(password_settings);
     let courier_args = {
         let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
         move || CourierArgs {
@@ -220,12 +222,25 @@ async fn start_actors(
         }
     };
     let children = vec![
-        ChildSpec::actor("key_rotator", &slots.key_rotator, || KeyRotator, move || key_rotator_args.clone()),
-        ChildSpec::actor("change_feed", &slots.change_feed, || ChangeFeed, move || feed_args.clone()),
+        ChildSpec::actor(
+            "key_rotator",
+            &slots.key_rotator,
+            || KeyRotator,
+            move || key_rotator_args.clone(),
+        ),
+        ChildSpec::actor(
+            "change_feed",
+            &slots.change_feed,
+            || ChangeFeed,
+            move || feed_args.clone(),
+        ),
         session_registry,
-        ChildSpec::actor("password_hasher", &slots.passwords, || PasswordHasher, move || {
-            hasher_args.clone()
-        }),
+        ChildSpec::actor(
+            "password_hasher",
+            &slots.passwords,
+            || PasswordHasher,
+            move || password_settings.clone(),
+        ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
     ];
     let args = SupervisorArgs { path: String::new(), policy, tree: tree.clone(), children };
@@ -262,4 +277,11 @@ struct Slots {
     change_feed: Arc<Slot<ChangeFeedMsg>>,
     passwords: Arc<Slot<PasswordHasherMsg>>,
     courier: Arc<Slot<CourierMsg>>,
+}
+
+/// 32 random bytes, used if no node has put a key into the database before.
+fn fresh_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).expect("the operating system has randomness");
+    key
 }

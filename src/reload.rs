@@ -24,7 +24,7 @@ pub enum ReloadError {
     Publish(#[source] AuthError),
 }
 
-/// Checks everything first, then swaps; what only a restart can change is named in the log.
+/// Checks everything first, then swaps.
 pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     let old = app.config.load_full();
     if let MailTransport::Capture { .. } = old.mail.transport {
@@ -36,7 +36,6 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     let mut roles = config.accounts.roles.allowed().to_vec();
     roles.push(config.accounts.roles.default_role().to_owned());
     migrate::seed_roles(&app.pool, &roles).await?;
-    report_fixed(&old, &config);
 
     app.config.store(Arc::new(config));
     let mail = Arc::new(mail);
@@ -47,24 +46,4 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
         .await
         .map_err(ReloadError::Publish)?
         .map_err(|error| ReloadError::Publish(AuthError::internal("keys not loaded", error)))
-}
-
-/// Says which changes wait for a restart.
-fn report_fixed(old: &Config, new: &Config) {
-    let server = |config: &Config| {
-        let server = &config.server;
-        format!("{:?} {:?} {}", server.listen, server.api_prefix, server.change_env)
-    };
-    let sections = [
-        ("front end", server(old) != server(new)),
-        ("database", format!("{:?}", old.database) != format!("{:?}", new.database)),
-        ("password hashing", format!("{:?}", old.passwords) != format!("{:?}", new.passwords)),
-        ("actors", format!("{:?}", old.actors) != format!("{:?}", new.actors)),
-        ("log", format!("{:?}", old.log) != format!("{:?}", new.log)),
-    ];
-    for (section, changed) in sections {
-        if changed {
-            tracing::warn!(section, "some changed settings take effect at the next start only");
-        }
-    }
 }

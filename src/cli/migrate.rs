@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::terminal;
 use crate::config::{DatabaseConfig, HasuraConfig, Sources};
-use crate::hasura;
+use crate::hasura::{self, Retry};
 use crate::persistence::migrate;
 
 /// Migrates, and tells Hasura where one is configured.
@@ -16,6 +16,6 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let report = migrate::migrate(&database).await?;
     terminal::line(&report.to_string());
     let hasura = HasuraConfig::from_sources(&sources)?;
-    hasura::apply_metadata(&hasura).await?;
+    hasura::apply_metadata(&hasura, Retry::default()).await?;
     Ok(ExitCode::SUCCESS)
 }

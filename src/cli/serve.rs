@@ -67,7 +67,7 @@ async fn reload_env_file(node: &Node, sources: Sources) -> Sources {
             return sources;
         }
     };
-    for notice in &loaded.notices {
+    for notice in loaded.notices.iter().chain(&reloaded.restart_notices(&sources)) {
         notice.log();
     }
     match reload::apply(node.app(), loaded.config).await {

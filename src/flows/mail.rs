@@ -1,16 +1,14 @@
 //! Mail that belongs to a ticket: both are written in one transaction.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::actors::courier::CourierMsg;
 use crate::app::App;
 use crate::domain::error::AuthError;
-use crate::domain::ids::UserId;
-use crate::notify::link;
-use crate::notify::message::Template;
-use crate::persistence::outbox::{self, NewMessage};
-use crate::persistence::tickets;
+use crate::domain::ids::{MessageId, UserId};
+use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
+use crate::notify::message::mail_link;
+use crate::persistence::{outbox, tickets};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Whom to write to, and what the template says about them.
@@ -25,7 +23,7 @@ pub struct Recipient<'a> {
 
 /// A message that is sent once the transaction is committed.
 #[must_use = "the courier has to be told after the commit"]
-pub struct PromisedMail(Uuid);
+pub struct PromisedMail(MessageId);
 
 impl PromisedMail {
     /// Lets the courier send it now; without this hint its sweep would find it a little later.
@@ -47,40 +45,43 @@ pub async fn promise_link(
     app: &App,
     db: &mut PgConnection,
     kind: TicketKind,
-    template: Template,
+    template: MailTemplate,
     recipient: &Recipient<'_>,
     redirect_to: &str,
 ) -> Result<PromisedMail, AuthError> {
     let config = app.config.load_full();
+    let server_url = config.server.server_url.as_ref();
     let now = app.clock.now();
     let ticket = Ticket::generate(kind);
     let expires_at = now + kind.lifetime();
-    tickets::put(&mut *db, recipient.user_id, kind.name(), &ticket.hash(), now, expires_at)
-        .await?;
-    let link_type = kind.link_type().unwrap_or_default();
-    let link =
-        link::build(config.server.server_url.as_ref(), ticket.expose(), link_type, redirect_to);
-    let id = Uuid::new_v4();
-    outbox::enqueue(
-        &mut *db,
-        &NewMessage {
-            id,
-            user_id: Some(recipient.user_id),
-            recipient: recipient.email,
-            template,
-            locale: recipient.locale,
-            link: &link,
-            display_name: recipient.display_name,
-            email: recipient.email,
-            new_email: "",
-            ticket: ticket.expose(),
-            redirect_to,
-            server_url: config.server.server_url.as_ref().map_or("", |url| url.as_str()),
-            client_url: &config.server.client_url,
-            created_at: now,
-            expires_at,
+    tickets::put(&mut *db, recipient.user_id, kind.name(), &ticket.hash(), now, expires_at).await?;
+    let link = match (server_url, kind.link_type()) {
+        (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
+        _ => String::new(),
+    };
+    let message = NewMessage {
+        id: MessageId::random(),
+        user_id: Some(recipient.user_id),
+        recipient: recipient.email.to_owned(),
+        template,
+        locale: recipient.locale.to_owned(),
+        variables: MailVariables {
+            link: link.into(),
+            display_name: recipient.display_name.to_owned(),
+            email: recipient.email.to_owned(),
+            new_email: String::new(),
+            ticket: ticket.expose().into(),
+            redirect_to: redirect_to.to_owned(),
+            server_url: server_url.map_or_else(String::new, |url| without_slash(url.as_str())),
+            client_url: config.server.client_url.clone(),
         },
-    )
-    .await?;
-    Ok(PromisedMail(id))
+        created_at: now,
+        expires_at,
+    };
+    Ok(PromisedMail(outbox::enqueue(&mut *db, message).await?))
+}
+
+/// A bare host, as operators write it; the type of URLs insists on the path `/`.
+fn without_slash(url: &str) -> String {
+    url.strip_suffix('/').unwrap_or(url).to_owned()
 }

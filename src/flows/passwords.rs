@@ -2,9 +2,10 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::actors::password_hasher::{PasswordHasherMsg, VerifyOutcome};
+use crate::actors::password_hasher::PasswordHasherMsg;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::passwords::VerifyOutcome;
 
 /// Whether a password may be chosen (PASSWORD of flows.md); costs nothing.
 pub fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {

@@ -4,7 +4,7 @@ use super::mail::{Recipient, promise_link, require_transport};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::notify::message::Template;
+use crate::domain::mail::MailTemplate;
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
 
@@ -48,7 +48,7 @@ async fn send(app: &App, email: &EmailAddress, redirect_to: &str) -> Result<(), 
         app,
         &mut transaction,
         TicketKind::VerifyEmail,
-        Template::EmailVerify,
+        MailTemplate::EmailVerify,
         &recipient,
         redirect_to,
     )

@@ -55,7 +55,7 @@ pub enum HasuraError {
     #[error("cannot make an HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("HASURA_GRAPHQL_GRAPHQL_URL: no answer from {url} in {} s: {cause}", .after.as_secs())]
-    Unreachable { url: Url, after: Duration, cause: String },
+    Unreachable { url: Box<Url>, after: Duration, cause: String },
     #[error("HASURA_GRAPHQL_ADMIN_SECRET: Hasura refused it (status {status}: {response})")]
     Denied { status: StatusCode, response: String },
     #[error(
@@ -139,7 +139,11 @@ impl Hasura<'_> {
             };
             if self.started.elapsed() + wait > self.retry.total {
                 let after = self.started.elapsed();
-                return Err(HasuraError::Unreachable { url: self.url.clone(), after, cause });
+                return Err(HasuraError::Unreachable {
+                    url: Box::new(self.url.clone()),
+                    after,
+                    cause,
+                });
             }
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(cause, wait_ms, "Hasura does not answer yet: trying again");

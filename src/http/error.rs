@@ -57,7 +57,7 @@ fn seconds(duration: Duration) -> HeaderValue {
 }
 
 /// An error and all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

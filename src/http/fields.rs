@@ -10,6 +10,8 @@ use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::tokens::refresh_token::RefreshToken;
+
 /// For optional fields: absent is `None`, an explicit `null` is refused.
 ///
 /// `#[serde(default, deserialize_with = "not_null")] options: Option<Options>`
@@ -111,11 +113,11 @@ impl<'de> Deserialize<'de> for LocaleField {
 /// The contract's pattern is not anchored, so it also lets text around a UUID pass; no stored
 /// token can match such a value, and refusing it here saves the lookup.
 #[derive(Clone, Debug)]
-pub struct TokenField(SecretString);
+pub struct TokenField(RefreshToken);
 
 impl TokenField {
-    /// The 36 characters of the token.
-    pub fn into_secret(self) -> SecretString {
+    /// The token.
+    pub fn into_token(self) -> RefreshToken {
         self.0
     }
 }
@@ -123,20 +125,10 @@ impl TokenField {
 impl<'de> Deserialize<'de> for TokenField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = deserializer.deserialize_any(SecretText)?;
-        if is_lower_case_uuid(text.as_bytes()) {
-            Ok(Self(text.into()))
-        } else {
-            Err(D::Error::custom("a refresh token is a UUID in lower case"))
-        }
+        RefreshToken::parse(&text)
+            .map(Self)
+            .map_err(|_invalid| D::Error::custom("a refresh token is a UUID in lower case"))
     }
-}
-
-fn is_lower_case_uuid(text: &[u8]) -> bool {
-    text.len() == 36
-        && text.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
 }
 
 /// Any text that the database can hold (no NUL character).

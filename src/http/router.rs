@@ -175,14 +175,14 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
             let names: Vec<_> =
                 endpoint.methods.iter().map(|(method, _)| method.as_str()).collect();
             endpoint.allow = HeaderValue::from_str(&names.join(", "))
-                .map_err(|error| refused(info.clone(), error))?;
-            tree.insert(path, endpoint).map_err(|error| refused(info, error))?;
+                .map_err(|error| refused(info.clone(), &error))?;
+            tree.insert(path, endpoint).map_err(|error| refused(info, &error))?;
         }
         Ok(Router { tree, list })
     }
 }
 
-fn refused(info: RouteInfo, reason: impl ToString) -> RouteError {
+fn refused(info: RouteInfo, reason: &(impl ToString + ?Sized)) -> RouteError {
     RouteError { method: info.method, path: info.path, reason: reason.to_string() }
 }
 

@@ -95,6 +95,15 @@ impl MailSender {
         }
     }
 
+    /// Whether mail would leave: the SMTP server answers and takes our credentials.
+    pub async fn check(&self) -> Result<(), SendError> {
+        match &self.way {
+            Way::None => Err(SendError::NotConfigured),
+            Way::Smtp { transport, .. } => Ok(transport.check().await?),
+            Way::Capture { .. } => Ok(()),
+        }
+    }
+
     /// Sends the message; `Ok` means that it has left this process for good.
     pub async fn send(&self, message: &OutboxMessage) -> Result<(), SendError> {
         let render =

@@ -150,6 +150,21 @@ impl SmtpTransport {
         Ok(())
     }
 
+    /// Connects and signs in, and sends nothing.
+    pub async fn check(&self) -> Result<(), SmtpError> {
+        timeout(self.send_timeout, async {
+            let mut connection = self.connect().await?;
+            if let Some(auth) = &self.auth {
+                auth.sign_in(&mut connection, &self.host).await?;
+            }
+            // The server has shown all that it was asked for.
+            let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
+            Ok(())
+        })
+        .await
+        .map_err(|_elapsed| SmtpError::Timeout)?
+    }
+
     async fn transmit(
         &self,
         from: &str,

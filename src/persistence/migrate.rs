@@ -11,10 +11,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::config::DatabaseConfig;
+use crate::passwords::PasswordForm;
 use crate::persistence::adopt::{self, Plan, Refusal, Situation};
 use crate::persistence::connection_string::{ConnectionString, ConnectionStringError};
 use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, migration_lock};
-use crate::persistence::settings::{self, Origin, PasswordForm};
+use crate::persistence::settings::{self, Origin};
 use crate::persistence::{grants, pool};
 
 /// The longest wait for another node's migration, and for locks on busy tables.
@@ -209,7 +210,11 @@ struct Blame {
 impl Blame {
     fn doing(&self, doing: &str) -> impl FnOnce(sqlx::Error) -> MigrateError + use<> {
         let (setting, role, doing) = (self.setting, self.role.clone(), doing.to_owned());
-        move |cause| match cause.as_database_error().and_then(|e| e.code()).as_deref() {
+        move |cause| match cause
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .as_deref()
+        {
             Some("42501") => MigrateError::Privilege { setting, role, doing, cause },
             Some("55P03") => MigrateError::Busy { setting, cause },
             _ => MigrateError::Failed { setting, doing, cause },

@@ -5,6 +5,7 @@ use sqlx::{PgExecutor, PgPool};
 use zeroize::Zeroizing;
 
 use crate::config::StorageCompatibility;
+use crate::passwords::{PasswordForm, PasswordForms};
 
 /// Who made the `auth` schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,28 +26,12 @@ impl Origin {
     }
 }
 
-/// A form in which a password hash is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordForm {
-    Bcrypt,
-    Argon2id,
-}
-
-impl PasswordForm {
-    const fn setting(self) -> &'static str {
-        match self {
-            Self::Bcrypt => "password_form.bcrypt",
-            Self::Argon2id => "password_form.argon2id",
-        }
+/// The name under which the presence of a form is recorded.
+const fn form_setting(form: PasswordForm) -> &'static str {
+    match form {
+        PasswordForm::Bcrypt => "password_form.bcrypt",
+        PasswordForm::Argon2id => "password_form.argon2id",
     }
-}
-
-/// Which forms password hashes in this database may have: what a sign-in of an unknown address
-/// must imitate to take as long as that of a known one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PasswordForms {
-    pub bcrypt: bool,
-    pub argon2id: bool,
 }
 
 /// Records who made the schema; the first answer stays.
@@ -80,7 +65,7 @@ pub async fn storage_compatibility(
 
 /// Records that hashes of this form exist or are about to; call at start with what is written.
 pub async fn record_password_form(db: impl PgExecutor<'_>, form: PasswordForm) -> sqlx::Result<()> {
-    insert_once(db, form.setting(), "present").await
+    insert_once(db, form_setting(form), "present").await
 }
 
 /// All forms ever recorded.
@@ -91,8 +76,8 @@ pub async fn password_forms(db: impl PgExecutor<'_>) -> sqlx::Result<PasswordFor
                count(*) filter (where name = $2) > 0 as "argon2id!"
         from auth.keywright_settings
         "#,
-        PasswordForm::Bcrypt.setting(),
-        PasswordForm::Argon2id.setting()
+        form_setting(PasswordForm::Bcrypt),
+        form_setting(PasswordForm::Argon2id)
     )
     .fetch_one(db)
     .await?;
@@ -130,7 +115,8 @@ async fn find(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<String
         .await
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -13,11 +13,11 @@ use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
 
 use crate::mail::sender_from;
-use crate::support::database::TestDatabase;
+use crate::support::postgres::TestDatabase;
 use crate::support::smtp::{Fault, SmtpServer, Tls, eventually};
 
 struct Setup {
-    database: TestDatabase,
+    pool: PgPool,
     smtp: SmtpServer,
     clock: Clock,
 }
@@ -25,14 +25,14 @@ struct Setup {
 impl Setup {
     async fn new() -> Self {
         Self {
-            database: TestDatabase::new().await,
+            pool: TestDatabase::new().await.pool().await,
             smtp: SmtpServer::start(Tls::Never).await,
             clock: Clock::system(),
         }
     }
 
     fn pool(&self) -> PgPool {
-        self.database.pool()
+        self.pool.clone()
     }
 
     async fn courier(&self, options: CourierOptions) -> ActorRef<CourierMsg> {

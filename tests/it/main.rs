@@ -1,6 +1,9 @@
 //! Black-box tests, one binary; one file a subject.
 
+mod adoption;
 mod bench;
 mod courier;
+mod embedded_postgres;
 mod mail;
+mod session;
 mod support;

@@ -2,11 +2,18 @@
 //!
 //! Links in the pages are relative, so the three paths may sit under any prefix.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use http::{HeaderValue, header};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use uuid::Uuid;
 
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::MessageId;
+use crate::http::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
 use crate::notify::html;
 use crate::notify::inbox::Captured;
 
@@ -14,6 +21,36 @@ use crate::notify::inbox::Captured;
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
     script-src 'unsafe-inline'; img-src data: https:; connect-src 'self'; frame-src 'self'; \
     frame-ancestors 'self'; form-action 'none'; base-uri 'none'";
+
+/// The list as a page.
+pub async fn get(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
+    html_response(page(&captured(&app).await?))
+}
+
+/// The list for scripts.
+pub async fn get_json(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
+    Ok(ApiResponse::raw_json(json(&captured(&app).await?)))
+}
+
+/// One message as a page.
+pub async fn get_message(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let id = request.param("id").and_then(|id| Uuid::parse_str(id).ok());
+    let id = MessageId(id.ok_or(ErrorCode::NotFound)?);
+    let messages = captured(&app).await?;
+    let message = messages.iter().find(|message| message.id == id).ok_or(ErrorCode::NotFound)?;
+    html_response(message_page(message))
+}
+
+async fn captured(app: &App) -> Result<Vec<Captured>, AuthError> {
+    let mail = app.mail.load_full();
+    let inbox = mail.inbox().ok_or(ErrorCode::NotFound)?;
+    inbox.list().await.map_err(|error| AuthError::internal("inbox not read", error))
+}
+
+fn html_response(page: String) -> HandlerResult {
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    Ok(ApiResponse::html(page).with_header(header::CONTENT_SECURITY_POLICY, policy))
+}
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut pages = Environment::new();

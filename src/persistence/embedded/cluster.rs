@@ -9,6 +9,7 @@ use std::process::Stdio;
 use super::identity::Identity;
 use super::programs::{self, Programs};
 use super::{EmbeddedError, EmbeddedOptions};
+use crate::persistence::settings::to_hex;
 
 /// Everything needed to launch the server.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ fn prepare_kept(asked: &Path) -> Result<Cluster, EmbeddedError> {
 fn fallback(wanted: &Path) -> Result<PathBuf, EmbeddedError> {
     let path = wanted.as_os_str().as_encoded_bytes();
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, path);
-    let name: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = to_hex(&hash.as_ref()[..8]);
     Ok(make_dir(Path::new(FALLBACK))?.join(name))
 }
 

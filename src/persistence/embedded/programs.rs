@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs on this machine.
+//! Finds the programs of Postgres on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

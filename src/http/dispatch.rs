@@ -1,0 +1,170 @@
+//! The innermost service: reads the body, finds the handler, and turns every outcome into a reply.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::{ALLOW, CONNECTION};
+use http::{HeaderValue, Request, Version};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body;
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+use super::call::{Call, Reply};
+use super::error::code_response;
+use super::router::{Found, Missed};
+use super::{ApiRequest, ApiResponse, Router, error_response};
+use crate::domain::error::{AuthError, ErrorCode};
+
+/// Any error of a body.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers calls with the handlers of a router; cheap to clone.
+pub struct Dispatch<S> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    router: Arc<Router<S>>,
+    state: Arc<S>,
+    limits: Limits,
+    conceal_errors: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Bounds on one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `AUTH_HTTP_MAX_BODY_BYTES`.
+    pub max_body_bytes: usize,
+    /// `AUTH_HTTP_REQUEST_TIMEOUT`, from the end of the head to the reply.
+    pub request_timeout: Duration,
+}
+
+impl<S> Dispatch<S> {
+    /// `conceal_errors` is asked at each failure, since the setting may change while running.
+    pub fn new(
+        router: Arc<Router<S>>,
+        state: Arc<S>,
+        limits: Limits,
+        conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let conceal_errors = Box::new(conceal_errors);
+        Self { shared: Arc::new(Shared { router, state, limits, conceal_errors }) }
+    }
+}
+
+impl<S> Clone for Dispatch<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S, B> Service<Call<B>> for Dispatch<S>
+where
+    S: Send + Sync + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Reply, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { Ok(shared.answer(call).await.into()) })
+    }
+}
+
+impl<S: Send + Sync + 'static> Shared<S> {
+    async fn answer<B>(&self, call: Call<B>) -> ApiResponse
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let Call { request, request_id, client_ip } = call;
+        let found = match self.router.find(request.method(), request.uri().path()) {
+            Ok(found) => found,
+            Err(Missed::Path) => return code_response(ErrorCode::NotFound),
+            Err(Missed::Method { allow }) => {
+                return code_response(ErrorCode::MethodNotAllowed).with_header(ALLOW, allow);
+            }
+        };
+        let Found { handler, params, prefix_length } = found;
+        let (head, body) = Request::into_parts(request);
+        let body = match read_body(body, self.limits.max_body_bytes, deadline).await {
+            Ok(body) => body,
+            Err(error) => return unread(&error, head.version, &request_id),
+        };
+        let request = ApiRequest {
+            method: head.method,
+            uri: head.uri,
+            headers: head.headers,
+            body,
+            client_ip,
+            request_id: request_id.clone(),
+            params,
+            prefix_length,
+        };
+        // The closure is inside the barrier too: a handler may panic before its first await.
+        let work = AssertUnwindSafe(async { handler.call(Arc::clone(&self.state), request).await });
+        let error = match timeout_at(deadline, work.catch_unwind()).await {
+            Ok(Ok(Ok(response))) => return response,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(panic)) => {
+                let panic = panic_message(&*panic);
+                tracing::error!(%request_id, panic, "a handler panicked");
+                return code_response(ErrorCode::InternalServerError);
+            }
+            Err(_) => AuthError::unavailable("an answer within the request's time"),
+        };
+        error_response(&error, (self.conceal_errors)(), &request_id)
+    }
+}
+
+/// The whole body, if it is small enough and arrives in time.
+async fn read_body<B>(body: B, limit: usize, deadline: Instant) -> Result<Bytes, AuthError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    // Refused by its announced length, without reading or asking for any of it.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
+        return Err(ErrorCode::PayloadTooLarge.into());
+    }
+    match timeout_at(deadline, Box::pin(Limited::new(body, limit)).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ErrorCode::PayloadTooLarge.into()),
+        Ok(Err(_)) => Err(AuthError::InvalidRequest("the request body is incomplete".to_owned())),
+        Err(_) => Err(ErrorCode::RequestTimeout.into()),
+    }
+}
+
+/// The reply to a request whose body was left unread: over HTTP/1 the connection cannot be used
+/// again, and saying so keeps clients from trying.
+fn unread(error: &AuthError, version: Version, request_id: &super::RequestId) -> ApiResponse {
+    let response = error_response(error, false, request_id);
+    if version >= Version::HTTP_2 {
+        return response;
+    }
+    response.with_header(CONNECTION, HeaderValue::from_static("close"))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}

@@ -1,0 +1,92 @@
+//! All layers and the router as one service, with or without a socket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::Body;
+use tower::{Service, ServiceBuilder};
+
+use super::Router;
+use super::access_log::AccessLog;
+use super::call::{Inbound, Reply};
+use super::client_address::TrustedProxies;
+use super::dispatch::{Dispatch, Limits};
+use super::layers::admission::Admission;
+use super::layers::cors::Cors;
+use super::layers::trace::Trace;
+use super::layers::{AdmissionLayer, CorsLayer, TraceLayer};
+use crate::config::ServerConfig;
+
+type Stack<S> = Cors<Trace<Admission<Dispatch<S>>>>;
+
+/// What the front end needs to know when it is built.
+#[derive(Clone, Debug)]
+pub struct FrontEndSettings {
+    pub limits: Limits,
+    /// Requests in flight before 503.
+    pub max_concurrency: usize,
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl From<&ServerConfig> for FrontEndSettings {
+    fn from(config: &ServerConfig) -> Self {
+        Self {
+            limits: Limits {
+                max_body_bytes: config.max_body_bytes,
+                request_timeout: config.request_timeout,
+            },
+            max_concurrency: config.max_concurrency,
+            trusted_proxies: TrustedProxies::new(Arc::clone(&config.trusted_proxies)),
+        }
+    }
+}
+
+/// The service that [`super::server::serve`] runs; one clone per connection and request.
+pub struct FrontEnd<S> {
+    stack: Stack<S>,
+}
+
+impl<S: Send + Sync + 'static> FrontEnd<S> {
+    /// Stacks the layers over the router. `conceal_errors` is asked at each failure, e.g.
+    /// `move || live.load().server.conceal_errors`.
+    pub fn new(
+        router: Arc<Router<S>>,
+        state: Arc<S>,
+        settings: &FrontEndSettings,
+        conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
+        log: AccessLog,
+    ) -> Self {
+        let stack = ServiceBuilder::new()
+            .layer(CorsLayer)
+            .layer(TraceLayer::new(log, settings.trusted_proxies.clone()))
+            .layer(AdmissionLayer::new(settings.max_concurrency))
+            .service(Dispatch::new(router, state, settings.limits, conceal_errors));
+        Self { stack }
+    }
+}
+
+impl<S> Clone for FrontEnd<S> {
+    fn clone(&self) -> Self {
+        Self { stack: self.stack.clone() }
+    }
+}
+
+impl<S, B> Service<Inbound<B>> for FrontEnd<S>
+where
+    S: Send + Sync + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = <Stack<S> as Service<Inbound<B>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Inbound<B>>::poll_ready(&mut self.stack, cx)
+    }
+
+    fn call(&mut self, inbound: Inbound<B>) -> Self::Future {
+        self.stack.call(inbound)
+    }
+}

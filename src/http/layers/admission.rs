@@ -1,0 +1,104 @@
+//! Bounds the requests in flight; past the bound the answer is an immediate 503.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::domain::error::ErrorCode;
+use crate::http::call::Reply;
+use crate::http::error::code_response;
+
+/// Lets `limit` requests in at a time (`AUTH_HTTP_MAX_CONCURRENCY`).
+///
+/// A counter instead of tower's semaphore: nobody waits here, so there is nothing to queue.
+#[derive(Clone, Debug)]
+pub struct AdmissionLayer {
+    limit: usize,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl AdmissionLayer {
+    /// Counts from zero.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, in_flight: Arc::default() }
+    }
+}
+
+impl<T> Layer<T> for AdmissionLayer {
+    type Service = Admission<T>;
+
+    fn layer(&self, inner: T) -> Admission<T> {
+        Admission { inner, limit: self.limit, in_flight: Arc::clone(&self.in_flight) }
+    }
+}
+
+/// See [`AdmissionLayer`].
+#[derive(Clone, Debug)]
+pub struct Admission<T> {
+    inner: T,
+    limit: usize,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl<T, R> Service<R> for Admission<T>
+where
+    T: Service<R, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = AdmissionFuture<T::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let place = Place(Arc::clone(&self.in_flight));
+        if place.0.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            return AdmissionFuture::Refused;
+        }
+        AdmissionFuture::Admitted { inner: self.inner.call(request), _place: place }
+    }
+}
+
+/// One request's share of the limit, given back when it is answered or dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pin_project! {
+    /// The future of [`Admission`].
+    #[project = AdmissionProjection]
+    #[derive(Debug)]
+    pub enum AdmissionFuture<F> {
+        Refused,
+        Admitted { #[pin] inner: F, _place: Place },
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Infallible>>> Future for AdmissionFuture<F> {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AdmissionProjection::Admitted { inner, .. } => inner.poll(cx),
+            AdmissionProjection::Refused => {
+                let response = code_response(ErrorCode::ServiceUnavailable)
+                    .with_header(RETRY_AFTER, HeaderValue::from_static("1"));
+                Poll::Ready(Ok(response.into()))
+            }
+        }
+    }
+}

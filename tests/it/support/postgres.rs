@@ -1,0 +1,143 @@
+//! A database of its own for each test, on one throw-away server for each test process.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use keywright::config::DatabaseConfig;
+use keywright::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use keywright::persistence::{migrate, pool};
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use url::Url;
+use uuid::Uuid;
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// Our own cluster, which ends with the process, or the one that the environment names.
+enum Server {
+    Embedded { cluster: EmbeddedPostgres, template: String },
+    Elsewhere { url: Url, template: String },
+}
+
+/// An empty or migrated database that no other test sees.
+pub(crate) struct TestDatabase {
+    url: String,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Migrated, as `keywright` leaves a new database.
+    pub(crate) async fn new() -> Self {
+        let template = server().template().to_owned();
+        Self::create(&format!("template {template}")).await
+    }
+
+    /// Without schema `auth` and extensions.
+    pub(crate) async fn empty() -> Self {
+        Self::create("template template0").await
+    }
+
+    /// A connection URL with all rights.
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The name of the database.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Settings that point here.
+    pub(crate) fn config(&self) -> DatabaseConfig {
+        config(&self.url)
+    }
+
+    /// A small pool, as the server would open it.
+    pub(crate) async fn pool(&self) -> PgPool {
+        pool::connect(&self.config()).await.unwrap()
+    }
+
+    /// A single plain connection.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+
+    /// The URL of this database for another role.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        let mut url = Url::parse(&self.url).unwrap();
+        if url.host_str().is_none_or(str::is_empty) {
+            return self.url.replace("user=postgres", &format!("user={role}"));
+        }
+        url.set_username(role).unwrap();
+        url.into()
+    }
+
+    async fn create(from: &str) -> Self {
+        let name = format!("kw_{}", Uuid::new_v4().simple());
+        let mut admin = PgConnection::connect(&server().url("postgres")).await.unwrap();
+        let statement = AssertSqlSafe(format!("create database {name} {from}"));
+        sqlx::query(statement).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        Self { url: server().url(&name), name }
+    }
+}
+
+/// Settings for a test database.
+pub(crate) fn config(url: &str) -> DatabaseConfig {
+    DatabaseConfig {
+        url: SecretString::from(url),
+        migrations_url: None,
+        max_connections: 5,
+        min_connections: 0,
+        acquire_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(10),
+        storage: None,
+    }
+}
+
+/// Starts on a thread of its own, because tests run in many short-lived runtimes.
+fn server() -> &'static Server {
+    SERVER.get_or_init(|| {
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(Server::start())
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+impl Server {
+    async fn start() -> Self {
+        let template = format!("kw_template_{}", Uuid::new_v4().simple());
+        let server = if let Some(url) = std::env::var_os("KEYWRIGHT_TEST_POSTGRES") {
+            let url = url.to_str().and_then(|url| url.parse().ok());
+            Self::Elsewhere { url: url.expect("KEYWRIGHT_TEST_POSTGRES is a URL"), template }
+        } else {
+            let options = EmbeddedOptions::throw_away();
+            Self::Embedded { cluster: EmbeddedPostgres::start(options).await.unwrap(), template }
+        };
+        let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+        let statement = format!("create database {} template template0", server.template());
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        migrate::migrate(&config(&server.url(server.template()))).await.unwrap();
+        server
+    }
+
+    fn template(&self) -> &str {
+        let (Self::Embedded { template, .. } | Self::Elsewhere { template, .. }) = self;
+        template
+    }
+
+    fn url(&self, database: &str) -> String {
+        match self {
+            Self::Embedded { cluster, .. } => cluster.url(database),
+            Self::Elsewhere { url, .. } => {
+                let mut url = url.clone();
+                url.set_path(database);
+                url.into()
+            }
+        }
+    }
+}
