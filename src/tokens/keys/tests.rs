@@ -66,7 +66,7 @@ fn claims(is_elevated: bool) -> UserClaims {
 }
 
 fn issue(keys: &KeySet) -> String {
-    keys.sign(&claims(false), at(NOW), Duration::from_secs(900)).unwrap()
+    keys.sign(&claims(false), at(NOW), Duration::from_mins(15)).unwrap()
 }
 
 /// A token of our own key with any payload.
@@ -231,7 +231,7 @@ fn what_a_token_says_is_read() {
             is_anonymous: true,
         }
     );
-    let elevated = keys.sign(&claims(true), at(NOW), Duration::from_secs(900)).unwrap();
+    let elevated = keys.sign(&claims(true), at(NOW), Duration::from_mins(15)).unwrap();
     assert!(keys.verify(&elevated, at(NOW)).unwrap().is_elevated);
 }
 
