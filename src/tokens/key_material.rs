@@ -101,11 +101,7 @@ impl KeyMaterial {
         let fits = material
             .sign(probe, |signature| material.verify(probe, signature))
             .map_err(|_| BAD_PRIVATE)?;
-        if fits {
-            Ok(material)
-        } else {
-            Err("\"key\" and \"signing_key\" do not belong together")
-        }
+        if fits { Ok(material) } else { Err("\"key\" and \"signing_key\" do not belong together") }
     }
 
     /// Hands the signature to `use_it`, from the stack where the library puts it there.
@@ -123,8 +119,7 @@ impl KeyMaterial {
                 use_it(&signature)
             }
             Self::Ecdsa { pair, .. } => {
-                let signature =
-                    pair.sign(&SystemRandom::new(), message).map_err(|_| SignError)?;
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SignError)?;
                 use_it(signature.as_ref())
             }
             Self::Ed25519 { pair, .. } => {

@@ -99,8 +99,7 @@ fn tokens_of_a_shared_secret_are_read_by_others_and_by_us() {
         let keys = shared(algorithm);
         let token = issue(&keys);
         let key = DecodingKey::from_secret(SECRET.as_bytes());
-        let read =
-            jsonwebtoken::decode::<Value>(&token, &key, &lenient(algorithm)).unwrap().claims;
+        let read = jsonwebtoken::decode::<Value>(&token, &key, &lenient(algorithm)).unwrap().claims;
         assert_eq!(read["sub"], USER.to_string());
         assert_eq!(read["exp"], NOW + 900);
         assert_eq!(header_of(&token), json!({"alg": algorithm, "typ": "JWT"}));
@@ -118,8 +117,7 @@ fn tokens_of_a_key_pair_are_read_by_others_through_the_published_set() {
         assert_eq!(keys.kid(), Some(kid.as_str()));
         let jwk = published.find(&kid).unwrap();
         let key = DecodingKey::from_jwk(jwk).unwrap();
-        let read =
-            jsonwebtoken::decode::<Value>(&token, &key, &lenient(algorithm)).unwrap().claims;
+        let read = jsonwebtoken::decode::<Value>(&token, &key, &lenient(algorithm)).unwrap().claims;
         assert_eq!(read["iss"], DEFAULT_ISSUER);
         assert_eq!(keys.verify(&token, at(NOW)).unwrap().user_id, Some(UserId(USER)));
         let raw: Value = serde_json::from_str(keys.jwks_json()).unwrap();
@@ -303,9 +301,8 @@ fn a_changed_token_is_refused() {
     let token = issue(&keys);
     let (message, signature) = token.rsplit_once('.').unwrap();
     let (header, _) = message.split_once('.').unwrap();
-    let payload = URL_SAFE_NO_PAD.encode(
-        json!({"iss": DEFAULT_ISSUER, "exp": NOW + 900, "sub": Uuid::nil()}).to_string(),
-    );
+    let payload = URL_SAFE_NO_PAD
+        .encode(json!({"iss": DEFAULT_ISSUER, "exp": NOW + 900, "sub": Uuid::nil()}).to_string());
     let forged = format!("{header}.{payload}.{signature}");
     assert_eq!(keys.verify(&forged, at(NOW)), Err(TokenError::BadSignature));
     let cut = &token[..token.len() - 2];
