@@ -74,8 +74,7 @@ impl Node {
     /// Migrates the database, starts the actors, then the front end.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
-        let mail =
-            MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
+        let mail = MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
         let listener = server::bind(config.server.listen)?;
         let address = listener.local_addr().map_err(StartError::Address)?;
 
@@ -223,12 +222,25 @@ async fn start_actors(
         }
     };
     let children = vec![
-        ChildSpec::actor("key_rotator", &slots.key_rotator, || KeyRotator, move || key_rotator_args.clone()),
-        ChildSpec::actor("change_feed", &slots.change_feed, || ChangeFeed, move || feed_args.clone()),
+        ChildSpec::actor(
+            "key_rotator",
+            &slots.key_rotator,
+            || KeyRotator,
+            move || key_rotator_args.clone(),
+        ),
+        ChildSpec::actor(
+            "change_feed",
+            &slots.change_feed,
+            || ChangeFeed,
+            move || feed_args.clone(),
+        ),
         session_registry,
-        ChildSpec::actor("password_hasher", &slots.passwords, || PasswordHasher, move || {
-            password_settings.clone()
-        }),
+        ChildSpec::actor(
+            "password_hasher",
+            &slots.passwords,
+            || PasswordHasher,
+            move || password_settings.clone(),
+        ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
     ];
     let args = SupervisorArgs { path: String::new(), policy, tree: tree.clone(), children };

@@ -54,7 +54,9 @@ pub fn command() -> Command {
     Command::new("keywright")
         .version(env!("CARGO_PKG_VERSION"))
         .about("An authentication server that speaks the Nhost Auth contract")
-        .after_help("Every setting is a flag and an environment variable: `keywright serve --help`.")
+        .after_help(
+            "Every setting is a flag and an environment variable: `keywright serve --help`.",
+        )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(

@@ -97,11 +97,10 @@ pub async fn start(
 impl StartedSession {
     /// The session for the client, once its row is committed.
     pub async fn issue(self, app: &App) -> Result<IssuedSession, AuthError> {
-        let user = app
-            .sessions
-            .user(self.user_id)
-            .await?
-            .ok_or_else(|| AuthError::internal("the user of a new session is gone", "no row"))?;
+        let user =
+            app.sessions.user(self.user_id).await?.ok_or_else(|| {
+                AuthError::internal("the user of a new session is gone", "no row")
+            })?;
         issue(app, user, self.refresh_token, self.session_id)
     }
 }

@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
-use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::mail::MailTemplate;
+use crate::domain::sign_up_options::SignUpOptions;
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
@@ -30,12 +30,8 @@ pub async fn sign_up_email_password(
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
     passwords::check_new(app, password)?;
-    let options = options.resolve(
-        &accounts.redirects,
-        &accounts.roles,
-        &accounts.locales,
-        email.as_str(),
-    )?;
+    let options =
+        options.resolve(&accounts.redirects, &accounts.roles, &accounts.locales, email.as_str())?;
     let needs_mail = accounts.email_verification_required && !accounts.disable_new_users;
     if needs_mail {
         require_transport(app)?;

@@ -50,8 +50,7 @@ async fn consume(app: &App, text: &str) -> Result<(TicketKind, IssuedSession), A
     let kind = ticket.kind();
     let now = app.clock.now();
     let mut transaction = app.pool.begin().await?;
-    let consumed =
-        tickets::consume(&mut *transaction, &ticket.hash(), kind.name(), now).await?;
+    let consumed = tickets::consume(&mut *transaction, &ticket.hash(), kind.name(), now).await?;
     let user_id = match consumed {
         Some(user_id) => user_id,
         None => tickets::consume_reference(&mut *transaction, ticket.expose(), now)

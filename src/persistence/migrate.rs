@@ -11,10 +11,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::config::DatabaseConfig;
+use crate::passwords::PasswordForm;
 use crate::persistence::adopt::{self, Plan, Refusal, Situation};
 use crate::persistence::connection_string::{ConnectionString, ConnectionStringError};
 use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, migration_lock};
-use crate::passwords::PasswordForm;
 use crate::persistence::settings::{self, Origin};
 use crate::persistence::{grants, pool};
 

@@ -17,7 +17,7 @@ use crate::support::postgres::TestDatabase;
 use crate::support::smtp::{Fault, SmtpServer, Tls, eventually};
 
 struct Setup {
-    database: TestDatabase,
+    pool: PgPool,
     smtp: SmtpServer,
     clock: Clock,
 }
@@ -25,14 +25,14 @@ struct Setup {
 impl Setup {
     async fn new() -> Self {
         Self {
-            database: TestDatabase::new().await,
+            pool: TestDatabase::new().await.pool().await,
             smtp: SmtpServer::start(Tls::Never).await,
             clock: Clock::system(),
         }
     }
 
     fn pool(&self) -> PgPool {
-        self.database.pool()
+        self.pool.clone()
     }
 
     async fn courier(&self, options: CourierOptions) -> ActorRef<CourierMsg> {

@@ -6,4 +6,5 @@ mod courier;
 mod embedded_postgres;
 mod front_end;
 mod mail;
+mod session;
 mod support;

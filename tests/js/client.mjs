@@ -30,7 +30,7 @@ for (let attempt = 0; attempt < 100 && !mail; attempt++) {
   if (!mail) await new Promise((resolve) => setTimeout(resolve, 100));
 }
 assert.ok(mail, "the verification mail arrived");
-const link = mail.headers["X-Link"];
+const link = Object.fromEntries(mail.headers)["X-Link"];
 const followed = await fetch(link, { redirect: "manual" });
 assert.equal(followed.status, 302);
 const target = new URL(followed.headers.get("location"));

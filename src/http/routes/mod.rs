@@ -37,11 +37,7 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/token", token::post)
         .route(Method::POST, "/token/verify", token_verify::post)
         .route(Method::GET, "/user", user::get)
-        .route(
-            Method::POST,
-            "/user/email/send-verification-email",
-            send_verification_email::post,
-        )
+        .route(Method::POST, "/user/email/send-verification-email", send_verification_email::post)
         .route(Method::GET, "/verify", verify::get)
         .route(Method::GET, "/version", version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)

@@ -1,9 +1,9 @@
 //! Every level of the reference, both bookkeepings, and its successor, end in one schema.
 
 use keywright::config::StorageCompatibility;
+use keywright::passwords::PasswordForm;
 use keywright::persistence::adopt::Situation;
 use keywright::persistence::migrate::{migrate, seed_roles};
-use keywright::passwords::PasswordForm;
 use keywright::persistence::settings::{self, Origin};
 use sqlx::PgConnection;
 

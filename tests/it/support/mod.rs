@@ -1,4 +1,6 @@
 //! What tests share.
 
+pub(crate) mod app;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod smtp;

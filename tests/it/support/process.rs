@@ -1,0 +1,68 @@
+//! A server in a process of its own, for tests that kill it.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use super::app::{Client, settings};
+use super::postgres::TestDatabase;
+
+/// The `keywright serve` of this build.
+pub(crate) struct ServerProcess {
+    child: Child,
+    client: Client,
+}
+
+impl ServerProcess {
+    /// Comes back once it serves.
+    pub(crate) async fn start(database: &TestDatabase, more: &[(&str, &str)]) -> Self {
+        let url = database.url();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_keywright"))
+            .arg("serve")
+            .env_clear()
+            .envs(settings(&url, more))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next_line().await.unwrap().expect("it serves before it ends");
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["msg"] == "serving" {
+                break entry["address"].as_str().unwrap().to_owned();
+            }
+        };
+        // A full pipe would stop its log, and an abandoned one would end it.
+        #[expect(clippy::disallowed_methods, reason = "ends with the process")]
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, client: Client::new(format!("http://{address}")) }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// SIGKILL: no chance to clean up.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = i32::try_from(self.id()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Waits for the end; the exit code.
+    pub(crate) async fn wait(&mut self) -> Option<i32> {
+        self.child.wait().await.unwrap().code()
+    }
+}
