@@ -40,7 +40,7 @@ pub enum ErrorCode {
     ServiceUnavailable,
 }
 
-/// One row of the error table (spec/flows.md 1.2).
+/// One row of the error table.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorRow {
     /// `error` in the body.
