@@ -1,9 +1,17 @@
 //! Black-box tests, one binary; one file a subject.
 
 mod adoption;
+mod anonymous;
 mod bench;
 mod courier;
 mod embedded_postgres;
 mod mail;
 mod session;
+mod sign_in;
+mod sign_out;
+mod sign_up;
 mod support;
+mod token;
+mod token_verify;
+mod user;
+mod version;
