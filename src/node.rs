@@ -156,12 +156,11 @@ async fn read_shared_settings(
     config: &Config,
     pool: &PgPool,
 ) -> Result<(RotationKey, PasswordSettings), StartError> {
-    let rotation_key = match &config.tokens.refresh_key {
-        Some(material) => RotationKey::derive(material.expose_secret().as_bytes()),
-        None => {
-            let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
-            RotationKey::from_bytes(key.expose_secret())
-        }
+    let rotation_key = if let Some(material) = &config.tokens.refresh_key {
+        RotationKey::derive(material.expose_secret().as_bytes())
+    } else {
+        let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
+        RotationKey::from_bytes(key.expose_secret())
     };
     let storage = settings::storage_compatibility(pool, config.database.storage).await?;
     let written = match storage {

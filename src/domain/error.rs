@@ -138,6 +138,7 @@ impl ErrorCode {
     }
 
     /// What the client sees: with `conceal`, sensitive codes become `invalid-request` as a whole.
+    #[must_use]
     pub const fn concealed(self, conceal: bool) -> Self {
         if conceal && self.row().sensitive { Self::InvalidRequest } else { self }
     }
