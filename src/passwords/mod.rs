@@ -81,7 +81,7 @@ impl PasswordSettings {
     /// of whatever form, or not; so its time tells nothing about the address (S-07).
     pub fn verify(&self, password: &SecretString, stored: Option<&SecretString>) -> VerifyOutcome {
         let password = password.expose_secret().as_bytes();
-        let stored = stored.map(SecretString::expose_secret).unwrap_or_default();
+        let stored = stored.map_or("", |stored| stored.expose_secret());
         let form = form_of(stored);
         let matches = match form {
             Some(PasswordForm::Bcrypt) => bcrypt::verify(password, stored),
