@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
@@ -34,6 +36,9 @@ use crate::tokens::keys::{KeyError, KeySet};
 
 /// Requests that wait for the courier or the key rotator; both are rare.
 const RARE_CALLS: usize = 64;
+
+/// How long a stopping server waits for its last connections to Postgres.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a server did not start; every text names what to change.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,7 @@ pub struct Node {
     address: SocketAddr,
     root: ActorRef<SupervisorMsg>,
     root_ended: JoinHandle<()>,
+    gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     stop_front_end: CancellationToken,
 }
@@ -91,7 +97,8 @@ impl Node {
             pool,
             password_settings,
         };
-        let (app, root, root_ended) = start_actors(parts, rotation_key).await?;
+        let gave_up = CancellationToken::new();
+        let (app, root, root_ended) = start_actors(parts, rotation_key, gave_up.clone()).await?;
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
@@ -104,7 +111,7 @@ impl Node {
             stop_front_end.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, root_ended, front_end, stop_front_end })
+        Ok(Self { app, address, root, root_ended, gave_up, front_end, stop_front_end })
     }
 
     /// Where the front end listens.
@@ -119,8 +126,11 @@ impl Node {
 
     /// Comes back when the supervision tree has given up; the node must then be shut down.
     pub async fn gave_up(&mut self) {
-        // A root that panicked has given up just as well.
-        let _ = (&mut self.root_ended).await;
+        tokio::select! {
+            () = self.gave_up.cancelled() => {}
+            // A root that panicked has given up just as well.
+            _ = &mut self.root_ended => self.gave_up.cancel(),
+        }
     }
 
     /// Takes no new requests, finishes those in flight, then stops actors and pool.
@@ -133,7 +143,10 @@ impl Node {
             self.root.stop(Some("the node shuts down".to_owned()));
             let _ = self.root_ended.await;
         }
-        self.app.pool.close().await;
+        // A connection on which nothing comes back any more is never returned to the pool.
+        if timeout(CLOSE_TIMEOUT, self.app.pool.close()).await.is_err() {
+            tracing::warn!("connections to Postgres are still busy, leaving them");
+        }
     }
 }
 
@@ -186,6 +199,7 @@ struct Parts {
 async fn start_actors(
     parts: Parts,
     rotation_key: RotationKey,
+    gave_up: CancellationToken,
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
     let Parts { keys, mail, config, clock, pool, password_settings } = parts;
     let settings = config.load().actors.clone();
@@ -242,23 +256,29 @@ async fn start_actors(
         ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
     ];
-    let args = SupervisorArgs { path: String::new(), policy, tree: tree.clone(), children };
+    let args = SupervisorArgs {
+        path: String::new(),
+        policy,
+        tree: tree.clone(),
+        children,
+        gave_up: Some(gave_up),
+    };
     let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
 
-    let timeout = settings.call_timeout;
+    let call_timeout = settings.call_timeout;
     let passwords = config.load().passwords.clone();
     let app = App {
         sessions,
         keys,
-        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, timeout),
-        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, timeout),
+        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, call_timeout),
+        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, call_timeout),
         passwords: Handle::new(
             "password hasher",
             slots.passwords,
             passwords.queue + passwords.threads,
-            timeout,
+            call_timeout,
         ),
-        courier: Handle::new("courier", slots.courier, RARE_CALLS, timeout),
+        courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
         rotation_key,
         mail,
         config,

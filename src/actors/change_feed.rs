@@ -194,7 +194,8 @@ async fn listen_for_ever(args: &ChangeFeedArgs) {
 async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(&args.pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    let listening = listener.listen(CHANNEL);
+    tokio::time::timeout(LEASE, listening).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     args.users.forget_all();
     loop {
         let asked_at = Instant::now();

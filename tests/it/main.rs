@@ -9,6 +9,7 @@ mod courier;
 mod embedded_postgres;
 mod front_end;
 mod mail;
+mod refresh_properties;
 mod session;
 mod sign_in;
 mod sign_out;
