@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
 
+mod access_control;
+mod access_token;
 mod adoption;
 mod anonymous;
 mod bench;
+mod conceal_errors;
 mod courier;
 mod embedded_postgres;
 mod front_end;
+mod health;
+mod jwks;
 mod mail;
+mod options;
 mod refresh_properties;
 mod session;
 mod sign_in;
@@ -18,4 +24,5 @@ mod support;
 mod token;
 mod token_verify;
 mod user;
+mod verification_mail;
 mod version;
