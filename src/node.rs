@@ -2,17 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
+use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
@@ -34,6 +37,9 @@ use crate::tokens::keys::{KeyError, KeySet};
 
 /// Requests that wait for the courier or the key rotator; both are rare.
 const RARE_CALLS: usize = 64;
+
+/// How long a stopping server waits for its last connections to Postgres.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a server did not start; every text names what to change.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,7 @@ pub struct Node {
     address: SocketAddr,
     root: ActorRef<SupervisorMsg>,
     root_ended: JoinHandle<()>,
+    gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     stop_front_end: CancellationToken,
 }
@@ -91,7 +98,8 @@ impl Node {
             pool,
             password_settings,
         };
-        let (app, root, root_ended) = start_actors(parts, rotation_key).await?;
+        let gave_up = CancellationToken::new();
+        let (app, root, root_ended) = start_actors(parts, rotation_key, gave_up.clone()).await?;
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
@@ -104,7 +112,7 @@ impl Node {
             stop_front_end.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, root_ended, front_end, stop_front_end })
+        Ok(Self { app, address, root, root_ended, gave_up, front_end, stop_front_end })
     }
 
     /// Where the front end listens.
@@ -119,8 +127,11 @@ impl Node {
 
     /// Comes back when the supervision tree has given up; the node must then be shut down.
     pub async fn gave_up(&mut self) {
-        // A root that panicked has given up just as well.
-        let _ = (&mut self.root_ended).await;
+        tokio::select! {
+            () = self.gave_up.cancelled() => {}
+            // A root that panicked has given up just as well.
+            _ = &mut self.root_ended => self.gave_up.cancel(),
+        }
     }
 
     /// Takes no new requests, finishes those in flight, then stops actors and pool.
@@ -133,7 +144,10 @@ impl Node {
             self.root.stop(Some("the node shuts down".to_owned()));
             let _ = self.root_ended.await;
         }
-        self.app.pool.close().await;
+        // A connection on which nothing comes back any more is never returned to the pool.
+        if timeout(CLOSE_TIMEOUT, self.app.pool.close()).await.is_err() {
+            tracing::warn!("connections to Postgres are still busy, leaving them");
+        }
     }
 }
 
@@ -156,12 +170,11 @@ async fn read_shared_settings(
     config: &Config,
     pool: &PgPool,
 ) -> Result<(RotationKey, PasswordSettings), StartError> {
-    let rotation_key = match &config.tokens.refresh_key {
-        Some(material) => RotationKey::derive(material.expose_secret().as_bytes()),
-        None => {
-            let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
-            RotationKey::from_bytes(key.expose_secret())
-        }
+    let rotation_key = if let Some(material) = &config.tokens.refresh_key {
+        RotationKey::derive(material.expose_secret().as_bytes())
+    } else {
+        let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
+        RotationKey::from_bytes(key.expose_secret())
     };
     let storage = settings::storage_compatibility(pool, config.database.storage).await?;
     let written = match storage {
@@ -187,6 +200,7 @@ struct Parts {
 async fn start_actors(
     parts: Parts,
     rotation_key: RotationKey,
+    gave_up: CancellationToken,
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
     let Parts { keys, mail, config, clock, pool, password_settings } = parts;
     let settings = config.load().actors.clone();
@@ -212,6 +226,7 @@ async fn start_actors(
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
+    let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
     let courier_args = {
         let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
         move || CourierArgs {
@@ -242,24 +257,32 @@ async fn start_actors(
             move || password_settings.clone(),
         ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
+        ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
     ];
-    let args = SupervisorArgs { path: String::new(), policy, tree: tree.clone(), children };
+    let args = SupervisorArgs {
+        path: String::new(),
+        policy,
+        tree: tree.clone(),
+        children,
+        gave_up: Some(gave_up),
+    };
     let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
 
-    let timeout = settings.call_timeout;
+    let call_timeout = settings.call_timeout;
     let passwords = config.load().passwords.clone();
     let app = App {
         sessions,
         keys,
-        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, timeout),
-        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, timeout),
+        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, call_timeout),
+        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, call_timeout),
         passwords: Handle::new(
             "password hasher",
             slots.passwords,
             passwords.queue + passwords.threads,
-            timeout,
+            call_timeout,
         ),
-        courier: Handle::new("courier", slots.courier, RARE_CALLS, timeout),
+        courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
+        janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
         rotation_key,
         mail,
         config,
@@ -277,6 +300,7 @@ struct Slots {
     change_feed: Arc<Slot<ChangeFeedMsg>>,
     passwords: Arc<Slot<PasswordHasherMsg>>,
     courier: Arc<Slot<CourierMsg>>,
+    janitor: Arc<Slot<JanitorMsg>>,
 }
 
 /// 32 random bytes, used if no node has put a key into the database before.

@@ -173,3 +173,6 @@ impl Drop for Admitted<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

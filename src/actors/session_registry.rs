@@ -138,8 +138,15 @@ impl SessionRegistry {
 /// Users by id, bounded in memory, served only while nothing can have changed unnoticed.
 #[derive(Clone)]
 pub struct UserCache {
-    users: Cache<UserId, Arc<CachedUser>>,
+    users: Cache<UserId, Entry>,
     feed: Arc<FeedState>,
+}
+
+/// A user and the number of changes that had been seen before the row was read.
+#[derive(Clone)]
+struct Entry {
+    user: Arc<CachedUser>,
+    seen: u64,
 }
 
 impl UserCache {
@@ -147,27 +154,28 @@ impl UserCache {
     pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
         let users = Cache::builder()
             .max_capacity(mib * 1024 * 1024)
-            .weigher(|_, user: &Arc<CachedUser>| {
-                u32::try_from(user.memory_bytes()).unwrap_or(u32::MAX)
+            .weigher(|_, entry: &Entry| {
+                u32::try_from(entry.user.memory_bytes()).unwrap_or(u32::MAX)
             })
             .build();
         Self { users, feed }
     }
 
     /// The cached user, if the feed vouches for it.
+    ///
+    /// A change that arrived while the row was read found nothing to remove; the counter tells.
     pub fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {
-        if self.feed.is_live() { self.users.get(&id) } else { None }
+        if !self.feed.is_live() {
+            return None;
+        }
+        let entry = self.users.get(&id)?;
+        (entry.seen == self.feed.stamp(id)).then_some(entry.user)
     }
 
-    /// Keeps a user read from Postgres, unless a change arrived since `seen` was taken.
+    /// Keeps a user read from Postgres after `seen` was taken.
     fn insert(&self, id: UserId, user: &Arc<CachedUser>, seen: u64) {
-        if !self.feed.is_live() {
-            return;
-        }
-        self.users.insert(id, Arc::clone(user));
-        // A change that arrived while the row was read may have found nothing to remove.
-        if self.feed.stamp(id) != seen {
-            self.users.invalidate(&id);
+        if self.feed.is_live() && self.feed.stamp(id) == seen {
+            self.users.insert(id, Entry { user: Arc::clone(user), seen });
         }
     }
 

@@ -289,7 +289,7 @@ async fn write_last_seen(
     if waiting.is_empty() {
         return waiting;
     }
-    match users::set_last_seen(pool, &waiting).await {
+    match users::set_last_seen(pool, waiting.iter().map(|(user, at)| (*user, *at))).await {
         Ok(()) => HashMap::new(),
         Err(error) => {
             tracing::warn!(

@@ -3,8 +3,9 @@
 //! - Owns: one level of the tree, one for one; a child may itself be a supervisor.
 //! - A child that ends for whatever reason is started again after a back-off that doubles with each
 //!   failure and is forgotten once the child has lived for a whole window.
-//! - More than `max_restarts` in `window` (over all children of this supervisor): the supervisor
-//!   fails, which its own supervisor, or at the root the process, sees ("escalation").
+//! - More than `max_restarts` in `window` (over all children of this supervisor): "escalation". The
+//!   supervisor fails, which its own supervisor sees. The root says so and stops restarting, while
+//!   the children that still run finish what the process has in flight.
 //! - On stop: children finish their mailboxes and clean up before this actor is gone.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::handle::Slot;
 
@@ -84,6 +86,7 @@ impl ChildSpec {
                 policy,
                 tree: tree.clone(),
                 children: children(),
+                gave_up: None,
             };
             async move {
                 let (actor, _join) =
@@ -166,6 +169,8 @@ pub struct SupervisorArgs {
     pub policy: RestartPolicy,
     pub tree: TreeView,
     pub children: Vec<ChildSpec>,
+    /// At the root: cancelled at escalation, for whoever ends the process then.
+    pub gave_up: Option<CancellationToken>,
 }
 
 /// Which children live, and how often they failed.
@@ -270,6 +275,9 @@ impl SupervisorState {
         let now = Instant::now();
         let path = self.child_path(index);
         self.args.tree.failed(&path, reason);
+        if self.args.gave_up.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            return Ok(());
+        }
 
         self.restarts.push_back(now);
         while self.restarts.front().is_some_and(|at| now - *at > policy.window) {
@@ -283,6 +291,10 @@ impl SupervisorState {
                 window_s = policy.window.as_secs(),
                 "actor failed too often, giving up"
             );
+            if let Some(gave_up) = &self.args.gave_up {
+                gave_up.cancel();
+                return Ok(());
+            }
             return Err(format!("{path} failed too often: {reason}").into());
         }
 
@@ -312,3 +324,6 @@ fn backoff(policy: RestartPolicy, failures: u32) -> Duration {
     let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
     policy.backoff_min.saturating_mul(factor).min(policy.backoff_max)
 }
+
+#[cfg(test)]
+mod tests;

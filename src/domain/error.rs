@@ -40,7 +40,7 @@ pub enum ErrorCode {
     ServiceUnavailable,
 }
 
-/// One row of the error table (spec/flows.md 1.2).
+/// One row of the error table.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorRow {
     /// `error` in the body.
@@ -138,6 +138,7 @@ impl ErrorCode {
     }
 
     /// What the client sees: with `conceal`, sensitive codes become `invalid-request` as a whole.
+    #[must_use]
     pub const fn concealed(self, conceal: bool) -> Self {
         if conceal && self.row().sensitive { Self::InvalidRequest } else { self }
     }

@@ -1,6 +1,7 @@
 //! `POST /signout`: end one session or all of them.
 
 use super::bearer::authenticate;
+use super::refresh::CHAIN_STEPS;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::persistence::refresh_tokens;
@@ -16,8 +17,9 @@ pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), 
 
 /// Ends the session of a refresh token; an unknown one is as good as ended.
 ///
-/// A client may not know that its token was just traded (it lost the answer, or another tab
-/// refreshed), so the sessions of its direct successors inside the grace window end too.
+/// A client may not know that its token was traded meanwhile (it lost answers, or another tab
+/// refreshed), so an old token of the session ends it too, whatever its age: who holds one is the
+/// owner, or a thief of whom the session must be freed anyway.
 pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
     let Ok(token) = RefreshToken::parse(token) else {
         return Ok(());
@@ -25,11 +27,10 @@ pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
     if refresh_tokens::delete_by_hash(&app.pool, token.hash()).await? {
         return Ok(());
     }
-    let next: TokenHash = app.rotation_key.next(&token).hash();
+    let successors: Vec<TokenHash> =
+        app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
     let now = app.clock.now();
-    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &[next], now).await?
-        && now - found.rotated_at <= app.config().tokens.refresh_grace
-    {
+    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, now).await? {
         refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Black-box tests, one binary; one file a subject.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
+
 mod access_control;
 mod access_token;
 mod adoption;
@@ -10,11 +12,13 @@ mod conceal_errors;
 mod contract;
 mod courier;
 mod embedded_postgres;
+mod front_end;
 mod health;
 mod js_client;
 mod jwks;
 mod mail;
 mod options;
+mod refresh_properties;
 mod session;
 mod settings;
 mod sign_in;

@@ -2,7 +2,10 @@
 
 pub(crate) mod app;
 pub(crate) mod jwt;
+pub(crate) mod logs;
 pub(crate) mod mailbox;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod smtp;
+pub(crate) mod two_nodes;
