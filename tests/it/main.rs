@@ -4,9 +4,11 @@
 
 mod access_control;
 mod access_token;
+mod actors;
 mod adoption;
 mod anonymous;
 mod bench;
+mod caches;
 mod change_env;
 mod conceal_errors;
 mod contract;
@@ -17,7 +19,9 @@ mod health;
 mod js_client;
 mod jwks;
 mod mail;
+mod nodes;
 mod options;
+mod postgres_away;
 mod refresh_properties;
 mod session;
 mod settings;

@@ -2,6 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod jwt;
+pub(crate) mod link;
+pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod mailbox;
 pub(crate) mod postgres;

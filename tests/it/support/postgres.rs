@@ -37,6 +37,11 @@ impl TestDatabase {
         Self::create("template template0").await
     }
 
+    /// One that exists elsewhere, or this one by another way.
+    pub(crate) fn at(url: String, name: &str) -> Self {
+        Self { url, name: name.to_owned() }
+    }
+
     /// A connection URL with all rights.
     pub(crate) fn url(&self) -> String {
         self.url.clone()

@@ -1,0 +1,194 @@
+//! Server processes on one database: equal, replaceable, and gone without a trace.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use nix::sys::signal::Signal;
+use reqwest::StatusCode;
+use serde_json::json;
+use sqlx::Connection as _;
+use uuid::Uuid;
+
+use crate::support::app::{Client, PASSWORD, Session};
+use crate::support::load::under_load;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::ServerProcess;
+use crate::support::smtp::eventually;
+
+async fn two_processes(database: &TestDatabase) -> [ServerProcess; 2] {
+    let (one, other) =
+        tokio::join!(ServerProcess::start(database, &[]), ServerProcess::start(database, &[]));
+    [one, other]
+}
+
+async fn sessions(client: &Client, count: usize) -> Vec<Session> {
+    join_all((0..count).map(|_| client.anonymous())).await
+}
+
+#[tokio::test]
+async fn two_processes_on_one_database_behave_as_one() {
+    let database = TestDatabase::new().await;
+    let nodes = two_processes(&database).await;
+    let [one, other] = nodes.each_ref().map(ServerProcess::client);
+
+    let signed_up = one.sign_up("bea@example.com").await.session();
+    let signed_in = other.sign_in("bea@example.com", PASSWORD).await.session();
+    assert_eq!(signed_in.user_id(), signed_up.user_id());
+    let uses = (0..20).map(|n| [one, other][n % 2].refresh(signed_up.refresh_token()));
+    let successors: HashSet<String> = join_all(uses)
+        .await
+        .iter()
+        .map(|answer| answer.session().refresh_token().to_owned())
+        .collect();
+    assert_eq!(successors.len(), 1);
+
+    // An access token of one is good at the other.
+    let user = other.get_as("/user", signed_up.access_token()).await;
+    assert_eq!(user.json()["email"], "bea@example.com");
+
+    let mut connection = database.connection().await;
+    sqlx::query("update auth.users set disabled = true where id = $1")
+        .bind(signed_up.user_id())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    for node in [one, other] {
+        eventually("both to notice", async || {
+            node.get_as("/user", signed_up.access_token()).await.status == StatusCode::UNAUTHORIZED
+        })
+        .await;
+    }
+    sqlx::query("update auth.users set disabled = false where id = $1")
+        .bind(signed_up.user_id())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let body = json!({"all": true});
+    let out = one.post_as("/signout", signed_up.access_token(), body).await;
+    assert_eq!(out.status, StatusCode::OK);
+    let current = successors.into_iter().next().unwrap();
+    for token in [&current, signed_in.refresh_token()] {
+        other.refresh(token).await.assert_refused(401, "invalid-refresh-token");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_under_load_loses_no_acknowledged_rotation() {
+    let database = TestDatabase::new().await;
+    let mut survivor = ServerProcess::start(&database, &[]).await;
+    for _ in 0..3 {
+        let victim = ServerProcess::start(&database, &[]).await;
+        let clients = [victim.client().clone(), survivor.client().clone()];
+        let sessions = sessions(survivor.client(), 24).await;
+        let ((), seen) = under_load(&clients, &sessions, async |seen| {
+            seen.more_rotations(200).await;
+            victim.kill().await;
+            seen.more_rotations(100).await;
+        })
+        .await;
+        assert!(seen.lost() > 0, "it was killed in the middle of load");
+        assert_eq!(seen.refusals(), 0);
+    }
+    survivor.signal(Signal::SIGINT);
+    assert_eq!(survivor.wait().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminated_process_refuses_nothing_and_ends_well() {
+    let database = TestDatabase::new().await;
+    let [mut leaving, staying] = two_processes(&database).await;
+    let clients = [leaving.client().clone(), staying.client().clone()];
+    let sessions = sessions(staying.client(), 24).await;
+    let (code, seen) = under_load(&clients, &sessions, async |seen| {
+        seen.more_rotations(200).await;
+        leaving.signal(Signal::SIGTERM);
+        let code = leaving.wait().await;
+        seen.more_rotations(100).await;
+        code
+    })
+    .await;
+    assert_eq!(code, Some(0));
+    assert_eq!(seen.refusals(), 0);
+}
+
+#[tokio::test]
+async fn a_terminated_process_answers_the_requests_that_it_has_begun() {
+    let database = TestDatabase::new().await;
+    let mut server = ServerProcess::start(&database, &[]).await;
+    let session = server.client().anonymous().await;
+    let mut connection = database.connection().await;
+    let mut lock = connection.begin().await.unwrap();
+    sqlx::query("select from auth.refresh_tokens where id = $1 for update")
+        .bind(session.id().parse::<Uuid>().unwrap())
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let client = server.client().clone();
+    let terminating = async {
+        blocked(&database, 1).await;
+        server.signal(Signal::SIGTERM);
+        eventually("it to accept nothing more", async || {
+            let request = server.client().request(reqwest::Method::GET, "/livez");
+            Client::try_send(request.header("connection", "close")).await.is_err()
+        })
+        .await;
+        lock.commit().await.unwrap();
+        server.wait().await
+    };
+    let (answer, code) = tokio::join!(client.refresh(session.refresh_token()), terminating);
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(code, Some(0));
+}
+
+/// Waits until so many statements on this database wait for a lock.
+async fn blocked(database: &TestDatabase, count: i64) {
+    let mut connection = database.connection().await;
+    eventually("statements that wait", async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+              where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        waiting == count
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_start_together_migrate_once_and_agree() {
+    let database = TestDatabase::empty().await;
+    let starts = (0..3).map(|_| ServerProcess::start(&database, &[]));
+    let nodes = join_all(starts).await;
+    let mut session = nodes[0].client().anonymous().await;
+    for node in &nodes {
+        session = node.client().refresh(session.refresh_token()).await.session();
+    }
+    // Each has the same rotation key: a repeated use has the same successor everywhere.
+    let mut successors = HashSet::new();
+    for node in &nodes {
+        let answer = node.client().refresh(session.refresh_token()).await;
+        successors.insert(answer.session().refresh_token().to_owned());
+    }
+    assert_eq!(successors.len(), 1);
+}
+
+#[tokio::test]
+async fn a_restarted_process_finds_everything() {
+    let database = TestDatabase::new().await;
+    let mut server = ServerProcess::start(&database, &[]).await;
+    let first = server.client().sign_up("cy@example.com").await.session();
+    let second = server.client().refresh(first.refresh_token()).await.session();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().await, Some(0));
+
+    let server = ServerProcess::start(&database, &[]).await;
+    let repeated = server.client().refresh(first.refresh_token()).await.session();
+    assert_eq!(repeated.refresh_token(), second.refresh_token());
+    let user = server.client().get_as("/user", second.access_token()).await;
+    assert_eq!(user.json()["id"], first.user_id().to_string());
+    assert_eq!(server.client().refresh(second.refresh_token()).await.status, StatusCode::OK);
+    let signed_in = server.client().sign_in("cy@example.com", PASSWORD).await;
+    assert_eq!(signed_in.session().user_id(), first.user_id());
+}
