@@ -16,9 +16,11 @@ enum Body {
     Open,
 }
 
-/// Every operation that reads a JSON body: path, kind, a good body, and its members with a value
-/// of a wrong type.
-fn operations() -> Vec<(&'static str, Body, Value, Vec<(&'static str, Value)>)> {
+/// A member with a value of a wrong type.
+type WrongMember = (&'static str, Value);
+
+/// Every operation that reads a JSON body: path, kind, a good body, and its members.
+fn operations() -> Vec<(&'static str, Body, Value, Vec<WrongMember>)> {
     let token = "2c35b6f3-c4b9-48e3-978a-d4d0f1d42e24";
     let account = json!({"email": "new@example.com", "password": PASSWORD});
     let account_members = vec![("email", json!(1)), ("password", json!(1))];
@@ -179,9 +181,9 @@ async fn every_route_answers_other_methods_by_405_and_the_list_of_its_own() {
     .await;
     // The table itself, so that a route that is added later is walked too.
     let loaded = app.app().config();
-    let router =
+    let table =
         keywright::http::routes::router(&loaded.server, &loaded.mail.transport).expect("it serves");
-    let routes = router.routes();
+    let routes = table.routes();
     assert!(routes.len() >= 19, "{routes:?}");
     for route in routes {
         let path = route.path.replace("{id}", "00000000-0000-4000-8000-000000000000");

@@ -28,7 +28,7 @@ async fn the_profile_has_the_members_of_the_contract() {
 }
 
 /// The profile once it is what the administrator's SQL made it.
-async fn profile_after(sql: &str, done: impl Fn(&Value) -> bool) -> Value {
+async fn profile_after(sql: &str, done: impl Fn(&Value) -> bool + Sync + Send) -> Value {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up("ann@example.com").await.session();
     app.database.execute(sql).await;
