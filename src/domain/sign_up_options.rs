@@ -70,8 +70,8 @@ mod tests {
         )
     }
 
-    fn roles(names: &[&str]) -> Option<Vec<String>> {
-        Some(names.iter().map(|&name| name.to_owned()).collect())
+    fn roles(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
         let options = resolve(SignUpOptions {
             redirect_to: Some("https://a.io/x".to_owned()),
             default_role: Some("me".to_owned()),
-            allowed_roles: roles(&["me", "me"]),
+            allowed_roles: Some(roles(&["me", "me"])),
             display_name: Some("Jo <3".to_owned()),
             locale: Some("de".to_owned()),
             metadata: Some(RawValue::from_string(metadata.to_owned()).unwrap()),
@@ -108,15 +108,15 @@ mod tests {
     fn the_first_rule_that_is_broken_counts() {
         let all_wrong = SignUpOptions {
             redirect_to: Some("https://evil.io".to_owned()),
-            allowed_roles: roles(&["admin"]),
+            allowed_roles: Some(roles(&["admin"])),
             ..SignUpOptions::default()
         };
         assert_eq!(resolve(all_wrong).unwrap_err(), ErrorCode::RedirectToNotAllowed);
         let roles_wrong =
-            SignUpOptions { allowed_roles: roles(&["admin"]), ..SignUpOptions::default() };
+            SignUpOptions { allowed_roles: Some(roles(&["admin"])), ..SignUpOptions::default() };
         assert_eq!(resolve(roles_wrong).unwrap_err(), ErrorCode::RoleNotAllowed);
         let default_missing =
-            SignUpOptions { allowed_roles: roles(&["me"]), ..SignUpOptions::default() };
+            SignUpOptions { allowed_roles: Some(roles(&["me"])), ..SignUpOptions::default() };
         assert_eq!(
             resolve(default_missing).unwrap_err(),
             ErrorCode::DefaultRoleMustBeInAllowedRoles

@@ -132,7 +132,7 @@ impl Child {
 fn policy(max_restarts: u32) -> RestartPolicy {
     RestartPolicy {
         max_restarts,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(10),
     }
@@ -206,8 +206,8 @@ async fn a_child_that_cannot_start_is_tried_again() {
 async fn the_view_tells_what_happened_to_a_child_that_waits() {
     let child = Child::new("child", &Journal::default());
     let patient = RestartPolicy {
-        backoff_min: Duration::from_secs(60),
-        backoff_max: Duration::from_secs(60),
+        backoff_min: Duration::from_mins(1),
+        backoff_max: Duration::from_mins(1),
         ..policy(10)
     };
     let root = Root::start(patient, TreeView::default(), vec![child.spec()]).await;
@@ -231,7 +231,7 @@ fn an_empty_tree_does_not_stand() {
 fn delays_double_up_to_a_limit() {
     let policy = RestartPolicy {
         max_restarts: 1,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         backoff_min: Duration::from_millis(20),
         backoff_max: Duration::from_secs(5),
     };
@@ -247,7 +247,7 @@ async fn delays_grow_with_each_failure_and_are_short_again_after_a_quiet_window(
         max_restarts: 100,
         window: Duration::from_millis(500),
         backoff_min: Duration::from_millis(20),
-        backoff_max: Duration::from_secs(60),
+        backoff_max: Duration::from_mins(1),
     };
     let root = Root::start(growing, TreeView::default(), vec![child.spec()]).await;
     let mut delays = Vec::new();
