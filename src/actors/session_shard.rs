@@ -4,6 +4,7 @@
 //! - Caches: nothing; the caches beside it (`session_registry`) survive its restarts.
 //! - Writes through: `auth.refresh_tokens` before any reply; `auth.users.last_seen` behind, at most
 //!   one interval late, and when it stops.
+//! - Gives up a statement that hangs, so that its lane goes on.
 //! - On restart: queued calls fail at once and are sent again by their handle (all are idempotent);
 //!   statements under way go on and answer their callers; pending `last_seen` values are lost.
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,7 @@ use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::persistence::pool::{Abandonable, in_time};
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -73,6 +75,13 @@ pub struct SessionShardArgs {
     pub pool: PgPool,
     pub clock: Clock,
     pub config: LiveConfig,
+}
+
+impl SessionShardArgs {
+    /// How long a lane waits for a statement: no caller waits longer.
+    fn statement_limit(&self) -> Duration {
+        self.config.load().actors.call_timeout
+    }
 }
 
 /// Lanes and the `last_seen` values that wait to be written.
@@ -182,7 +191,8 @@ impl Actor for SessionShard {
         if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
             tracing::warn!("statements still under way while a session shard stops");
         }
-        let unwritten = write_last_seen(&state.args.pool, state.last_seen.take()).await;
+        let limit = state.args.statement_limit();
+        let unwritten = write_last_seen(&state.args.pool, limit, state.last_seen.take()).await;
         if !unwritten.is_empty() {
             tracing::warn!(users = unwritten.len(), "last_seen could not be written at shutdown");
         }
@@ -194,11 +204,18 @@ impl SessionShardState {
     fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
         let Some(batch) = self.find.next_batch() else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
+        let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Find };
         self.tasks.spawn(async move {
             let _done = done;
             let hashes: Vec<TokenHash> = batch.keys().copied().collect();
-            let found = refresh_tokens::find_live(&pool, &hashes, clock.now()).await;
+            let found = in_time(limit, async {
+                let mut db = Abandonable::acquire(&pool).await?;
+                let found = refresh_tokens::find_live(db.begin(), &hashes, clock.now()).await;
+                db.give_back();
+                found
+            })
+            .await;
             answer(batch, found.map(|rows| rows.into_iter().collect()));
         });
     }
@@ -206,6 +223,7 @@ impl SessionShardState {
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
         let Some(batch) = self.rotate.next_batch() else { return };
         let SessionShardArgs { pool, clock, config } = self.args.clone();
+        let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Rotate };
         let last_seen = Arc::clone(&self.last_seen);
         self.tasks.spawn(async move {
@@ -215,7 +233,13 @@ impl SessionShardState {
             rotations.sort_unstable_by_key(|rotation| rotation.presented);
             let now = clock.now();
             let expires_at = now + config.load().tokens.refresh_token_lifetime;
-            let rotated = rotate_all(&pool, &rotations, now, expires_at).await;
+            let rotated = in_time(limit, async {
+                let mut db = Abandonable::acquire(&pool).await?;
+                let rotated = rotate_all(db.begin(), &rotations, now, expires_at).await;
+                db.give_back();
+                rotated
+            })
+            .await;
             if let Ok(rows) = &rotated {
                 last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
             }
@@ -226,11 +250,18 @@ impl SessionShardState {
     fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
         let Some(batch) = self.load.next_batch() else { return };
         let pool = self.args.pool.clone();
+        let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Load };
         self.tasks.spawn(async move {
             let _done = done;
             let ids: Vec<UserId> = batch.keys().copied().collect();
-            let found = users::find_by_ids(&pool, &ids).await;
+            let found = in_time(limit, async {
+                let mut db = Abandonable::acquire(&pool).await?;
+                let found = users::find_by_ids(db.begin(), &ids).await;
+                db.give_back();
+                found
+            })
+            .await;
             answer(
                 batch,
                 found.map(|rows| {
@@ -253,27 +284,28 @@ impl SessionShardState {
         self.flushing = true;
         let pool = self.args.pool.clone();
         let last_seen = Arc::clone(&self.last_seen);
+        let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
         self.tasks.spawn(async move {
             let _done = done;
-            last_seen.put_back(write_last_seen(&pool, waiting).await);
+            last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
         });
     }
 }
 
 /// Rotates all in one statement; after a deadlock with somebody else's statement, one by one.
 async fn rotate_all(
-    pool: &PgPool,
+    db: &mut PgConnection,
     rotations: &[Rotation],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
 ) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
-    match refresh_tokens::rotate(pool, rotations, now, expires_at).await {
+    match refresh_tokens::rotate(&mut *db, rotations, now, expires_at).await {
         Err(error) if refresh_tokens::is_deadlock(&error) => {
             tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
             let mut rotated = Vec::with_capacity(rotations.len());
             for rotation in rotations.chunks(1) {
-                rotated.extend(refresh_tokens::rotate(pool, rotation, now, expires_at).await?);
+                rotated.extend(refresh_tokens::rotate(&mut *db, rotation, now, expires_at).await?);
             }
             Ok(rotated)
         }
@@ -284,12 +316,20 @@ async fn rotate_all(
 /// Writes `last_seen`; returns what could not be written.
 async fn write_last_seen(
     pool: &PgPool,
+    limit: Duration,
     waiting: HashMap<UserId, OffsetDateTime>,
 ) -> HashMap<UserId, OffsetDateTime> {
     if waiting.is_empty() {
         return waiting;
     }
-    match users::set_last_seen(pool, waiting.iter().map(|(user, at)| (*user, *at))).await {
+    let written = in_time(limit, async {
+        let mut db = Abandonable::acquire(pool).await?;
+        let seen = waiting.iter().map(|(user, at)| (*user, *at));
+        let written = users::set_last_seen(db.begin(), seen).await;
+        db.give_back();
+        written
+    });
+    match written.await {
         Ok(()) => HashMap::new(),
         Err(error) => {
             tracing::warn!(

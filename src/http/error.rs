@@ -10,6 +10,9 @@ use serde::Serialize;
 use super::{ApiResponse, RequestId, json};
 use crate::domain::error::{AuthError, ErrorCode};
 
+/// When clients should come back while Postgres is away.
+const OUTAGE_RETRY: Duration = Duration::from_secs(1);
+
 /// `ErrorResponse` of the contract; the order of the members is the reference's.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -32,6 +35,9 @@ pub fn error_response(error: &AuthError, conceal: bool, request_id: &RequestId) 
         }
         AuthError::Storage(_) | AuthError::Internal { .. } => {
             tracing::error!(%request_id, error = %chain(error), "request failed");
+            if code == ErrorCode::ServiceUnavailable {
+                return code_response(code).with_header(RETRY_AFTER, seconds(OUTAGE_RETRY));
+            }
             code_response(code)
         }
     }
@@ -111,6 +117,14 @@ mod tests {
         let response = error_response(&error, false, &RequestId::fresh());
         assert_eq!(response.status.as_u16(), 503);
         assert_eq!(response.headers[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn an_outage_of_postgres_says_when_to_come_back() {
+        let error = AuthError::from(sqlx::Error::PoolTimedOut);
+        let response = error_response(&error, false, &RequestId::fresh());
+        assert_eq!(response.status.as_u16(), 503);
+        assert_eq!(response.headers[RETRY_AFTER], "1");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres};
 
 use crate::config::DatabaseConfig;
 use crate::persistence::connection_string::{ConnectionString, PoolParameters};
@@ -75,4 +76,51 @@ pub(crate) async fn reach_extensions(
 
 fn configuration(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Configuration(Box::new(error))
+}
+
+/// A connection for statements whose wait may be given up ([`in_time`]).
+///
+/// Dropped in the middle of a statement it is closed. In the pool, a connection on which nothing
+/// arrives any more (of a server that failed over) would keep its place until the kernel gives it
+/// up, which takes a quarter of an hour.
+pub struct Abandonable {
+    connection: PoolConnection<Postgres>,
+    is_idle: bool,
+}
+
+impl Abandonable {
+    /// Takes a connection from the pool.
+    pub async fn acquire(pool: &PgPool) -> sqlx::Result<Self> {
+        Ok(Self { connection: pool.acquire().await?, is_idle: true })
+    }
+
+    /// The connection, for statements that end with [`Abandonable::give_back`].
+    pub fn begin(&mut self) -> &mut PgConnection {
+        self.is_idle = false;
+        &mut self.connection
+    }
+
+    /// The statements have ended, well or badly.
+    pub fn give_back(mut self) {
+        self.is_idle = true;
+    }
+}
+
+impl Drop for Abandonable {
+    fn drop(&mut self) {
+        if !self.is_idle {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Waits for `limit` at most: Postgres ends long statements itself, unless it is out of reach.
+pub async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }

@@ -59,9 +59,13 @@ impl Cached {
         .await;
     }
 
-    /// Waits until the cache is not asked any more.
+    /// Waits until the cache is not asked any more, not even about what was read just now.
     async fn bypassed(&self) {
-        eventually("the cache to be bypassed", async || !self.is_in_memory()).await;
+        eventually("the cache to be bypassed", async || {
+            self.profile().await;
+            !self.is_in_memory()
+        })
+        .await;
     }
 
     /// Somebody else's change, by plain SQL; `$1` is the user.
