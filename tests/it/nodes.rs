@@ -43,8 +43,8 @@ async fn two_processes_on_one_database_behave_as_one() {
     assert_eq!(successors.len(), 1);
 
     // An access token of one is good at the other.
-    let user = other.get_as("/user", signed_up.access_token()).await;
-    assert_eq!(user.json()["email"], "bea@example.com");
+    let profile = other.get_as("/user", signed_up.access_token()).await;
+    assert_eq!(profile.json()["email"], "bea@example.com");
 
     let mut connection = database.connection().await;
     sqlx::query("update auth.users set disabled = true where id = $1")

@@ -9,7 +9,7 @@ use keywright::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, Session, TestApp};
+use crate::support::app::{Answer, PASSWORD, Session, TestApp};
 use crate::support::link::{Fault, Link, On};
 use crate::support::load::{Seen, assert_shed, under_load};
 use crate::support::postgres::TestDatabase;
@@ -46,8 +46,7 @@ async fn all_is_shed(app: &TestApp, session: &Session) {
         app.post("/signout", json!({"refreshToken": session.refresh_token()})),
     );
     assert!(began.elapsed() < QUICK, "{:?}", began.elapsed());
-    let (a, b, c, d, e, f) = answers;
-    for answer in [a, b, c, d, e, f] {
+    for answer in <[Answer; 6]>::from(answers) {
         answer.assert_refused(503, "service-unavailable");
     }
     let health = app.get("/healthz").await;

@@ -74,7 +74,9 @@ impl Model {
             return;
         }
         if self.is_disabled {
-            answers.iter().for_each(|answer| answer.assert_refused(401, "disabled-user"));
+            for answer in answers {
+                answer.assert_refused(401, "disabled-user");
+            }
             return;
         }
         let next: HashSet<String> =
@@ -104,7 +106,9 @@ async fn any_order_of_uses_losses_pauses_and_revocations_agrees_with_the_model()
         let choice = random.below(100);
         if choice < 8 {
             nodes.clock.advance(STEP);
-            models.iter_mut().for_each(|model| model.steps += 1);
+            for model in &mut models {
+                model.steps += 1;
+            }
             continue;
         }
         let at = random.below(models.len());

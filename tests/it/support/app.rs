@@ -70,7 +70,7 @@ impl TestApp {
         let url = database.url();
         let sources = Sources::from_env(settings(&url, more));
         let config = Config::from_sources(&sources).unwrap().config;
-        let node = Node::start(config, clock.clone()).await.unwrap();
+        let node = Box::pin(Node::start(config, clock.clone())).await.unwrap();
         let client = Client::new(format!("http://{}", node.address()));
         Self { node, clock, database, client }
     }

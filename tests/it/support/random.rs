@@ -1,6 +1,6 @@
 //! Choices that a seed reproduces.
 
-/// SplitMix64: small, fast, and the same everywhere.
+/// `SplitMix64`: small, fast, and the same everywhere.
 pub(crate) struct Random(u64);
 
 impl Random {
