@@ -1,23 +1,68 @@
-//! One access token, by algorithm: the whole JWT, and the signature alone with a key read once.
+//! One access token as the server signs and verifies it, by algorithm.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use jsonwebtoken::{Header, encode};
-use keywright::cli::bench::signing::{claims, keys};
+use keywright::domain::clock::Clock;
+use keywright::domain::ids::UserId;
+use keywright::tokens::access_token::{Identity, UserClaims};
+use keywright::tokens::keys::KeySet;
+use serde_json::json;
+
+const SECRET: &str = "5152fa850c02dc222631cca898ed1485821a70912a6e3649c49076912daa3b62";
+
+/// Keys for tests and benches only.
+const PAIRS: [(&str, &str, &str); 4] = [
+    (
+        "RS256",
+        include_str!("../src/tokens/testdata/rsa_spki.pem"),
+        include_str!("../src/tokens/testdata/rsa_pkcs8.pem"),
+    ),
+    (
+        "ES256",
+        include_str!("../src/tokens/testdata/ec256_spki.pem"),
+        include_str!("../src/tokens/testdata/ec256_pkcs8.pem"),
+    ),
+    (
+        "ES384",
+        include_str!("../src/tokens/testdata/ec384_spki.pem"),
+        include_str!("../src/tokens/testdata/ec384_pkcs8.pem"),
+    ),
+    (
+        "EdDSA",
+        include_str!("../src/tokens/testdata/ed25519_spki.pem"),
+        include_str!("../src/tokens/testdata/ed25519_pkcs8.pem"),
+    ),
+];
 
 fn signing(c: &mut Criterion) {
-    let claims = claims();
-    let message = [0x41_u8; 700];
-    for (algorithm, key, raw) in keys().expect("fresh keys") {
-        let mut group = c.benchmark_group(format!("{algorithm:?}"));
-        let header = Header::new(algorithm);
-        group.bench_function("jwt", |b| {
-            b.iter(|| encode(&header, black_box(&claims), &key).expect("a fresh key signs"));
+    let mut secrets = vec![("HS256", json!({"type": "HS256", "key": SECRET}))];
+    for (algorithm, public, private) in PAIRS {
+        let secret = json!({"type": algorithm, "key": public, "signing_key": private});
+        secrets.push((algorithm, secret));
+    }
+    let roles = ["me".to_owned(), "user".to_owned(), "editor".to_owned()];
+    let claims = UserClaims::new(&Identity {
+        user_id: UserId::random(),
+        roles: &roles,
+        default_role: "user",
+        is_anonymous: false,
+        is_elevated: false,
+        custom: &[],
+    });
+    let now = Clock::system().now();
+    let lifetime = Duration::from_mins(15);
+    for (algorithm, secret) in secrets {
+        let keys = KeySet::from_secret(&secret.to_string().into()).expect("the keys fit");
+        let token = keys.sign(&claims, now, lifetime).expect("a good key signs");
+        let mut group = c.benchmark_group(algorithm);
+        group.bench_function("sign", |b| {
+            b.iter(|| keys.sign(black_box(&claims), now, lifetime).expect("a good key signs"));
         });
-        if let Some(sign) = raw {
-            group.bench_function("signature", |b| b.iter(|| sign(black_box(&message))));
-        }
+        group.bench_function("verify", |b| {
+            b.iter(|| keys.verify(black_box(&token), now).expect("our own token"));
+        });
         group.finish();
     }
 }

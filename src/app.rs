@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use crate::actors::change_feed::ChangeFeedMsg;
 use crate::actors::courier::CourierMsg;
 use crate::actors::handle::Handle;
+use crate::actors::janitor::JanitorMsg;
 use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::PasswordHasherMsg;
 use crate::actors::session_registry::SessionRegistry;
@@ -30,6 +31,7 @@ pub struct App {
     pub passwords: Handle<PasswordHasherMsg>,
     pub courier: Handle<CourierMsg>,
     pub change_feed: Handle<ChangeFeedMsg>,
+    pub janitor: Handle<JanitorMsg>,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,
 }

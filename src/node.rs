@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
+use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
@@ -169,12 +170,11 @@ async fn read_shared_settings(
     config: &Config,
     pool: &PgPool,
 ) -> Result<(RotationKey, PasswordSettings), StartError> {
-    let rotation_key = match &config.tokens.refresh_key {
-        Some(material) => RotationKey::derive(material.expose_secret().as_bytes()),
-        None => {
-            let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
-            RotationKey::from_bytes(key.expose_secret())
-        }
+    let rotation_key = if let Some(material) = &config.tokens.refresh_key {
+        RotationKey::derive(material.expose_secret().as_bytes())
+    } else {
+        let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
+        RotationKey::from_bytes(key.expose_secret())
     };
     let storage = settings::storage_compatibility(pool, config.database.storage).await?;
     let written = match storage {
@@ -226,6 +226,7 @@ async fn start_actors(
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
+    let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
     let courier_args = {
         let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
         move || CourierArgs {
@@ -256,6 +257,7 @@ async fn start_actors(
             move || password_settings.clone(),
         ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
+        ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
     ];
     let args = SupervisorArgs {
         path: String::new(),
@@ -280,6 +282,7 @@ async fn start_actors(
             call_timeout,
         ),
         courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
+        janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
         rotation_key,
         mail,
         config,
@@ -297,6 +300,7 @@ struct Slots {
     change_feed: Arc<Slot<ChangeFeedMsg>>,
     passwords: Arc<Slot<PasswordHasherMsg>>,
     courier: Arc<Slot<CourierMsg>>,
+    janitor: Arc<Slot<JanitorMsg>>,
 }
 
 /// 32 random bytes, used if no node has put a key into the database before.

@@ -2,8 +2,8 @@
 //!
 //! - Owns: one connection that LISTENs on `keywright_changes` (triggers of our migrations).
 //! - Caches: nothing; it removes what changed from the user cache.
-//! - Vouches: a lease, renewed by each round trip on that connection. A round trip also proves that
-//!   everything committed before it has been delivered. When the lease runs out, for whatever
+//! - Vouches: a lease, renewed whenever a notification that it sent to itself comes back. That also
+//!   proves that everything committed before has been delivered. When the lease runs out, for whatever
 //!   reason, the cache is no longer asked and reads go to Postgres.
 //! - On restart: the cache is emptied before the lease is given again.
 
@@ -14,19 +14,20 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::handle::Crash;
 use super::session_registry::UserCache;
 use crate::domain::ids::UserId;
+use crate::persistence::changes::{self, CHANNEL};
 
-/// The channel of the triggers.
-const CHANNEL: &str = "keywright_changes";
-/// Time between two round trips.
+/// Begins the payload that a feed sends to itself.
+const BEAT: &str = "beat:";
+/// Time between two beats, and how long one may take.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long after the start of a round trip the cache may be served.
+/// How long after a beat was sent the cache may be served.
 const LEASE: Duration = Duration::from_secs(2);
 /// Wait before the next attempt to connect.
 const RECONNECT: Duration = Duration::from_millis(250);
@@ -190,35 +191,47 @@ async fn listen_for_ever(args: &ChangeFeedArgs) {
     }
 }
 
-/// Listens on one connection until it fails.
+/// Listens on one connection until it fails, or until it does not deliver what it should.
 async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(&args.pool).await?;
     listener.eager_reconnect(false);
-    let listening = listener.listen(CHANNEL);
-    tokio::time::timeout(LEASE, listening).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    in_time(listener.listen(CHANNEL)).await?;
     args.users.forget_all();
+    let beat = format!("{BEAT}{}", Uuid::new_v4());
     loop {
         let asked_at = Instant::now();
-        let round_trip = sqlx::query("select 1").execute(&mut listener);
-        tokio::time::timeout(LEASE, round_trip).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        while let Some(notification) = listener.next_buffered() {
-            apply(&args.users, notification.payload());
-        }
-        args.state.vouch_from(asked_at);
-        if std::mem::replace(reported, false) {
-            tracing::info!("change feed is up again");
-        }
+        in_time(changes::notify(&mut listener, &beat)).await?;
+        let mut heard = false;
         let next_beat = asked_at + HEARTBEAT;
-        while let Ok(received) = tokio::time::timeout_at(next_beat, listener.try_recv()).await {
-            match received? {
-                Some(notification) => apply(&args.users, notification.payload()),
-                None => return Err(sqlx::Error::PoolClosed),
+        while let Ok(received) = timeout_at(next_beat, listener.try_recv()).await {
+            let notification = received?.ok_or(sqlx::Error::PoolClosed)?;
+            if notification.payload() != beat {
+                apply(&args.users, notification.payload());
+            } else if !std::mem::replace(&mut heard, true) {
+                args.state.vouch_from(asked_at);
+                if std::mem::replace(reported, false) {
+                    tracing::info!("change feed is up again");
+                }
             }
+        }
+        if !heard {
+            return Err(sqlx::Error::Protocol(
+                "notifications are not delivered (a transaction-pooling proxy?)".to_owned(),
+            ));
         }
     }
 }
 
+/// The result, unless it takes longer than a lease is worth.
+async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    timeout(LEASE, work).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?
+}
+
 fn apply(users: &UserCache, payload: &str) {
+    if payload.starts_with(BEAT) {
+        // Of another node.
+        return;
+    }
     let user = payload.strip_prefix("user:").and_then(|id| Uuid::parse_str(id).ok());
     match user {
         Some(id) => users.forget(UserId(id)),

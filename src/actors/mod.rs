@@ -4,6 +4,7 @@ pub mod cached_user;
 pub mod change_feed;
 pub mod courier;
 pub mod handle;
+pub mod janitor;
 pub mod key_rotator;
 pub mod lane;
 pub mod password_hasher;

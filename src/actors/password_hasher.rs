@@ -6,6 +6,7 @@
 //! - On restart: waiting jobs fail at once and are sent again by their handle; running ones answer.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
@@ -54,15 +55,14 @@ impl Job {
         }
     }
 
-    /// Blocks for the time of a hash.
+    /// Blocks for the time of a hash. The caller may have given up.
     fn run(self, settings: &PasswordSettings) {
         match self {
-            // The caller may have given up.
             Self::Hash(password, reply) => {
-                let _ = reply.send(settings.hash(&password));
+                let _ = reply.send(survive(|| settings.hash(&password)));
             }
             Self::Verify(password, stored, reply) => {
-                let _ = reply.send(Ok(settings.verify(&password, stored.as_ref())));
+                let _ = reply.send(survive(|| Ok(settings.verify(&password, stored.as_ref()))));
             }
         }
     }
@@ -135,6 +135,9 @@ impl Actor for PasswordHasher {
 impl PasswordHasherState {
     fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
         let (threads, queue) = self.settings.limits();
+        if self.waiting.len() >= queue {
+            self.waiting.retain(|job| !job.is_abandoned());
+        }
         if self.running < threads {
             self.start(myself, job);
         } else if self.waiting.len() < queue {
@@ -165,6 +168,14 @@ impl PasswordHasherState {
     }
 }
 
+/// Turns a panic into an answer: without one the caller would wait for its deadline.
+fn survive<T>(work: impl FnOnce() -> Result<T, AuthError>) -> Result<T, AuthError> {
+    // The settings are only read, so a panic leaves nothing half done.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
+        Err(AuthError::Internal { context: "password hasher panicked", source: None })
+    })
+}
+
 /// Gives the place back, also when the job panics.
 struct Finished(ActorRef<PasswordHasherMsg>);
 
@@ -172,5 +183,107 @@ impl Drop for Finished {
     fn drop(&mut self) {
         // A restarted hasher counts its own jobs.
         let _ = self.0.send_message(PasswordHasherMsg::Finished);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ractor::concurrency::{OneshotReceiver, oneshot};
+
+    use super::*;
+    use crate::config::PasswordsConfig;
+    use crate::passwords::{PasswordForm, PasswordForms};
+
+    /// Slow enough that nothing ends while a test fills the queue.
+    const SLOW: u32 = 12;
+    const FAST: u32 = 4;
+
+    async fn start(threads: usize, queue: usize, bcrypt_cost: u32) -> ActorRef<PasswordHasherMsg> {
+        let config = PasswordsConfig {
+            min_length: 3,
+            argon2_memory_kib: 64,
+            argon2_iterations: 1,
+            argon2_parallelism: 1,
+            bcrypt_cost,
+            threads,
+            queue,
+        };
+        let present = PasswordForms { bcrypt: true, argon2id: false };
+        let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
+        Actor::spawn(None, PasswordHasher, settings).await.unwrap().0
+    }
+
+    fn hash(
+        actor: &ActorRef<PasswordHasherMsg>,
+        password: &str,
+    ) -> OneshotReceiver<Result<String, AuthError>> {
+        let (reply, answer) = oneshot();
+        actor.send_message(PasswordHasherMsg::Hash(password.into(), reply.into())).unwrap();
+        answer
+    }
+
+    async fn verify(
+        actor: &ActorRef<PasswordHasherMsg>,
+        password: &str,
+        stored: Option<&str>,
+    ) -> VerifyOutcome {
+        let (reply, answer) = oneshot();
+        let (password, stored) = (password.into(), stored.map(SecretString::from));
+        let reply = reply.into();
+        actor.send_message(PasswordHasherMsg::Verify { password, stored, reply }).unwrap();
+        answer.await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hashed_password_is_recognised() {
+        let actor = start(2, 8, FAST).await;
+        let stored = hash(&actor, "secret").await.unwrap().unwrap();
+        assert!(verify(&actor, "secret", Some(&stored)).await.matches);
+        assert!(!verify(&actor, "Secret", Some(&stored)).await.matches);
+        assert!(!verify(&actor, "secret", None).await.matches);
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_place_is_refused_at_once() {
+        let actor = start(1, 1, SLOW).await;
+        let (running, waiting, refused) =
+            (hash(&actor, "one"), hash(&actor, "two"), hash(&actor, "three"));
+        let error = refused.await.unwrap().unwrap_err();
+        assert!(matches!(error, AuthError::Unavailable { .. }), "{error:?}");
+        assert!(running.await.unwrap().is_ok());
+        assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn callers_that_gave_up_free_their_place_in_the_queue() {
+        let actor = start(1, 1, SLOW).await;
+        let running = hash(&actor, "one");
+        drop(hash(&actor, "two"));
+        let waiting = hash(&actor, "three");
+        assert!(running.await.unwrap().is_ok());
+        assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_all_answered() {
+        let actor = start(2, 64, FAST).await;
+        let answers: Vec<_> = (0..40).map(|_| hash(&actor, "secret")).collect();
+        for answer in answers {
+            assert!(answer.await.unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopping_hasher_finishes_what_it_has_begun() {
+        let actor = start(1, 1, FAST).await;
+        let running = hash(&actor, "one");
+        actor.drain().unwrap();
+        assert!(running.await.unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_panic_in_a_job_is_answered() {
+        let answer: Result<(), _> = survive(|| panic!("a job fails"));
+        assert!(matches!(answer, Err(AuthError::Internal { .. })));
     }
 }

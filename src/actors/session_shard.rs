@@ -324,7 +324,8 @@ async fn write_last_seen(
     }
     let written = in_time(limit, async {
         let mut db = Abandonable::acquire(pool).await?;
-        let written = users::set_last_seen(db.begin(), &waiting).await;
+        let seen = waiting.iter().map(|(user, at)| (*user, *at));
+        let written = users::set_last_seen(db.begin(), seen).await;
         db.give_back();
         written
     });

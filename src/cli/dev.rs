@@ -105,7 +105,7 @@ fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
     ];
     let mut text = String::from("\nKeywright is running. Ctrl-C stops it; the data stays.\n\n");
     for (name, value) in rows {
-        text.push_str(&format!("  {name:<13} {value}\n"));
+        text.extend(["  ", &format!("{name:<13}"), " ", &value, "\n"]);
     }
     terminal::line(&text);
 }

@@ -8,7 +8,7 @@ use super::error::ConfigErrors;
 use super::reader::Reader;
 use super::sources::Sources;
 
-/// Which stored forms are written (design.md, "Side by side with the reference").
+/// Which stored forms are written (README.md, "Side by side, and going back").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageCompatibility {
     /// All that the reference must read after a roll-back is written its way.

@@ -334,12 +334,12 @@ fn the_process_wins_over_the_env_file_at_start_and_the_file_after_a_reload() {
 
 #[test]
 fn a_reload_reports_what_waits_for_the_next_start() {
-    let file = EnvFile::new("AUTH_CONCEAL_ERRORS=true\nAUTH_PORT=4000\nAUTH_SMTP_HOST=sesame\n");
+    let file = EnvFile::new("AUTH_CONCEAL_ERRORS=true\nAUTH_API_PREFIX=/v1\nAUTH_SMTP_HOST=one\n");
     let before = file.sources(&[]);
-    fs::write(&file.0, "AUTH_PORT=4000\nAUTH_SMTP_HOST=changed\n").unwrap();
+    fs::write(&file.0, "AUTH_API_PREFIX=/v2\nAUTH_SMTP_HOST=other\n").unwrap();
     let notices = before.reload_env_file().unwrap().restart_notices(&before);
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert_eq!(notices[0].variable, "AUTH_SMTP_HOST");
+    assert_eq!(notices[0].variable, "AUTH_API_PREFIX");
     assert_eq!(before.restart_notices(&before), []);
 }
 

@@ -40,7 +40,7 @@ pub enum ErrorCode {
     ServiceUnavailable,
 }
 
-/// One row of the error table (spec/flows.md 1.2).
+/// One row of the error table.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorRow {
     /// `error` in the body.
@@ -138,6 +138,7 @@ impl ErrorCode {
     }
 
     /// What the client sees: with `conceal`, sensitive codes become `invalid-request` as a whole.
+    #[must_use]
     pub const fn concealed(self, conceal: bool) -> Self {
         if conceal && self.row().sensitive { Self::InvalidRequest } else { self }
     }
@@ -203,9 +204,10 @@ impl From<sqlx::Error> for AuthError {
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // Classes 08 connection, 53 resources, 57 operator intervention, and 25006 read-only.
+        // Classes 08 connection, 53 resources, 57 operator intervention; 25006 read-only, and 55000
+        // for a database that an operator has closed to connections.
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            matches!(code.get(..2), Some("08" | "53" | "57")) || code == "25006"
+            matches!(code.get(..2), Some("08" | "53" | "57")) || matches!(&*code, "25006" | "55000")
         }),
         _ => false,
     }

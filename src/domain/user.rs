@@ -8,6 +8,7 @@ use super::ids::UserId;
 
 /// One row of `auth.users` with its roles, without anything secret.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the columns of the table")]
 pub struct User {
     pub id: UserId,
     pub created_at: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! `POST /token`: trade a refresh token for its successor (the hot path of design.md).
+//! `POST /token`: trade a refresh token for its successor (the hot path; ARCHITECTURE.md follows it).
 
 use time::Duration;
 

@@ -90,7 +90,7 @@ pub async fn start(
     let refresh_token = RefreshToken::generate();
     let session_id =
         refresh_tokens::insert(&mut *db, user_id, refresh_token.hash(), now, expires_at).await?;
-    users::set_last_seen(&mut *db, &[(user_id, now)].into()).await?;
+    users::set_last_seen(&mut *db, [(user_id, now)]).await?;
     Ok(StartedSession { user_id, refresh_token, session_id })
 }
 

@@ -53,9 +53,9 @@ impl AccessLog {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             if self.text {
-                self.text(buffer, line)
+                self.text(buffer, line);
             } else {
-                self.json(buffer, line)
+                self.json(buffer, line);
             }
             // The queue takes the line or counts it as dropped; there is no other failure.
             let _ = writer.write_all(buffer);

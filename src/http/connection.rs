@@ -11,7 +11,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -64,6 +64,8 @@ pub struct TimedStream {
     /// Requests seen at the last look.
     begun: u64,
     timer: Pin<Box<Sleep>>,
+    /// The timer runs and will wake this connection's task.
+    is_armed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,8 @@ impl TimedStream {
     pub fn new(stream: TcpStream, activity: Arc<Activity>, patience: Patience) -> Self {
         let deadline = Instant::now() + patience.header;
         let timer = Box::pin(sleep_until(deadline));
-        Self { stream, activity, patience, wait: Wait::First, deadline, begun: 0, timer }
+        let wait = Wait::First;
+        Self { stream, activity, patience, wait, deadline, begun: 0, timer, is_armed: false }
     }
 
     /// Whether a request is in flight; notices requests that have come and gone since the last look.
@@ -117,18 +120,27 @@ impl TimedStream {
         }
     }
 
-    /// Ready when the client has taken too long.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.timer.deadline() > self.deadline {
+    /// Whether the client has taken too long; if not, the connection's task will be woken when it
+    /// is time to ask again.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_busy = self.is_busy();
+        if !is_busy && self.timer.deadline() > self.deadline {
             self.timer.as_mut().reset(self.deadline);
+            self.is_armed = false;
         }
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            if self.timer.deadline() >= self.deadline {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
+        // Only this connection's task polls the timer, so a timer that runs knows whom to wake.
+        if self.is_armed && !self.timer.is_elapsed() {
+            return false;
+        }
+        self.is_armed = true;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let next = if is_busy { Instant::now() + self.patience.header } else { self.deadline };
+            if !is_busy && self.timer.deadline() >= next {
+                return true;
             }
-            self.timer.as_mut().reset(self.deadline);
+            self.timer.as_mut().reset(next);
         }
+        false
     }
 
     /// Turns waiting for the client into an error when it has lasted too long.
@@ -137,8 +149,8 @@ impl TimedStream {
         cx: &mut Context<'_>,
         poll: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if poll.is_pending() && !self.is_busy() {
-            return self.poll_deadline(cx).map(Err);
+        if poll.is_pending() && self.is_late(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         poll
     }
@@ -188,7 +200,13 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        // hyper flushes after each response but need not read again, and the time for the next
+        // request starts here.
+        let this = self.get_mut();
+        if this.is_late(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

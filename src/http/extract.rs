@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use http::header::CONTENT_TYPE;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use url::form_urlencoded;
 
 use super::ApiRequest;
+use super::fields::Object;
 use crate::domain::error::AuthError;
 
 /// Longest reason that is sent back; what the client sent may be quoted in it.
@@ -44,15 +46,15 @@ fn check_content_type(request: &ApiRequest) -> Result<(), AuthError> {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
     // Following the path costs time, so only a body that is wrong is read that way, a second time.
-    let error = match T::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
-        Ok(value) => return Ok(value),
+    let error = match Object::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
+        Ok(Object(value)) => return Ok(value),
         Err(error) => error,
     };
     if !error.is_data() {
         return Err(AuthError::InvalidRequest(format!("malformed JSON: {error}")));
     }
     let mut tracked = serde_json::Deserializer::from_slice(body);
-    let text = match serde_path_to_error::deserialize::<_, T>(&mut tracked) {
+    let text = match serde_path_to_error::deserialize::<_, Object<T>>(&mut tracked) {
         Ok(_) => reason(&error),
         Err(error) => match pointer(error.path()) {
             None => reason(error.inner()),
@@ -129,14 +131,16 @@ mod tests {
     use http::{HeaderValue, Method, Uri};
     use serde::Deserialize;
 
-    use super::super::fields::{DisplayName, LocaleField, MetadataField, not_null};
+    use super::super::fields::{
+        DisplayName, LocaleField, MetadataField, not_null, not_null_object,
+    };
     use super::*;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
         email: String,
-        #[serde(default, deserialize_with = "not_null")]
+        #[serde(default, deserialize_with = "not_null_object")]
         options: Option<Options>,
     }
 
@@ -198,6 +202,12 @@ mod tests {
         );
         assert!(refusal(r#"{"email":"a","email":"b"}"#).contains("duplicate field `email`"));
         assert!(refusal(r#"{"email":"#).starts_with("malformed JSON: "));
+    }
+
+    #[test]
+    fn an_array_is_no_object_even_if_its_values_would_fit() {
+        assert_eq!(refusal(r#"["a"]"#), "invalid type: sequence, expected an object");
+        assert!(refusal(r#"{"email":"a","options":[]}"#).starts_with("/options: "));
     }
 
     #[test]

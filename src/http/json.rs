@@ -3,12 +3,18 @@
 use std::io;
 
 use bytes::Bytes;
+use memchr::{memchr, memchr3};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
+/// First byte of U+2028 and U+2029, which end a line in scripts.
+const FIRST_OF_SEPARATORS: u8 = 0xe2;
+/// A session fits, so that its buffer need not grow.
+const USUAL_BYTES: usize = 2_048;
+
 /// Serialises a response body: `<`, `>`, `&`, U+2028 and U+2029 are escaped, one line feed ends it.
 pub fn body<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Bytes> {
-    let mut buffer = Vec::with_capacity(256);
+    let mut buffer = Vec::with_capacity(USUAL_BYTES);
     value.serialize(&mut Serializer::with_formatter(&mut buffer, HtmlSafe))?;
     buffer.push(b'\n');
     Ok(buffer.into())
@@ -37,22 +43,30 @@ impl Formatter for HtmlSafe {
 }
 
 fn write_escaped<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Result<()> {
-    let bytes = text.as_bytes();
-    let mut written = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let (escape, length): (&[u8], usize) = match byte {
+    let mut rest = text.as_bytes();
+    // Almost no text has any of them, so the search is what counts.
+    while let Some(at) = find_special(rest) {
+        let (escape, length): (&[u8], usize) = match rest[at] {
             b'<' => (b"\\u003c", 1),
             b'>' => (b"\\u003e", 1),
             b'&' => (b"\\u0026", 1),
-            0xe2 if bytes[at..].starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
-            0xe2 if bytes[at..].starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
-            _ => continue,
+            _ if rest[at..].starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
+            _ if rest[at..].starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
+            // Another character that begins with the same byte.
+            _ => (&rest[at..=at], 1),
         };
-        writer.write_all(&bytes[written..at])?;
+        writer.write_all(&rest[..at])?;
         writer.write_all(escape)?;
-        written = at + length;
+        rest = &rest[at + length..];
     }
-    writer.write_all(&bytes[written..])
+    writer.write_all(rest)
+}
+
+/// The first byte that begins a character to escape, or one that looks like it.
+fn find_special(bytes: &[u8]) -> Option<usize> {
+    let of_html = memchr3(b'<', b'>', b'&', bytes);
+    let before = of_html.map_or(bytes, |at| &bytes[..at]);
+    memchr(FIRST_OF_SEPARATORS, before).or(of_html)
 }
 
 #[cfg(test)]

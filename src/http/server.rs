@@ -36,7 +36,7 @@ const MAX_STREAMS: u32 = 256;
 
 /// Longer than the 60 s for which common proxies keep a connection to reuse it, so that it is
 /// always the proxy that closes.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Pause after the process ran out of file descriptors: accepting fails at once until one is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -89,8 +89,8 @@ pub fn start<S: Send + Sync + 'static>(
     let log = telemetry::access_log();
     let front_end = FrontEnd::new(router, state, &front_end_settings, conceal_errors, log);
     tokio::spawn(async move {
-        let stats = serve(listener, front_end, settings, shutdown).await;
-        tracing::info!(accepted = stats.accepted, cut = stats.cut, "front end stopped");
+        let served = serve(listener, front_end, settings, shutdown).await;
+        tracing::info!(accepted = served.accepted, cut = served.cut, "front end stopped");
     })
 }
 
@@ -208,7 +208,7 @@ where
         let in_flight = self.activity.begin();
         // The front end is always ready, so there is no `poll_ready` to wait for.
         let inner = self.service.clone().call(Inbound { request, peer: self.peer });
-        Counted { inner, _in_flight: in_flight }
+        Counted { inner, in_flight: Some(in_flight) }
     }
 }
 
@@ -217,7 +217,7 @@ pin_project! {
     struct Counted<F> {
         #[pin]
         inner: F,
-        _in_flight: InFlight,
+        in_flight: Option<InFlight>,
     }
 }
 
@@ -225,6 +225,10 @@ impl<F: Future> Future for Counted<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().inner.poll(cx)
+        let this = self.project();
+        let output = std::task::ready!(this.inner.poll(cx));
+        // Before hyper has the reply, so that the socket knows when it is flushed.
+        drop(this.in_flight.take());
+        Poll::Ready(output)
     }
 }

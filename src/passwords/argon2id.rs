@@ -20,6 +20,16 @@ pub(super) fn verify(password: &[u8], stored: &str) -> bool {
     Argon2::default().verify_password(password, stored).is_ok()
 }
 
+/// Whether the text can be verified at all, so that verifying it costs a hash.
+pub(super) fn is_hash(stored: &str) -> bool {
+    PasswordHash::new(stored).is_ok_and(|hash| {
+        hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && hash.salt.is_some()
+            && hash.hash.is_some()
+            && Params::try_from(&hash).is_ok()
+    })
+}
+
 /// Whether a hash has the parameters that are written.
 pub(super) fn is_current(stored: &str, config: &PasswordsConfig) -> bool {
     let stored = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());

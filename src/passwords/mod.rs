@@ -81,7 +81,7 @@ impl PasswordSettings {
     /// of whatever form, or not; so its time tells nothing about the address (S-07).
     pub fn verify(&self, password: &SecretString, stored: Option<&SecretString>) -> VerifyOutcome {
         let password = password.expose_secret().as_bytes();
-        let stored = stored.map(|stored| stored.expose_secret()).unwrap_or_default();
+        let stored = stored.map_or("", |stored| stored.expose_secret());
         let form = form_of(stored);
         let matches = match form {
             Some(PasswordForm::Bcrypt) => bcrypt::verify(password, stored),
@@ -117,7 +117,9 @@ impl PasswordSettings {
                 PasswordForm::Bcrypt => bcrypt::is_current(stored, &self.config),
                 PasswordForm::Argon2id => argon2id::is_current(stored, &self.config),
             };
-        if !matches || current {
+        // bcrypt proves the first 72 bytes only: what was typed after them must not become binding.
+        let is_proven = form != Some(PasswordForm::Bcrypt) || password.len() <= BCRYPT_MAX_BYTES;
+        if !matches || current || !is_proven {
             return None;
         }
         // What cannot be written in the wanted form stays as it is.
@@ -140,11 +142,9 @@ impl PasswordSettings {
 /// The form of a stored hash; `None` for none and for what nobody can verify.
 fn form_of(stored: &str) -> Option<PasswordForm> {
     if stored.starts_with("$argon2id$") {
-        Some(PasswordForm::Argon2id)
-    } else if stored.starts_with("$2") {
-        Some(PasswordForm::Bcrypt)
+        argon2id::is_hash(stored).then_some(PasswordForm::Argon2id)
     } else {
-        None
+        bcrypt::is_hash(stored).then_some(PasswordForm::Bcrypt)
     }
 }
 
@@ -223,6 +223,25 @@ mod tests {
         let settings = settings(PasswordForm::Argon2id);
         let hash = settings.hash(&long).unwrap();
         assert!(!verify(&settings, &"é".repeat(36), &hash).matches);
+    }
+
+    #[test]
+    fn what_bcrypt_did_not_prove_does_not_become_binding() {
+        let written = settings(PasswordForm::Bcrypt);
+        let cut = "a".repeat(72);
+        let stored = written.hash(&cut.as_str().into()).unwrap();
+        let outcome = verify(&settings(PasswordForm::Argon2id), &format!("{cut}b"), &stored);
+        assert!(outcome.matches && outcome.upgraded.is_none());
+    }
+
+    #[test]
+    fn a_broken_hash_counts_as_none_and_so_costs_the_same() {
+        let hash = settings(PasswordForm::Bcrypt).hash(&"x".into()).unwrap();
+        assert_eq!(form_of(&hash), Some(PasswordForm::Bcrypt));
+        let impossible_cost = hash.replacen("$04$", "$99$", 1);
+        for broken in ["", "$2a$04$short", "$argon2id$v=19$m=1", &impossible_cost] {
+            assert_eq!(form_of(broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod bench;
+pub mod changes;
 pub mod connection_string;
 pub mod diagnosis;
 pub mod embedded;

@@ -4,6 +4,7 @@
 //! reference implementation may race on one row and exactly one of them wins.
 
 use sqlx::PgExecutor;
+use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
 
 use crate::domain::ids::{SessionId, UserId};
@@ -162,7 +163,7 @@ pub async fn delete_by_user(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::R
 
 /// Whether two transactions waited for each other and this one was chosen to fail.
 pub fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "40P01")
 }
 
 /// The stored forms, in order.

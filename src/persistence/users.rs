@@ -1,7 +1,5 @@
 //! `auth.users` and `auth.user_roles`.
 
-use std::collections::HashMap;
-
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
@@ -18,6 +16,7 @@ pub struct UserWithPassword {
 }
 
 /// The columns that every read of a user takes.
+#[expect(clippy::struct_excessive_bools, reason = "the columns of the table")]
 struct UserRow {
     id: UserId,
     created_at: OffsetDateTime,
@@ -195,11 +194,11 @@ pub fn is_refused_value(error: &sqlx::Error) -> bool {
 /// Records sign-ins and refreshes; never moves a value back.
 pub async fn set_last_seen(
     db: impl PgExecutor<'_>,
-    seen: &HashMap<UserId, OffsetDateTime>,
+    seen: impl IntoIterator<Item = (UserId, OffsetDateTime)>,
 ) -> sqlx::Result<()> {
     // In one order on all nodes, so that two of these statements do not deadlock.
     let mut seen: Vec<(uuid::Uuid, OffsetDateTime)> =
-        seen.iter().map(|(id, at)| (id.0, *at)).collect();
+        seen.into_iter().map(|(id, at)| (id.0, at)).collect();
     seen.sort_unstable_by_key(|(id, _)| *id);
     let (ids, times): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
     sqlx::query!(

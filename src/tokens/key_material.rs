@@ -14,7 +14,7 @@ use jsonwebtoken::jwk::{
 
 /// The private half, or the shared secret.
 pub(super) enum KeyMaterial {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Rsa {
         pair: sig::RsaKeyPair,
         encoding: &'static dyn sig::RsaEncoding,
@@ -44,7 +44,7 @@ impl KeyMaterial {
             Algorithm::HS512 => hmac::HMAC_SHA512,
             _ => return None,
         };
-        Some(Self::Hmac(hmac::Key::new(algorithm, secret)))
+        Some(Self::Hmac(Box::new(hmac::Key::new(algorithm, secret))))
     }
 
     /// A key pair; errors name the member of the secret that is wrong.
@@ -98,28 +98,32 @@ impl KeyMaterial {
             },
         };
         let probe = b"do these two belong together?";
-        let signature = material.sign(probe).map_err(|_| BAD_PRIVATE)?;
-        if material.verify(probe, signature.as_ref()) {
-            Ok(material)
-        } else {
-            Err("\"key\" and \"signing_key\" do not belong together")
-        }
+        let fits = material
+            .sign(probe, |signature| material.verify(probe, signature))
+            .map_err(|_| BAD_PRIVATE)?;
+        if fits { Ok(material) } else { Err("\"key\" and \"signing_key\" do not belong together") }
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+    /// Hands the signature to `use_it`, from the stack where the library puts it there.
+    pub(super) fn sign<R>(
+        &self,
+        message: &[u8],
+        use_it: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, SignError> {
         Ok(match self {
-            Self::Hmac(key) => Signature::Tag(hmac::sign(key, message)),
+            Self::Hmac(key) => use_it(hmac::sign(key, message).as_ref()),
             Self::Rsa { pair, encoding, .. } => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*encoding, &SystemRandom::new(), message, &mut signature)
                     .map_err(|_| SignError)?;
-                Signature::Bytes(signature)
+                use_it(&signature)
             }
             Self::Ecdsa { pair, .. } => {
-                Signature::Short(pair.sign(&SystemRandom::new(), message).map_err(|_| SignError)?)
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SignError)?;
+                use_it(signature.as_ref())
             }
             Self::Ed25519 { pair, .. } => {
-                Signature::Short(pair.try_sign(message).map_err(|_| SignError)?)
+                use_it(pair.try_sign(message).map_err(|_| SignError)?.as_ref())
             }
         })
     }
@@ -179,23 +183,6 @@ impl KeyMaterial {
             },
             algorithm: parameters,
         })
-    }
-}
-
-/// A signature without an allocation where the library gives one.
-pub(super) enum Signature {
-    Tag(hmac::Tag),
-    Short(sig::Signature),
-    Bytes(Vec<u8>),
-}
-
-impl AsRef<[u8]> for Signature {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Tag(tag) => tag.as_ref(),
-            Self::Short(signature) => signature.as_ref(),
-            Self::Bytes(bytes) => bytes,
-        }
     }
 }
 

@@ -24,6 +24,9 @@ pub const DEFAULT_CLAIMS_NAMESPACE: &str = "https://hasura.io/jwt/claims";
 /// Shortest shared secret in bytes (RFC 7518, 3.2, for HS256; weaker ones can be guessed offline).
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// Room for the longest signature in base64: RSA with 8192 bits, the most that is verified.
+const MAX_ENCODED_SIGNATURE: usize = 1366;
+
 /// Keys, issuer and namespace; immutable, replaced as a whole.
 ///
 /// The first key signs; every key verifies and is published.
@@ -220,9 +223,13 @@ impl Key {
         token.push_str(&self.header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self.material.sign(token.as_bytes())?;
+        let mut encoded = [0; MAX_ENCODED_SIGNATURE];
+        let length = self.material.sign(token.as_bytes(), |signature| {
+            URL_SAFE_NO_PAD.encode_slice(signature, &mut encoded)
+        })?;
+        let length = length.map_err(|_| SignError)?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        token.push_str(str::from_utf8(&encoded[..length]).map_err(|_| SignError)?);
         Ok(token)
     }
 

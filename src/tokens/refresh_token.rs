@@ -122,8 +122,8 @@ impl TokenHash {
 /// Enough to recognise a hash in a log; the hash is no secret, but needless in full.
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "TokenHash({a:02x}{b:02x}{c:02x}{d:02x}..)")
+        let (start, _) = self.0.split_first_chunk().expect("a hash has 32 bytes");
+        write!(f, "TokenHash({:08x}..)", u32::from_be_bytes(*start))
     }
 }
 

@@ -8,7 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const HOUR: Duration = Duration::from_hours(1);
 /// Codes of one-time passwords run below this number.
 const OTP_RANGE: u32 = 1_000_000;
 /// Longest ticket that is looked at: the longest prefix and a UUID are 55 bytes.
@@ -69,12 +69,12 @@ impl TicketKind {
     /// How long such a ticket can be used.
     pub const fn lifetime(self) -> Duration {
         match self {
-            Self::VerifyEmail => Duration::from_secs(30 * 24 * 60 * 60),
+            Self::VerifyEmail => Duration::from_hours(30 * 24),
             Self::PasswordlessEmail
             | Self::PasswordReset
             | Self::EmailConfirmChange
             | Self::EmailOtp => HOUR,
-            Self::MfaTotp => Duration::from_secs(5 * 60),
+            Self::MfaTotp => Duration::from_mins(5),
         }
     }
 

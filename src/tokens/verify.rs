@@ -99,14 +99,12 @@ impl KeySet {
         let signature = decode(signature)?;
         // Our own header needs no parsing.
         let own = self.keys().iter().find(|key| key.encoded_header() == header);
-        let is_genuine = match own {
-            Some(key) => key.verify(message, &signature),
-            None => {
-                let header = decode(header)?;
-                let header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
-                let mut candidates = self.candidates(&header)?;
-                candidates.any(|key| key.verify(message, &signature))
-            }
+        let is_genuine = if let Some(key) = own {
+            key.verify(message, &signature)
+        } else {
+            let header = decode(header)?;
+            let header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+            self.candidates(&header)?.any(|key| key.verify(message, &signature))
         };
         if !is_genuine {
             return Err(TokenError::BadSignature);

@@ -50,7 +50,8 @@ async fn restarted(app: &App, name: &str, times: u64) {
 }
 
 /// Refreshes go on without a single refusal while `fault` happens again and again to one actor.
-async fn no_refresh_is_hit(app: &TestApp, name: &str, fault: impl Fn(&App, usize) + Sync) {
+#[expect(clippy::future_not_send, reason = "a test stays on its thread")]
+async fn no_refresh_is_hit(app: &TestApp, name: &str, fault: impl Fn(&App, usize)) {
     let sessions = sessions(app.client(), 8).await;
     let ((), seen) = under_load(&[app.client().clone()], &sessions, async |seen| {
         for number in 0..FAULTS {

@@ -43,13 +43,13 @@ async fn two_processes_on_one_database_behave_as_one() {
     assert_eq!(successors.len(), 1);
 
     // An access token of one is good at the other.
-    let user = other.get_as("/user", signed_up.access_token()).await;
-    assert_eq!(user.json()["email"], "bea@example.com");
+    let profile = other.get_as("/user", signed_up.access_token()).await;
+    assert_eq!(profile.json()["email"], "bea@example.com");
 
-    let mut by_hand = database.connection().await;
+    let mut connection = database.connection().await;
     sqlx::query("update auth.users set disabled = true where id = $1")
         .bind(signed_up.user_id())
-        .execute(&mut by_hand)
+        .execute(&mut connection)
         .await
         .unwrap();
     for node in [one, other] {
@@ -60,7 +60,7 @@ async fn two_processes_on_one_database_behave_as_one() {
     }
     sqlx::query("update auth.users set disabled = false where id = $1")
         .bind(signed_up.user_id())
-        .execute(&mut by_hand)
+        .execute(&mut connection)
         .await
         .unwrap();
     let body = json!({"all": true});

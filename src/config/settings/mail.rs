@@ -8,48 +8,55 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUTH_SMTP_HOST",
         "",
         "SMTP server; empty means that no mail is sent",
-    ),
-    Setting::int("smtp-port", "AUTH_SMTP_PORT", "587", "Port of the SMTP server"),
+    )
+    .live(),
+    Setting::int("smtp-port", "AUTH_SMTP_PORT", "587", "Port of the SMTP server").live(),
     Setting::boolean(
         "smtp-secure",
         "AUTH_SMTP_SECURE",
         "false",
         "TLS from the first byte; otherwise STARTTLS where the server offers it",
-    ),
-    Setting::text("smtp-user", "AUTH_SMTP_USER", "", "User at the SMTP server"),
-    Setting::secret("smtp-password", "AUTH_SMTP_PASS", "Password at the SMTP server"),
+    )
+    .live(),
+    Setting::text("smtp-user", "AUTH_SMTP_USER", "", "User at the SMTP server").live(),
+    Setting::secret("smtp-password", "AUTH_SMTP_PASS", "Password at the SMTP server").live(),
     Setting::text(
         "smtp-sender",
         "AUTH_SMTP_SENDER",
         "",
         "Sender of mails, an address or Name <address>",
-    ),
+    )
+    .live(),
     Setting::text(
         "smtp-api-header",
         "AUTH_SMTP_X_SMTPAPI_HEADER",
         "",
         "Value of the header X-SMTPAPI of mails; empty means none",
-    ),
+    )
+    .live(),
     Setting::choice(
         "smtp-auth-method",
         "AUTH_SMTP_AUTH_METHOD",
         &["LOGIN", "PLAIN", "CRAM-MD5"],
         "PLAIN",
         "How the SMTP server authenticates us",
-    ),
+    )
+    .live(),
     Setting::text(
         "smtp-ca-file",
         "AUTH_SMTP_CA_FILE",
         "",
         "PEM file of certificates that are trusted besides the system's when mail is sent",
     )
-    .own(),
+    .own()
+    .live(),
     Setting::text(
         "templates-path",
         "AUTH_EMAIL_TEMPLATES_PATH",
         "/app/email-templates",
         "Folder of mail templates; when it is missing the built-in ones are used",
-    ),
+    )
+    .live(),
     Setting::text(
         "mail-capture-folder",
         "AUTH_MAIL_CAPTURE_FOLDER",

@@ -8,7 +8,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "HASURA_GRAPHQL_JWT_SECRET",
         "Key of access tokens, a JSON object in Hasura's form; required",
     )
-    .hidden(),
+    .hidden()
+    .live(),
     Setting::int(
         "access-tokens-expires-in",
         "AUTH_ACCESS_TOKEN_EXPIRES_IN",

@@ -77,7 +77,7 @@ where
             shared: Arc::clone(&self.shared),
             started: Instant::now(),
             request_id: request_id.clone(),
-            trace: B3::from_headers(headers),
+            b3: B3::from_headers(headers),
             client_ip,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -91,29 +91,29 @@ where
 /// The B3 headers that the client sent and that are safe to repeat.
 #[derive(Debug)]
 struct B3 {
-    trace_id: Option<HeaderValue>,
-    span_id: Option<HeaderValue>,
-    parent_span_id: Option<HeaderValue>,
+    trace: Option<HeaderValue>,
+    span: Option<HeaderValue>,
+    parent: Option<HeaderValue>,
 }
 
 impl B3 {
     fn from_headers(headers: &HeaderMap) -> Self {
         let get = |name| sane(headers, name).cloned();
         Self {
-            trace_id: get(&X_B3_TRACE_ID),
-            span_id: get(&X_B3_SPAN_ID),
-            parent_span_id: get(&X_B3_PARENT_SPAN_ID),
+            trace: get(&X_B3_TRACE_ID),
+            span: get(&X_B3_SPAN_ID),
+            parent: get(&X_B3_PARENT_SPAN_ID),
         }
     }
 
     fn echo(&mut self, headers: &mut HeaderMap) {
-        if let Some(value) = &self.trace_id {
+        if let Some(value) = &self.trace {
             headers.insert(X_B3_TRACE_ID, value.clone());
         }
-        if let Some(value) = self.span_id.take() {
+        if let Some(value) = self.span.take() {
             headers.insert(X_B3_SPAN_ID, value);
         }
-        if let Some(value) = self.parent_span_id.take() {
+        if let Some(value) = self.parent.take() {
             headers.insert(X_B3_PARENT_SPAN_ID, value);
         }
     }
@@ -124,7 +124,7 @@ struct Record {
     shared: Arc<Shared>,
     started: Instant,
     request_id: RequestId,
-    trace: B3,
+    b3: B3,
     client_ip: IpAddr,
     method: Method,
     uri: Uri,
@@ -133,7 +133,7 @@ struct Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let trace_id = self.trace.trace_id.as_ref().and_then(|value| value.to_str().ok());
+        let trace_id = self.b3.trace.as_ref().and_then(|value| value.to_str().ok());
         self.shared.log.write(&AccessLine {
             request_id: self.request_id.as_str(),
             trace_id: trace_id.unwrap_or(self.request_id.as_str()),
@@ -165,7 +165,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for TraceFuture<F> {
             record.status = reply.status().as_u16();
             let headers = reply.headers_mut();
             headers.insert(X_REQUEST_ID, record.request_id.header_value());
-            record.trace.echo(headers);
+            record.b3.echo(headers);
         }
         Poll::Ready(Ok(reply))
     }

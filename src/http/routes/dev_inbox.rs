@@ -24,7 +24,7 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe
 
 /// The list as a page.
 pub async fn get(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
-    html_response(page(&captured(&app).await?))
+    Ok(html_response(page(&captured(&app).await?)))
 }
 
 /// The list for scripts.
@@ -38,7 +38,7 @@ pub async fn get_message(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let id = MessageId(id.ok_or(ErrorCode::NotFound)?);
     let messages = captured(&app).await?;
     let message = messages.iter().find(|message| message.id == id).ok_or(ErrorCode::NotFound)?;
-    html_response(message_page(message))
+    Ok(html_response(message_page(message)))
 }
 
 async fn captured(app: &App) -> Result<Vec<Captured>, AuthError> {
@@ -47,9 +47,9 @@ async fn captured(app: &App) -> Result<Vec<Captured>, AuthError> {
     inbox.list().await.map_err(|error| AuthError::internal("inbox not read", error))
 }
 
-fn html_response(page: String) -> HandlerResult {
+fn html_response(page: String) -> ApiResponse {
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-    Ok(ApiResponse::html(page).with_header(header::CONTENT_SECURITY_POLICY, policy))
+    ApiResponse::html(page).with_header(header::CONTENT_SECURITY_POLICY, policy)
 }
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::flows::send_verification_email::send_verification_email;
 use crate::http::extract::read_json;
-use crate::http::fields::not_null;
+use crate::http::fields::not_null_object;
 use crate::http::router::HandlerResult;
 use crate::http::sign_up_options::RedirectOptionsField;
 use crate::http::{ApiRequest, ApiResponse};
@@ -17,7 +17,7 @@ use crate::http::{ApiRequest, ApiResponse};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct UserEmailSendVerificationEmailRequest {
     email: EmailAddress,
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null_object")]
     options: Option<RedirectOptionsField>,
 }
 

@@ -30,7 +30,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         sign_out_everywhere(&app, request.bearer()).await?;
         return Ok(ApiResponse::ok_text());
     }
-    match body.refresh_token.as_ref().map(|token| token.expose_secret()) {
+    match body.refresh_token.as_ref().map(SecretString::expose_secret) {
         None | Some("") => Err(ErrorCode::InvalidRequest.into()),
         Some(token) => {
             sign_out(&app, token).await?;

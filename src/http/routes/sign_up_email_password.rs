@@ -10,7 +10,7 @@ use crate::domain::email::EmailAddress;
 use crate::flows::sign_up_email_password::sign_up_email_password;
 use crate::http::ApiRequest;
 use crate::http::extract::read_json;
-use crate::http::fields::{PasswordField, not_null};
+use crate::http::fields::{PasswordField, not_null_object};
 use crate::http::router::HandlerResult;
 use crate::http::sign_up_options::SignUpOptionsField;
 
@@ -19,7 +19,7 @@ use crate::http::sign_up_options::SignUpOptionsField;
 struct SignUpEmailPasswordRequest {
     email: EmailAddress,
     password: PasswordField,
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null_object")]
     options: Option<SignUpOptionsField>,
 }
 

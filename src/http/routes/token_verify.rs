@@ -22,7 +22,7 @@ struct VerifyTokenRequest {
 /// Verifies the token of the body, else the bearer's.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: VerifyTokenRequest = read_optional_json(&request)?.unwrap_or_default();
-    let token = body.token.as_ref().map(|token| token.expose_secret());
+    let token = body.token.as_ref().map(SecretString::expose_secret);
     verify_token(&app, token, request.bearer()).await?;
     Ok(ApiResponse::ok_text())
 }

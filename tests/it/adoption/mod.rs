@@ -1,6 +1,6 @@
 //! `migrate` on every kind of database that an operator may have.
 
-mod fixtures;
+pub(crate) mod fixtures;
 mod levels;
 mod refusals;
 mod roles;

@@ -70,7 +70,7 @@ impl TestApp {
         let url = database.url();
         let sources = Sources::from_env(settings(&url, more));
         let config = Config::from_sources(&sources).unwrap().config;
-        let node = Node::start(config, clock.clone()).await.unwrap();
+        let node = Box::pin(Node::start(config, clock.clone())).await.unwrap();
         let client = Client::new(format!("http://{}", node.address()));
         Self { node, clock, database, client }
     }
@@ -133,6 +133,27 @@ impl Answer {
     /// The `error` member of the body.
     pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Asserts that the body is the JSON string `"OK"`.
+    #[track_caller]
+    pub(crate) fn assert_ok(&self) {
+        assert_eq!((self.status.as_u16(), self.text.as_str()), (200, "\"OK\"\n"), "{self:?}");
+    }
+
+    /// The target of a redirect, without its query, and the query by name.
+    #[track_caller]
+    pub(crate) fn redirect(&self) -> (String, std::collections::BTreeMap<String, String>) {
+        assert_eq!(self.status, StatusCode::FOUND, "{self:?}");
+        let location = self.header("location").expect("a redirect has a target");
+        let target = location.split('?').next().unwrap_or_default().to_owned();
+        let url = reqwest::Url::parse(location).expect("an absolute URL");
+        (target, url.query_pairs().into_owned().collect())
     }
 
     /// The session of the body, wrapped or bare.

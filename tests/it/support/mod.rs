@@ -1,9 +1,11 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod jwt;
 pub(crate) mod link;
 pub(crate) mod load;
 pub(crate) mod logs;
+pub(crate) mod mailbox;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod random;

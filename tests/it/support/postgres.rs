@@ -67,6 +67,31 @@ impl TestDatabase {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
+    /// Runs statements with all rights, as an administrator would.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let mut connection = self.connection().await;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect(sql);
+        connection.close().await.unwrap();
+    }
+
+    /// The one number that a query answers.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let mut connection = self.connection().await;
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let count = query.fetch_one(&mut connection).await.expect(sql);
+        connection.close().await.unwrap();
+        count
+    }
+
+    /// The one text that a query answers.
+    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
+        let mut connection = self.connection().await;
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let text = query.fetch_one(&mut connection).await.expect(sql);
+        connection.close().await.unwrap();
+        text
+    }
+
     /// The URL of this database for another role.
     pub(crate) fn url_as(&self, role: &str) -> String {
         let mut url = Url::parse(&self.url).unwrap();

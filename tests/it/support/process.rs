@@ -1,7 +1,9 @@
 //! A server in a process of its own, for tests that kill it.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -12,6 +14,7 @@ use super::postgres::TestDatabase;
 pub(crate) struct ServerProcess {
     child: Child,
     client: Client,
+    log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl ServerProcess {
@@ -29,21 +32,36 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
         let address = loop {
             let line = lines.next_line().await.unwrap().expect("it serves before it ends");
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if entry["msg"] == "serving" {
-                break entry["address"].as_str().unwrap().to_owned();
+            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+            let address = entry["address"].as_str().map(ToOwned::to_owned);
+            let serves = entry["msg"] == "serving";
+            log.lock().unwrap().push(entry);
+            if serves {
+                break address.expect("it says where");
             }
         };
+        let rest = Arc::clone(&log);
         // A full pipe would stop its log, and an abandoned one would end it.
         #[expect(clippy::disallowed_methods, reason = "ends with the process")]
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, client: Client::new(format!("http://{address}")) }
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                rest.lock().unwrap().push(serde_json::from_str(&line).unwrap_or_default());
+            }
+        });
+        let client = Client::new(format!("http://{address}"));
+        Self { child, client, log }
     }
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The lines of its log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -22,8 +22,8 @@ impl TwoNodes {
         let database = Arc::new(TestDatabase::new().await);
         let clock = Clock::system();
         let (one, other) = tokio::join!(
-            Box::pin(TestApp::start_at(Arc::clone(&database), clock.clone(), more)),
-            Box::pin(TestApp::start_at(Arc::clone(&database), clock.clone(), more)),
+            TestApp::start_at(Arc::clone(&database), clock.clone(), more),
+            TestApp::start_at(Arc::clone(&database), clock.clone(), more),
         );
         let pool = database.pool().await;
         Self { nodes: [one, other], clock, pool }

@@ -1,0 +1,6 @@
+//! The front end around a few handlers of its own: what clients, proxies and operators see.
+
+mod harness;
+mod layers;
+mod limits;
+mod shutdown;
