@@ -22,7 +22,7 @@ use crate::domain::ids::UserId;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
-/// Memory of one entry of the session cache: key, value and moka's own bookkeeping, measured.
+/// Memory of one entry of the session cache, estimated: 48 bytes of key, 32 of value, moka's nodes.
 const SESSION_ENTRY_BYTES: u64 = 220;
 
 /// Finds and rotates sessions, and reads their users.
