@@ -13,5 +13,8 @@ npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
 scripts/check.sh
 step "Committed .sqlx"
 scripts/sqlx.sh check
+export SQLX_OFFLINE=true
+step "Benchmarks, each once"
+cargo test --benches
 step "Tests"
-SQLX_OFFLINE=true cargo test --all-targets
+cargo test --lib --bins --tests
