@@ -161,6 +161,11 @@ impl UserCache {
         Self { users, feed }
     }
 
+    /// Whether the feed vouches for the cache; without it nobody is served from here.
+    pub fn is_served(&self) -> bool {
+        self.feed.is_live()
+    }
+
     /// The cached user, if the feed vouches for it.
     ///
     /// A change that arrived while the row was read found nothing to remove; the counter tells.

@@ -24,6 +24,7 @@ use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
@@ -90,6 +91,8 @@ pub struct SessionShardState {
     find: Lane<TokenHash, Answer<SessionRef>>,
     rotate: Lane<Rotation, Answer<SessionRef>>,
     load: Lane<UserId, Answer<Arc<CachedUser>>>,
+    /// For the statement of `rotate`.
+    kept: Arc<KeptConnection>,
     last_seen: Arc<LastSeen>,
     flushing: bool,
     tasks: TaskTracker,
@@ -134,6 +137,7 @@ impl Actor for SessionShard {
         };
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
+            kept: Arc::new(KeptConnection::new(args.pool.clone())),
             args,
             find: Lane::new(batch_max),
             rotate: Lane::new(batch_max),
@@ -196,6 +200,7 @@ impl Actor for SessionShard {
         if !unwritten.is_empty() {
             tracing::warn!(users = unwritten.len(), "last_seen could not be written at shutdown");
         }
+        state.kept.close().await;
         Ok(())
     }
 }
@@ -222,7 +227,8 @@ impl SessionShardState {
 
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
         let Some(batch) = self.rotate.next_batch() else { return };
-        let SessionShardArgs { pool, clock, config } = self.args.clone();
+        let SessionShardArgs { clock, config, .. } = self.args.clone();
+        let kept = Arc::clone(&self.kept);
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Rotate };
         let last_seen = Arc::clone(&self.last_seen);
@@ -233,13 +239,7 @@ impl SessionShardState {
             rotations.sort_unstable_by_key(|rotation| rotation.presented);
             let now = clock.now();
             let expires_at = now + config.load().tokens.refresh_token_lifetime;
-            let rotated = in_time(limit, async {
-                let mut db = Abandonable::acquire(&pool).await?;
-                let rotated = rotate_all(db.begin(), &rotations, now, expires_at).await;
-                db.give_back();
-                rotated
-            })
-            .await;
+            let rotated = in_time(limit, rotate_kept(&kept, &rotations, now, expires_at)).await;
             if let Ok(rows) = &rotated {
                 last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
             }
@@ -291,6 +291,28 @@ impl SessionShardState {
             last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
         });
     }
+}
+
+/// Rotates on the kept connection; a second time on a new one if that had died meanwhile.
+///
+/// What the first time committed is then not current any more, which the callers take for a
+/// repeated request.
+async fn rotate_kept(
+    kept: &KeptConnection,
+    rotations: &[Rotation],
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+    let mut db = kept.take().await?;
+    let mut rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
+    if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
+        db = kept.open().await?;
+        rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
+    }
+    if rotated.is_ok() {
+        kept.keep(db);
+    }
+    rotated
 }
 
 /// Rotates all in one statement; after a deadlock with somebody else's statement, one by one.

@@ -8,6 +8,7 @@ pub mod diagnosis;
 pub mod embedded;
 pub mod grants;
 pub mod health;
+pub mod kept_connection;
 pub mod migrate;
 pub mod outbox;
 pub mod pool;

@@ -59,11 +59,10 @@ impl Cached {
         .await;
     }
 
-    /// Waits until the cache is not asked any more, not even about what was read just now.
+    /// Waits until the cache is not asked any more.
     async fn bypassed(&self) {
         eventually("the cache to be bypassed", async || {
-            self.profile().await;
-            !self.is_in_memory()
+            !self.app.app().sessions.users().is_served()
         })
         .await;
     }
