@@ -36,9 +36,7 @@ impl KeptConnection {
 
     /// A new connection, as the pool opens them.
     pub async fn open(&self) -> sqlx::Result<Taken> {
-        let mut connection = self.pool.acquire().await?.detach();
-        prefer_indexes(&mut connection).await?;
-        Ok(Taken { connection, was_idle: false })
+        Ok(Taken { connection: self.pool.acquire().await?.detach(), was_idle: false })
     }
 
     /// Keeps a connection whose statement ended well.
@@ -57,22 +55,6 @@ impl KeptConnection {
     fn take_idle(&self) -> Option<PgConnection> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-}
-
-/// Plans once, and never reads a whole table: its statistics lag behind a table whose every row is
-/// rewritten many times a minute, and what is few rows may be many pages.
-async fn prefer_indexes(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        select set_config('plan_cache_mode', 'force_generic_plan', false) as plan,
-               set_config('enable_seqscan', 'off', false) as seqscan,
-               set_config('enable_hashjoin', 'off', false) as hashjoin,
-               set_config('enable_mergejoin', 'off', false) as mergejoin
-        "#
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(())
 }
 
 /// Whether the connection itself is lost, not just its statement.
