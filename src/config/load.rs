@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
-    MailTransport, PasswordsConfig, ServerConfig, TokensConfig,
+    MailTransport, MethodsConfig, PasswordsConfig, ServerConfig, TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -36,6 +36,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         tokens: TokensConfig::read(reader),
         accounts: AccountsConfig::read(reader, &server.client_url),
         passwords: PasswordsConfig::read(reader),
+        methods: MethodsConfig::read(reader),
         mail: MailConfig::read(reader),
         actors: ActorsConfig::read(reader),
         server,

@@ -208,7 +208,6 @@ fn features_to_come_are_reported_once_and_loudly_where_they_protect() {
         ("AUTH_RATE_LIMIT_ENABLE", "true"),
         ("AUTH_TURNSTILE_SECRET", "sesame"),
         ("AUTH_PASSWORD_HIBP_ENABLED", "T"),
-        ("AUTH_REQUIRE_ELEVATED_CLAIM", "required"),
     ] {
         let notices = notices_about(&[variable], variable.0);
         assert_eq!(notices.len(), 1, "{variable:?}");

@@ -14,6 +14,7 @@ mod hasura;
 mod load;
 mod mail;
 mod markdown;
+mod methods;
 mod notice;
 mod passwords;
 mod reader;
@@ -37,6 +38,7 @@ pub use self::hasura::HasuraConfig;
 pub use self::load::Loaded;
 pub use self::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
 pub use self::markdown::settings_markdown;
+pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::PasswordsConfig;
 pub use self::server::{LogConfig, ServerConfig};
@@ -56,6 +58,7 @@ pub struct Config {
     pub tokens: TokensConfig,
     pub accounts: AccountsConfig,
     pub passwords: PasswordsConfig,
+    pub methods: MethodsConfig,
     pub mail: MailConfig,
     pub actors: ActorsConfig,
 }

@@ -7,8 +7,9 @@ use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::passwords::VerifyOutcome;
 
-/// Whether a password may be chosen (PASSWORD of flows.md); costs nothing.
-pub fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {
+/// Whether a password may be chosen (PASSWORD of flows.md).
+#[expect(clippy::unused_async, reason = "leaked passwords are looked up elsewhere")]
+pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {
     if password.expose_secret().len() < app.config().passwords.min_length {
         return Err(ErrorCode::PasswordTooShort.into());
     }

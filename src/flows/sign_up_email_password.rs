@@ -29,7 +29,7 @@ pub async fn sign_up_email_password(
     if !accounts.email_access.allows(email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    passwords::check_new(app, password)?;
+    passwords::check_new(app, password).await?;
     let options =
         options.resolve(&accounts.redirects, &accounts.roles, &accounts.locales, email.as_str())?;
     let needs_mail = accounts.email_verification_required && !accounts.disable_new_users;

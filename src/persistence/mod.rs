@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod pool;
 pub mod reference;
 pub mod refresh_tokens;
+pub mod security_keys;
 pub mod settings;
 pub mod tickets;
 pub mod users;

@@ -159,15 +159,13 @@ fn notices(server: &ServerProcess, setting: &str) -> usize {
 async fn what_is_not_supported_is_reported_once_and_never_ignored_in_silence() {
     let database = TestDatabase::new().await;
     let settings = [
-        ("AUTH_MFA_ENABLED", "true"),
-        ("AUTH_PASSWORD_HIBP_ENABLED", "true"),
+        ("AUTH_PROVIDER_GITHUB_ENABLED", "true"),
         ("AUTH_NO_SUCH_SETTING", "1"),
         ("AUTH_WEBAUTHN_ENABLED", "false"),
     ];
     let server = ServerProcess::start(&database, &settings).await;
     for (setting, times) in [
-        ("AUTH_MFA_ENABLED", 1),
-        ("AUTH_PASSWORD_HIBP_ENABLED", 1),
+        ("AUTH_PROVIDER_GITHUB_ENABLED", 1),
         ("AUTH_NO_SUCH_SETTING", 1),
         ("AUTH_WEBAUTHN_ENABLED", 0),
         ("AUTH_DISABLE_SIGNUP", 0),

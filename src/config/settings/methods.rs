@@ -1,4 +1,4 @@
-//! Settings of the ways to sign in that are not built yet.
+//! Settings of the ways to sign in.
 
 use super::Setting;
 
@@ -9,30 +9,29 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Sign in by a link in a mail",
     )
-    .not_yet(),
+    .live(),
     Setting::boolean(
         "otp-email-enabled",
         "AUTH_OTP_EMAIL_ENABLED",
         "false",
         "Sign in by a code in a mail",
     )
-    .not_yet(),
+    .live(),
     Setting::boolean(
         "sms-passwordless-enabled",
         "AUTH_SMS_PASSWORDLESS_ENABLED",
         "false",
         "Sign in by a code in an SMS",
     )
-    .not_yet(),
-    Setting::boolean("mfa-enabled", "AUTH_MFA_ENABLED", "false", "Second factor by TOTP")
-        .not_yet_protecting("nobody can set up a second factor"),
+    .live(),
+    Setting::boolean("mfa-enabled", "AUTH_MFA_ENABLED", "false", "Second factor by TOTP").live(),
     Setting::text(
         "mfa-totp-issuer",
         "AUTH_MFA_TOTP_ISSUER",
         "auth",
         "Issuer that authenticator applications show",
     )
-    .not_yet(),
+    .live(),
     Setting::boolean(
         "webauthn-enabled",
         "AUTH_WEBAUTHN_ENABLED",

@@ -1,4 +1,4 @@
-//! Settings of protections that are not built yet.
+//! Settings of protections.
 
 use super::Setting;
 
@@ -12,7 +12,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "disabled",
         "Whether sensitive operations need a fresh proof by a security key",
     )
-    .not_yet_protecting("no operation asks for elevated permissions"),
+    .live(),
     Setting::boolean(
         "password-hibp-enabled",
         "AUTH_PASSWORD_HIBP_ENABLED",

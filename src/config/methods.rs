@@ -1,0 +1,48 @@
+//! Ways to sign in besides passwords, and what sensitive operations ask for.
+
+use super::reader::Reader;
+
+/// Ways to sign in besides passwords, and what sensitive operations ask for.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, one for each setting")]
+pub struct MethodsConfig {
+    /// `AUTH_EMAIL_PASSWORDLESS_ENABLED`.
+    pub email_passwordless: bool,
+    /// `AUTH_OTP_EMAIL_ENABLED`.
+    pub otp_email: bool,
+    /// `AUTH_SMS_PASSWORDLESS_ENABLED`.
+    pub sms_passwordless: bool,
+    /// `AUTH_MFA_ENABLED`.
+    pub mfa: bool,
+    /// `AUTH_MFA_TOTP_ISSUER`: what authenticator applications show beside the account.
+    pub mfa_issuer: String,
+    /// `AUTH_REQUIRE_ELEVATED_CLAIM`.
+    pub elevation: Elevation,
+}
+
+/// `AUTH_REQUIRE_ELEVATED_CLAIM`: when a sensitive operation needs a fresh proof by a security key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elevation {
+    Disabled,
+    /// Of users who own a security key.
+    Recommended,
+    /// Of everybody.
+    Required,
+}
+
+impl MethodsConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            email_passwordless: reader.boolean("AUTH_EMAIL_PASSWORDLESS_ENABLED"),
+            otp_email: reader.boolean("AUTH_OTP_EMAIL_ENABLED"),
+            sms_passwordless: reader.boolean("AUTH_SMS_PASSWORDLESS_ENABLED"),
+            mfa: reader.boolean("AUTH_MFA_ENABLED"),
+            mfa_issuer: reader.text("AUTH_MFA_TOTP_ISSUER"),
+            elevation: match reader.choice("AUTH_REQUIRE_ELEVATED_CLAIM") {
+                Some("recommended") => Elevation::Recommended,
+                Some("required") => Elevation::Required,
+                _ => Elevation::Disabled,
+            },
+        }
+    }
+}
