@@ -16,6 +16,7 @@ use crate::actors::supervisor::TreeView;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
+use crate::flows::totp::SecretStorage;
 use crate::notify::sender::MailSender;
 use crate::tokens::chain::RotationKey;
 
@@ -28,6 +29,7 @@ pub struct App {
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,
     pub rotation_key: RotationKey,
+    pub secrets: SecretStorage,
     pub passwords: Handle<PasswordHasherMsg>,
     pub courier: Handle<CourierMsg>,
     pub change_feed: Handle<ChangeFeedMsg>,

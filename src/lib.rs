@@ -15,5 +15,7 @@ pub mod notify;
 pub mod passwords;
 pub mod persistence;
 pub mod reload;
+pub mod sealing;
 pub mod telemetry;
 pub mod tokens;
+pub mod totp;

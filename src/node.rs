@@ -26,12 +26,15 @@ use crate::app::App;
 use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
+use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
 use crate::http::routes;
 use crate::http::server;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::passwords::{PasswordForm, PasswordSettings};
+use crate::persistence::settings::StoredKey;
 use crate::persistence::{migrate, pool, settings};
+use crate::sealing::{InvalidKey, Sealer};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -62,6 +65,8 @@ pub enum StartError {
     Routes(#[from] crate::http::router::RouteError),
     #[error("AUTH_PASSWORD_*: {0}")]
     Passwords(#[from] AuthError),
+    #[error("AUTH_ENCRYPTION_KEY: {0}")]
+    Sealing(#[from] InvalidKey),
     #[error("the supervision tree did not start: {0}")]
     Tree(#[from] ractor::SpawnErr),
 }
@@ -87,7 +92,7 @@ impl Node {
 
         let pool = prepare_database(&config).await?;
         hasura::apply_metadata(&config.hasura, Retry::default()).await?;
-        let (rotation_key, password_settings) = read_shared_settings(&config, &pool).await?;
+        let (rotation_key, password_settings, secrets) = read_shared_settings(&config, &pool).await?;
 
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
         let parts = Parts {
@@ -97,6 +102,7 @@ impl Node {
             clock,
             pool,
             password_settings,
+            secrets,
         };
         let gave_up = CancellationToken::new();
         let (app, root, root_ended) = start_actors(parts, rotation_key, gave_up.clone()).await?;
@@ -169,11 +175,11 @@ async fn prepare_database(config: &Config) -> Result<PgPool, StartError> {
 async fn read_shared_settings(
     config: &Config,
     pool: &PgPool,
-) -> Result<(RotationKey, PasswordSettings), StartError> {
+) -> Result<(RotationKey, PasswordSettings, SecretStorage), StartError> {
     let rotation_key = if let Some(material) = &config.tokens.refresh_key {
         RotationKey::derive(material.expose_secret().as_bytes())
     } else {
-        let key = settings::get_or_create_rotation_key(pool, fresh_key()).await?;
+        let key = settings::get_or_create_key(pool, StoredKey::Rotation, fresh_key()).await?;
         RotationKey::from_bytes(key.expose_secret())
     };
     let storage = settings::storage_compatibility(pool, config.database.storage).await?;
@@ -184,7 +190,21 @@ async fn read_shared_settings(
     settings::record_password_form(pool, written).await?;
     let present = settings::password_forms(pool).await?;
     let passwords = PasswordSettings::new(&config.passwords, written, present)?;
-    Ok((rotation_key, passwords))
+    let seals = storage == StorageCompatibility::Keywright;
+    let secrets = SecretStorage { sealer: read_sealer(config, pool).await?, seals };
+    Ok((rotation_key, passwords, secrets))
+}
+
+/// The database's key stays at hand where another is configured: it opens what it sealed.
+async fn read_sealer(config: &Config, pool: &PgPool) -> Result<Sealer, StartError> {
+    let configured = config.sealing.key.as_ref();
+    let stored = if configured.is_some() {
+        settings::find_key(pool, StoredKey::Sealing).await?
+    } else {
+        Some(settings::get_or_create_key(pool, StoredKey::Sealing, fresh_key()).await?)
+    };
+    let stored = stored.as_ref().map(|key| key.expose_secret());
+    Ok(Sealer::new(configured, stored)?)
 }
 
 /// What the actors are made of.
@@ -195,6 +215,7 @@ struct Parts {
     clock: Clock,
     pool: PgPool,
     password_settings: PasswordSettings,
+    secrets: SecretStorage,
 }
 
 async fn start_actors(
@@ -202,7 +223,7 @@ async fn start_actors(
     rotation_key: RotationKey,
     gave_up: CancellationToken,
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
-    let Parts { keys, mail, config, clock, pool, password_settings } = parts;
+    let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
     let settings = config.load().actors.clone();
     let policy = RestartPolicy {
         max_restarts: settings.max_restarts,
@@ -284,6 +305,7 @@ async fn start_actors(
         courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
         janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
         rotation_key,
+        secrets,
         mail,
         config,
         clock,

@@ -4,14 +4,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::terminal;
 use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
+use crate::flows::totp::context;
 use crate::notify::sender::MailSender;
-use crate::persistence::{diagnosis, pool, settings};
+use crate::persistence::settings::StoredKey;
+use crate::persistence::{diagnosis, pool, settings, totp};
+use crate::sealing::Sealer;
 use crate::tokens::keys::KeySet;
 
 /// Longest wait for something outside this process.
@@ -118,6 +122,8 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
     );
     add(checks, "stored forms", State::Ok, detail);
 
+    check_secrets(checks, config, pool).await?;
+
     let waiting = found.outbox_waiting;
     let state = if found.outbox_failing > 0 { State::Warning } else { State::Ok };
     let oldest = found.outbox_oldest.map_or_else(String::new, |at: OffsetDateTime| {
@@ -128,6 +134,31 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
     add(checks, "outbox", state, detail);
     if let Some(error) = found.outbox_last_error {
         add(checks, "outbox", State::Warning, error);
+    }
+    Ok(())
+}
+
+/// Counts the forms of stored TOTP secrets and opens one that is sealed.
+async fn check_secrets(
+    checks: &mut Vec<Check>,
+    config: &Config,
+    pool: &PgPool,
+) -> sqlx::Result<()> {
+    let found = totp::stored_secrets(pool).await?;
+    let mut detail = format!("{} plain, {} sealed", found.plain, found.sealed);
+    if found.successor > 0 {
+        detail.push_str(&format!(", {} sealed by the successor", found.successor));
+    }
+    add(checks, "TOTP secrets", State::Ok, detail);
+
+    let (Some(user), Some(sample)) = (found.sample_user, found.sample) else { return Ok(()) };
+    let stored = settings::find_key(pool, StoredKey::Sealing).await?;
+    let stored = stored.as_ref().map(|key| key.expose_secret());
+    let opened = Sealer::new(config.sealing.key.as_ref(), stored)
+        .is_ok_and(|sealer| sealer.open(&context(user), &sample).is_ok());
+    if !opened {
+        let detail = "AUTH_ENCRYPTION_KEY does not open sealed secrets: their owners cannot sign in";
+        add(checks, "TOTP secrets", State::Failed, detail);
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub struct MethodsConfig {
     pub mfa: bool,
     /// `AUTH_MFA_TOTP_ISSUER`: what authenticator applications show beside the account.
     pub mfa_issuer: String,
+    /// `AUTH_MFA_REQUIRE_ELEVATED_CLAIM` (ours): whether changes of the second factor are sensitive.
+    pub mfa_elevation: bool,
     /// `AUTH_REQUIRE_ELEVATED_CLAIM`.
     pub elevation: Elevation,
 }
@@ -38,6 +40,7 @@ impl MethodsConfig {
             sms_passwordless: reader.boolean("AUTH_SMS_PASSWORDLESS_ENABLED"),
             mfa: reader.boolean("AUTH_MFA_ENABLED"),
             mfa_issuer: reader.text("AUTH_MFA_TOTP_ISSUER"),
+            mfa_elevation: reader.boolean("AUTH_MFA_REQUIRE_ELEVATED_CLAIM"),
             elevation: match reader.choice("AUTH_REQUIRE_ELEVATED_CLAIM") {
                 Some("recommended") => Elevation::Recommended,
                 Some("required") => Elevation::Required,

@@ -45,6 +45,8 @@ pub enum Sensitive {
     Ordinary,
     /// Not for the first security key: without one nobody could ever become elevated.
     AddsSecurityKey,
+    /// Not for those without a security key, who must be able to begin with another factor.
+    AddsFactor,
 }
 
 fn verified(app: &App, token: Option<&str>) -> Result<(UserId, VerifiedToken), AuthError> {
@@ -75,7 +77,8 @@ pub async fn elevated_user(
     registered(app, authenticate_elevated(app, token, operation).await?).await
 }
 
-async fn registered(app: &App, id: UserId) -> Result<Arc<CachedUser>, AuthError> {
+/// The user, if registered and welcome; for operations that check more in between.
+pub async fn registered(app: &App, id: UserId) -> Result<Arc<CachedUser>, AuthError> {
     let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     user.user.check_registered(&app.config().user_rules())?;
     Ok(user)

@@ -7,10 +7,12 @@ use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::tokens::refresh_token::RefreshToken;
 
@@ -142,7 +144,7 @@ impl<'de> Deserialize<'de> for LocaleField {
     }
 }
 
-/// A refresh token: a UUID in lower case, nothing around it.
+/// A refresh token or a personal access token: a UUID in lower case, nothing around it.
 ///
 /// The contract's pattern is not anchored, so it also lets text around a UUID pass; no stored
 /// token can match such a value, and refusing it here saves the lookup.
@@ -161,7 +163,53 @@ impl<'de> Deserialize<'de> for TokenField {
         let text = deserializer.deserialize_any(SecretText)?;
         RefreshToken::parse(&text)
             .map(Self)
-            .map_err(|_invalid| D::Error::custom("a refresh token is a UUID in lower case"))
+            .map_err(|_invalid| D::Error::custom("a token is a UUID in lower case"))
+    }
+}
+
+/// A ticket that asks for the second factor: `mfaTotp:` and text that the database can hold.
+#[derive(Clone)]
+pub struct MfaTicketField(SecretString);
+
+impl MfaTicketField {
+    /// The whole ticket.
+    pub fn as_str(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl<'de> Deserialize<'de> for MfaTicketField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = SecretString::from(deserializer.deserialize_any(SecretText)?);
+        let exposed = text.expose_secret();
+        if exposed.starts_with("mfaTotp:") && !exposed.contains('\0') {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("the ticket of a second factor begins with mfaTotp:"))
+        }
+    }
+}
+
+/// A point in time with its zone (RFC 3339).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateTimeField(OffsetDateTime);
+
+impl DateTimeField {
+    /// The same time in UTC.
+    pub const fn utc(self) -> OffsetDateTime {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for DateTimeField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .ok()
+            // The last hours of the year 9999 in the west are past what UTC can name.
+            .and_then(|time| time.checked_to_offset(UtcOffset::UTC))
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("a time has the form 2030-01-31T23:59:59Z"))
     }
 }
 
@@ -305,7 +353,6 @@ impl Visitor<'_> for SecretText {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
     use serde_json::{from_str, json, to_string};
 
     use super::*;
@@ -361,6 +408,24 @@ mod tests {
             "2c35b6f3ac4b9-48e3-978a-d4d0f1d42e24",
         ] {
             assert!(!accepts::<TokenField>(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_zone() {
+        for good in ["2030-01-31T23:59:59Z", "9999-12-31T23:59:59Z", "2030-01-31T23:59:59.123456789+02:00"] {
+            assert!(accepts::<DateTimeField>(good), "{good}");
+        }
+        for bad in ["2030-01-31T23:59:59", "2030-01-31", "", "9999-12-31T23:59:59-01:00", "tomorrow"] {
+            assert!(!accepts::<DateTimeField>(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tickets_of_a_second_factor_have_their_prefix() {
+        assert!(accepts::<MfaTicketField>("mfaTotp:") && accepts::<MfaTicketField>("mfaTotp:x"));
+        for bad in ["", "mfaTotp", "verifyEmail:x", " mfaTotp:x", "mfaTotp:\0"] {
+            assert!(!accepts::<MfaTicketField>(bad), "{bad:?}");
         }
     }
 

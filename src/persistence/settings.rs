@@ -84,18 +84,50 @@ pub async fn password_forms(db: impl PgExecutor<'_>) -> sqlx::Result<PasswordFor
     Ok(PasswordForms { bcrypt: row.bcrypt, argon2id: row.argon2id })
 }
 
-/// The key of the refresh chain that all nodes share: `fresh` if the database had none yet.
-pub async fn get_or_create_rotation_key(
+/// Keys that all nodes share and the database keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredKey {
+    /// Of the refresh chain.
+    Rotation,
+    /// Of secrets at rest, unless one is configured.
+    Sealing,
+}
+
+impl StoredKey {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rotation => "rotation_key",
+            Self::Sealing => "sealing_key",
+        }
+    }
+}
+
+/// A key that all nodes share: `fresh` if the database had none yet.
+pub async fn get_or_create_key(
     pool: &PgPool,
+    key: StoredKey,
     fresh: [u8; 32],
 ) -> sqlx::Result<SecretBox<[u8; 32]>> {
     let fresh = Zeroizing::new(fresh);
-    insert_once(pool, "rotation_key", &Zeroizing::new(to_hex(fresh.as_slice()))).await?;
-    let stored = Zeroizing::new(find(pool, "rotation_key").await?.ok_or(sqlx::Error::RowNotFound)?);
-    let key = from_hex(&stored).ok_or_else(|| {
-        sqlx::Error::Decode("rotation_key in auth.keywright_settings is not 64 hex digits".into())
+    insert_once(pool, key.name(), &Zeroizing::new(to_hex(fresh.as_slice()))).await?;
+    find_key(pool, key).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// A key that all nodes share, if the database has it.
+pub async fn find_key(
+    pool: &PgPool,
+    key: StoredKey,
+) -> sqlx::Result<Option<SecretBox<[u8; 32]>>> {
+    let Some(stored) = find(pool, key.name()).await?.map(Zeroizing::new) else {
+        return Ok(None);
+    };
+    let bytes = from_hex(&stored).ok_or_else(|| {
+        let name = key.name();
+        sqlx::Error::Decode(
+            format!("{name} in auth.keywright_settings is not 64 hex digits").into(),
+        )
     })?;
-    Ok(SecretBox::new(Box::new(key)))
+    Ok(Some(SecretBox::new(Box::new(bytes))))
 }
 
 async fn insert_once(db: impl PgExecutor<'_>, name: &str, value: &str) -> sqlx::Result<()> {

@@ -33,6 +33,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .live(),
     Setting::boolean(
+        "mfa-require-elevated-claim",
+        "AUTH_MFA_REQUIRE_ELEVATED_CLAIM",
+        "false",
+        "Count changes of the second factor among the operations of AUTH_REQUIRE_ELEVATED_CLAIM",
+    )
+    .own()
+    .live(),
+    Setting::boolean(
         "webauthn-enabled",
         "AUTH_WEBAUTHN_ENABLED",
         "false",

@@ -29,9 +29,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::secret(
         "encryption-key",
         "AUTH_ENCRYPTION_KEY",
-        "Key that encrypts TOTP secrets and provider sessions, 16, 24 or 32 bytes in hexadecimal",
-    )
-    .not_yet(),
+        "Key that seals stored secrets (TOTP), 16, 24 or 32 bytes in hexadecimal; unset means kept in the database",
+    ),
     Setting::boolean(
         "rate-limit-enable",
         "AUTH_RATE_LIMIT_ENABLE",

@@ -4,14 +4,19 @@ pub mod change_env;
 pub mod dev_inbox;
 pub mod healthz;
 pub mod jwks;
+pub mod mfa_totp_generate;
+pub mod pat;
 pub mod send_verification_email;
 pub mod sign_in_anonymous;
 pub mod sign_in_email_password;
+pub mod sign_in_mfa_totp;
+pub mod sign_in_pat;
 pub mod sign_out;
 pub mod sign_up_email_password;
 pub mod token;
 pub mod token_verify;
 pub mod user;
+pub mod user_mfa;
 pub mod verify;
 pub mod version;
 
@@ -30,14 +35,19 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::GET, "/.well-known/jwks.json", jwks::get)
         .route(Method::GET, "/healthz", healthz::get)
         .route(Method::HEAD, "/healthz", healthz::head)
+        .route(Method::GET, "/mfa/totp/generate", mfa_totp_generate::get)
+        .route(Method::POST, "/pat", pat::post)
         .route(Method::POST, "/signin/anonymous", sign_in_anonymous::post)
         .route(Method::POST, "/signin/email-password", sign_in_email_password::post)
+        .route(Method::POST, "/signin/mfa/totp", sign_in_mfa_totp::post)
+        .route(Method::POST, "/signin/pat", sign_in_pat::post)
         .route(Method::POST, "/signout", sign_out::post)
         .route(Method::POST, "/signup/email-password", sign_up_email_password::post)
         .route(Method::POST, "/token", token::post)
         .route(Method::POST, "/token/verify", token_verify::post)
         .route(Method::GET, "/user", user::get)
         .route(Method::POST, "/user/email/send-verification-email", send_verification_email::post)
+        .route(Method::POST, "/user/mfa", user_mfa::post)
         .route(Method::GET, "/verify", verify::get)
         .route(Method::GET, "/version", version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)

@@ -224,8 +224,8 @@ async fn all_nodes_get_the_rotation_key_of_the_first() {
     let db = TestDatabase::new().await;
     let pool = db.pool().await;
     let (first, second) = tokio::join!(
-        settings::get_or_create_rotation_key(&pool, [1; 32]),
-        settings::get_or_create_rotation_key(&pool, [2; 32])
+        settings::get_or_create_key(&pool, settings::StoredKey::Rotation, [1; 32]),
+        settings::get_or_create_key(&pool, settings::StoredKey::Rotation, [2; 32])
     );
     let first = *first.unwrap().expose_secret();
     assert_eq!(first, *second.unwrap().expose_secret());

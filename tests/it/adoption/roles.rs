@@ -68,7 +68,7 @@ async fn a_separate_run_time_role_and_hasuras_role_get_what_they_need() {
     assert!(migrate(&separate).await.unwrap().granted_to.is_empty());
 
     let pool = pool::connect(&separate).await.unwrap();
-    settings::get_or_create_rotation_key(&pool, [7; 32]).await.unwrap();
+    settings::get_or_create_key(&pool, settings::StoredKey::Rotation, [7; 32]).await.unwrap();
     sqlx::query("insert into auth.users (locale) values ('en')").execute(&pool).await.unwrap();
     sqlx::query("update auth.users set disabled = true").execute(&pool).await.unwrap();
     sqlx::query("delete from auth.keywright_outbox").execute(&pool).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_run_time_role_works_on_a_new_database_without_further_grants() {
         .execute(&pool)
         .await
         .unwrap();
-    settings::get_or_create_rotation_key(&pool, [7; 32]).await.unwrap();
+    settings::get_or_create_key(&pool, settings::StoredKey::Rotation, [7; 32]).await.unwrap();
 }
 
 #[tokio::test]

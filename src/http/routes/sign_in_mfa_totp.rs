@@ -1,0 +1,27 @@
+//! `POST /signin/mfa/totp`: verifySignInMfaTotp.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::session_payload;
+use crate::app::App;
+use crate::flows::sign_in_mfa_totp::sign_in_mfa_totp;
+use crate::http::ApiRequest;
+use crate::http::extract::read_json;
+use crate::http::fields::{MfaTicketField, TextField};
+use crate::http::router::HandlerResult;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignInMfaTotpRequest {
+    ticket: MfaTicketField,
+    otp: TextField,
+}
+
+/// Answers the session for which the password alone was not enough.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignInMfaTotpRequest = read_json(&request)?;
+    let session = sign_in_mfa_totp(&app, body.ticket.as_str(), body.otp.as_str()).await?;
+    session_payload(Some(&session))
+}

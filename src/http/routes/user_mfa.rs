@@ -1,0 +1,39 @@
+//! `POST /user/mfa`: verifyChangeUserMfa.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::flows::change_mfa::{MfaChange, change_mfa};
+use crate::http::extract::read_json;
+use crate::http::fields::{TextField, not_null};
+use crate::http::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserMfaRequest {
+    code: TextField,
+    #[serde(default, deserialize_with = "not_null")]
+    active_mfa_type: Option<MfaType>,
+}
+
+#[derive(Deserialize)]
+enum MfaType {
+    #[serde(rename = "totp")]
+    Totp,
+    #[serde(rename = "")]
+    None,
+}
+
+/// Switches the bearer's second factor on or off.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: UserMfaRequest = read_json(&request)?;
+    let change = match body.active_mfa_type {
+        Some(MfaType::Totp) => MfaChange::Activate,
+        Some(MfaType::None) | None => MfaChange::Deactivate,
+    };
+    change_mfa(&app, request.bearer(), change, body.code.as_str()).await?;
+    Ok(ApiResponse::ok_text())
+}
