@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
-    MailTransport, MethodsConfig, PasswordsConfig, ServerConfig, TokensConfig,
+    MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, ServerConfig, TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -37,6 +37,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         accounts: AccountsConfig::read(reader, &server.client_url),
         passwords: PasswordsConfig::read(reader),
         methods: MethodsConfig::read(reader),
+        protection: ProtectionConfig::read(reader),
         mail: MailConfig::read(reader),
         actors: ActorsConfig::read(reader),
         server,

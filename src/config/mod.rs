@@ -17,6 +17,7 @@ mod markdown;
 mod methods;
 mod notice;
 mod passwords;
+mod protection;
 mod reader;
 mod server;
 pub mod settings;
@@ -41,6 +42,7 @@ pub use self::markdown::settings_markdown;
 pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::PasswordsConfig;
+pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
@@ -59,6 +61,7 @@ pub struct Config {
     pub accounts: AccountsConfig,
     pub passwords: PasswordsConfig,
     pub methods: MethodsConfig,
+    pub protection: ProtectionConfig,
     pub mail: MailConfig,
     pub actors: ActorsConfig,
 }
