@@ -11,6 +11,7 @@ use crate::actors::handle::Handle;
 use crate::actors::janitor::JanitorMsg;
 use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::PasswordHasherMsg;
+use crate::actors::rate_limiter::{Counters, RateLimiterMsg};
 use crate::actors::session_registry::SessionRegistry;
 use crate::actors::supervisor::TreeView;
 use crate::config::{Config, LiveConfig};
@@ -34,6 +35,10 @@ pub struct App {
     pub courier: Handle<CourierMsg>,
     pub change_feed: Handle<ChangeFeedMsg>,
     pub janitor: Handle<JanitorMsg>,
+    pub counters: Counters,
+    pub rate_limiter: Handle<RateLimiterMsg>,
+    /// For services of others that are asked during a request.
+    pub outside: reqwest::Client,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,
 }

@@ -18,19 +18,24 @@ use crate::actors::handle::{Handle, Slot};
 use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
+use crate::actors::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
 use crate::actors::supervisor::{
     ChildSpec, RestartPolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
 };
 use crate::app::App;
-use crate::config::{Config, LiveConfig, StorageCompatibility};
+use crate::config::{ActorsConfig, Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
+use crate::http::front_end::Guards;
+use crate::http::layers::rate_limit::RateLimitParts;
+use crate::http::layers::turnstile::TurnstileParts;
 use crate::http::routes;
 use crate::http::server;
 use crate::notify::sender::{MailSender, MailSetupError};
+use crate::outside;
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{migrate, pool, settings};
@@ -67,6 +72,8 @@ pub enum StartError {
     Passwords(#[from] AuthError),
     #[error("AUTH_ENCRYPTION_KEY: {0}")]
     Sealing(#[from] InvalidKey),
+    #[error("cannot make an HTTP client: {0}")]
+    Outside(#[from] reqwest::Error),
     #[error("the supervision tree did not start: {0}")]
     Tree(#[from] ractor::SpawnErr),
 }
@@ -115,6 +122,7 @@ impl Node {
             router,
             Arc::clone(&app),
             Arc::clone(&app.config),
+            guards(&app),
             stop_front_end.clone(),
         );
         drop(loaded);
@@ -154,6 +162,24 @@ impl Node {
         if timeout(CLOSE_TIMEOUT, self.app.pool.close()).await.is_err() {
             tracing::warn!("connections to Postgres are still busy, leaving them");
         }
+    }
+}
+
+/// What the front end guards the routes with.
+fn guards(app: &App) -> Guards {
+    let prefix = app.config().server.api_prefix.clone();
+    Guards {
+        rate_limit: Some(RateLimitParts {
+            config: Arc::clone(&app.config),
+            counters: app.counters.clone(),
+            clock: app.clock.clone(),
+            prefix: prefix.clone(),
+        }),
+        turnstile: Some(TurnstileParts {
+            config: Arc::clone(&app.config),
+            client: app.outside.clone(),
+            prefix,
+        }),
     }
 }
 
@@ -225,12 +251,8 @@ async fn start_actors(
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
     let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
     let settings = config.load().actors.clone();
-    let policy = RestartPolicy {
-        max_restarts: settings.max_restarts,
-        window: settings.restart_window,
-        backoff_min: settings.backoff_min,
-        backoff_max: settings.backoff_max,
-    };
+    let outside = outside::client()?;
+    let policy = restart_policy(&settings);
     let tree = TreeView::default();
     let feed_state = Arc::new(FeedState::default());
     let users = UserCache::new(settings.user_cache_mib, Arc::clone(&feed_state));
@@ -248,6 +270,8 @@ async fn start_actors(
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
     let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
+    let counters = Counters::default();
+    let counted = counters.clone();
     let courier_args = {
         let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
         move || CourierArgs {
@@ -279,6 +303,12 @@ async fn start_actors(
         ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
         ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
+        ChildSpec::actor(
+            "rate_limiter",
+            &slots.rate_limiter,
+            || RateLimiter,
+            move || counted.clone(),
+        ),
     ];
     let args = SupervisorArgs {
         path: String::new(),
@@ -304,6 +334,9 @@ async fn start_actors(
         ),
         courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
         janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
+        rate_limiter: Handle::new("rate limiter", slots.rate_limiter, RARE_CALLS, call_timeout),
+        counters,
+        outside,
         rotation_key,
         secrets,
         mail,
@@ -315,6 +348,15 @@ async fn start_actors(
     Ok((Arc::new(app), root, root_ended))
 }
 
+fn restart_policy(settings: &ActorsConfig) -> RestartPolicy {
+    RestartPolicy {
+        max_restarts: settings.max_restarts,
+        window: settings.restart_window,
+        backoff_min: settings.backoff_min,
+        backoff_max: settings.backoff_max,
+    }
+}
+
 /// Where the handles find the live actors.
 #[derive(Default)]
 struct Slots {
@@ -323,6 +365,7 @@ struct Slots {
     passwords: Arc<Slot<PasswordHasherMsg>>,
     courier: Arc<Slot<CourierMsg>>,
     janitor: Arc<Slot<JanitorMsg>>,
+    rate_limiter: Arc<Slot<RateLimiterMsg>>,
 }
 
 /// 32 random bytes, used if no node has put a key into the database before.

@@ -2,12 +2,14 @@
 
 pub mod cached_user;
 pub mod change_feed;
+pub mod counters;
 pub mod courier;
 pub mod handle;
 pub mod janitor;
 pub mod key_rotator;
 pub mod lane;
 pub mod password_hasher;
+pub mod rate_limiter;
 pub mod session_registry;
 pub mod session_shard;
 pub mod supervisor;

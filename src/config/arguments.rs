@@ -109,7 +109,7 @@ mod tests {
         ] {
             assert!(help.contains(text), "{text} is missing in\n{help}");
         }
-        assert!(!help.contains("turnstile"), "what does nothing yet is not advertised");
+        assert!(!help.contains("memcache"), "what does nothing yet is not advertised");
     }
 
     #[test]

@@ -34,8 +34,7 @@ fn refused(member: &'static str, reason: impl Into<String>) -> ChangeEnvError {
 }
 
 /// Members whose settings do not exist or cannot change while the server runs; only their types count.
-const FLAGS_WITHOUT_EFFECT: &[&str] =
-    &["AUTH_GRAVATAR_ENABLED", "AUTH_PASSWORD_HIBP_ENABLED", "AUTH_WEBAUTHN_ENABLED"];
+const FLAGS_WITHOUT_EFFECT: &[&str] = &["AUTH_GRAVATAR_ENABLED", "AUTH_WEBAUTHN_ENABLED"];
 const INTEGERS_WITHOUT_EFFECT: &[&str] =
     &["AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_WEBAUTHN_ATTESTATION_TIMEOUT"];
 const TEXTS_WITHOUT_EFFECT: &[&str] = &[
@@ -81,6 +80,7 @@ fn change_switches(config: &mut Config, members: &Members<'_>) -> Result<(), Cha
     for (member, setting) in [
         ("AUTH_EMAIL_PASSWORDLESS_ENABLED", &mut methods.email_passwordless),
         ("AUTH_MFA_ENABLED", &mut methods.mfa),
+        ("AUTH_PASSWORD_HIBP_ENABLED", &mut config.protection.hibp_enabled),
         ("AUTH_OTP_EMAIL_ENABLED", &mut methods.otp_email),
         ("AUTH_SMS_PASSWORDLESS_ENABLED", &mut methods.sms_passwordless),
         ("AUTH_ANONYMOUS_USERS_ENABLED", &mut accounts.anonymous_enabled),

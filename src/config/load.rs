@@ -6,7 +6,8 @@ use super::reader::Reader;
 use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
-    MailTransport, MethodsConfig, PasswordsConfig, SealingConfig, ServerConfig, TokensConfig,
+    MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig, ServerConfig,
+    TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -38,6 +39,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         passwords: PasswordsConfig::read(reader),
         methods: MethodsConfig::read(reader),
         sealing: SealingConfig::read(reader),
+        protection: ProtectionConfig::read(reader),
         mail: MailConfig::read(reader),
         actors: ActorsConfig::read(reader),
         server,

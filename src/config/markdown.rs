@@ -63,7 +63,7 @@ fn row(setting: &Setting) -> String {
     let mut meaning = setting.help.replace('|', "\\|");
     match setting.support {
         Support::Supported => {}
-        Support::NotYet { .. } => meaning.push_str(" (*not yet*)"),
+        Support::NotYet => meaning.push_str(" (*not yet*)"),
         Support::NotNeeded(reason) if reason == setting.help => {
             meaning.insert_str(0, "*not needed*: ");
         }

@@ -17,6 +17,7 @@ mod markdown;
 mod methods;
 mod notice;
 mod passwords;
+mod protection;
 mod reader;
 mod sealing;
 mod server;
@@ -43,6 +44,7 @@ pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::PasswordsConfig;
 pub use self::sealing::SealingConfig;
+pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
@@ -62,6 +64,7 @@ pub struct Config {
     pub passwords: PasswordsConfig,
     pub methods: MethodsConfig,
     pub sealing: SealingConfig,
+    pub protection: ProtectionConfig,
     pub mail: MailConfig,
     pub actors: ActorsConfig,
 }

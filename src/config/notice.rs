@@ -43,27 +43,21 @@ impl fmt::Display for Notice {
 /// Reports what is set but does nothing: features to come, names without a meaning, typing errors.
 pub(super) fn report_ignored(reader: &mut Reader<'_>) {
     for setting in settings::all() {
-        let unprotected = match setting.support {
+        match setting.support {
             Support::Supported => continue,
-            Support::NotYet { unprotected } => unprotected,
+            Support::NotYet => {}
             Support::NotNeeded(reason) => {
                 if is_set(reader, setting) {
                     reader.info(setting.variable, format!("ignored: {reason}"));
                 }
                 continue;
             }
-        };
+        }
         // A malformed value stops the start here as it does in the reference.
         if !reader.is_well_formed(setting) || !is_set(reader, setting) {
             continue;
         }
-        match unprotected {
-            Some(unprotected) => reader.warn(
-                setting.variable,
-                format!("not supported yet, THE PROTECTION IS NOT ACTIVE: {unprotected}"),
-            ),
-            None => reader.info(setting.variable, "not supported yet, ignored"),
-        }
+        reader.info(setting.variable, "not supported yet, ignored");
     }
     for name in reader.sources().unknown_variables() {
         reader.warn(&name, "no setting has this name, ignored; is it spelled correctly?");

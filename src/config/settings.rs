@@ -97,11 +97,8 @@ pub(super) fn place(error: &serde_json::Error) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
     Supported,
-    /// The feature does not exist yet; `unprotected` says what the operator has to know when ignoring it
-    /// weakens security.
-    NotYet {
-        unprotected: Option<&'static str>,
-    },
+    /// The feature does not exist yet.
+    NotYet,
     /// There is nothing to do for it, and why.
     NotNeeded(&'static str),
 }
@@ -247,12 +244,7 @@ impl Setting {
     }
 
     const fn not_yet(mut self) -> Self {
-        self.support = Support::NotYet { unprotected: None };
-        self
-    }
-
-    const fn not_yet_protecting(mut self, unprotected: &'static str) -> Self {
-        self.support = Support::NotYet { unprotected: Some(unprotected) };
+        self.support = Support::NotYet;
         self
     }
 

@@ -38,6 +38,7 @@ pub enum ErrorCode {
     PayloadTooLarge,
     RequestTimeout,
     ServiceUnavailable,
+    TooManyRequests,
 }
 
 /// One row of the error table.
@@ -133,6 +134,9 @@ impl ErrorCode {
             Self::ServiceUnavailable => {
                 ("service-unavailable", 503, "Temporarily unavailable, try again", false)
             }
+            Self::TooManyRequests => {
+                ("too-many-requests", 429, "Too many attempts, try again later", false)
+            }
         };
         ErrorRow { code, status, message, sensitive }
     }
@@ -156,6 +160,9 @@ pub enum AuthError {
     /// A part of this node is overloaded, restarting or stopping; try again after the given time.
     #[error("{what} is unavailable")]
     Unavailable { what: &'static str, retry_after: Duration },
+    /// Too many proofs were wrong for this account; whether it exists does not matter.
+    #[error("too many attempts")]
+    TooManyAttempts { retry_after: Duration },
     /// Postgres did not answer as it should.
     #[error("storage failed")]
     Storage(#[source] Arc<sqlx::Error>),
@@ -188,6 +195,7 @@ impl AuthError {
             Self::Refused(code) => *code,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
+            Self::TooManyAttempts { .. } => ErrorCode::TooManyRequests,
             Self::Storage(error) if is_outage(error) => ErrorCode::ServiceUnavailable,
             Self::Storage(_) | Self::Internal { .. } => ErrorCode::InternalServerError,
         }

@@ -1,5 +1,6 @@
 //! What each operation means: its checks in order, without SQL and without HTTP.
 
+pub mod attempts;
 pub mod bearer;
 pub mod change_mfa;
 pub mod create_pat;

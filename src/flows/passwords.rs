@@ -5,15 +5,24 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::actors::password_hasher::PasswordHasherMsg;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::outside::hibp;
 use crate::passwords::VerifyOutcome;
 
-/// Whether a password may be chosen (PASSWORD of flows.md).
-#[expect(clippy::unused_async, reason = "leaked passwords are looked up elsewhere")]
+/// Whether a password may be chosen: its length, then whether it is known from leaks (PASSWORD of
+/// flows.md). While that cannot be found out no password is accepted.
 pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {
-    if password.expose_secret().len() < app.config().passwords.min_length {
+    let config = app.config.load_full();
+    if password.expose_secret().len() < config.passwords.min_length {
         return Err(ErrorCode::PasswordTooShort.into());
     }
-    Ok(())
+    if !config.protection.hibp_enabled {
+        return Ok(());
+    }
+    match hibp::is_known(&app.outside, &config.protection.hibp, password).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(ErrorCode::PasswordInHibpDatabase.into()),
+        Err(error) => Err(AuthError::internal("Have I Been Pwned did not answer", error)),
+    }
 }
 
 /// Hashes a new password in the form that this database takes.

@@ -1,7 +1,10 @@
 //! `POST /signin/email-password`.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::attempts::{self, Account, Proof};
 use super::passwords;
 use super::session::{IssuedSession, sign_in};
 use crate::app::App;
@@ -25,13 +28,18 @@ pub async fn sign_in_email_password(
     app: &App,
     email: &EmailAddress,
     password: &SecretString,
+    client: IpAddr,
 ) -> Result<SignedIn, AuthError> {
+    let account = Account::by_email(Proof::Password, email, client);
+    attempts::check(app, &account).await?;
     let found = users::find_by_email(&app.pool, email).await?;
     let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
     let outcome = passwords::verify(app, password, stored).await?;
     let (Some(found), true) = (&found, outcome.matches) else {
+        attempts::failed(app, &account).await;
         return Err(ErrorCode::InvalidEmailPassword.into());
     };
+    attempts::succeeded(app, &account).await?;
     let user = &found.user;
     user.check_registered(&app.config().user_rules())?;
 

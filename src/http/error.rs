@@ -33,6 +33,9 @@ pub fn error_response(error: &AuthError, conceal: bool, request_id: &RequestId) 
             tracing::warn!(%request_id, what, "request shed");
             code_response(code).with_header(RETRY_AFTER, seconds(*retry_after))
         }
+        AuthError::TooManyAttempts { retry_after } => {
+            code_response(code).with_header(RETRY_AFTER, seconds(*retry_after))
+        }
         AuthError::Storage(_) | AuthError::Internal { .. } => {
             tracing::error!(%request_id, error = %chain(error), "request failed");
             if code == ErrorCode::ServiceUnavailable {
@@ -57,7 +60,7 @@ fn response(code: ErrorCode, message: &str) -> ApiResponse {
 }
 
 /// Whole seconds, at least one: clients that get 0 come back at once.
-fn seconds(duration: Duration) -> HeaderValue {
+pub(crate) fn seconds(duration: Duration) -> HeaderValue {
     let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     HeaderValue::from(rounded_up.max(1))
 }

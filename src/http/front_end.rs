@@ -15,11 +15,13 @@ use super::client_address::TrustedProxies;
 use super::dispatch::{Dispatch, Limits};
 use super::layers::admission::Admission;
 use super::layers::cors::Cors;
+use super::layers::rate_limit::{RateLimit, RateLimitParts};
 use super::layers::trace::Trace;
-use super::layers::{AdmissionLayer, CorsLayer, TraceLayer};
+use super::layers::turnstile::{Turnstile, TurnstileParts};
+use super::layers::{AdmissionLayer, CorsLayer, RateLimitLayer, TraceLayer, TurnstileLayer};
 use crate::config::ServerConfig;
 
-type Stack<S> = Cors<Trace<Admission<Dispatch<S>>>>;
+type Stack<S> = Cors<Trace<RateLimit<Admission<Turnstile<Dispatch<S>>>>>>;
 
 /// What the front end needs to know when it is built.
 #[derive(Clone, Debug)]
@@ -43,6 +45,13 @@ impl From<&ServerConfig> for FrontEndSettings {
     }
 }
 
+/// What guards the routes; the default guards nothing.
+#[derive(Default)]
+pub struct Guards {
+    pub rate_limit: Option<RateLimitParts>,
+    pub turnstile: Option<TurnstileParts>,
+}
+
 /// The service that [`super::server::serve`] runs; one clone per connection and request.
 pub struct FrontEnd<S> {
     stack: Stack<S>,
@@ -55,13 +64,16 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
         router: Arc<Router<S>>,
         state: Arc<S>,
         settings: &FrontEndSettings,
+        guards: Guards,
         conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
         log: AccessLog,
     ) -> Self {
         let stack = ServiceBuilder::new()
             .layer(CorsLayer)
             .layer(TraceLayer::new(log, settings.trusted_proxies.clone()))
+            .layer(RateLimitLayer::new(guards.rate_limit))
             .layer(AdmissionLayer::new(settings.max_concurrency))
+            .layer(TurnstileLayer::new(guards.turnstile))
             .service(Dispatch::new(router, state, settings.limits, conceal_errors));
         Self { stack }
     }

@@ -23,6 +23,7 @@ use tower::Service;
 
 use super::call::{Inbound, Reply};
 use super::connection::{Activity, InFlight, Patience, TimedStream};
+use super::front_end::Guards;
 pub use super::listener::{BindError, bind};
 use super::{FrontEnd, FrontEndSettings, Router};
 use crate::config::{LiveConfig, ServerConfig};
@@ -79,6 +80,7 @@ pub fn start<S: Send + Sync + 'static>(
     router: Arc<Router<S>>,
     state: Arc<S>,
     config: LiveConfig,
+    guards: Guards,
     shutdown: CancellationToken,
 ) -> JoinHandle<()> {
     let loaded = config.load();
@@ -87,7 +89,7 @@ pub fn start<S: Send + Sync + 'static>(
     drop(loaded);
     let conceal_errors = move || config.load().server.conceal_errors;
     let log = telemetry::access_log();
-    let front_end = FrontEnd::new(router, state, &front_end_settings, conceal_errors, log);
+    let front_end = FrontEnd::new(router, state, &front_end_settings, guards, conceal_errors, log);
     tokio::spawn(async move {
         let served = serve(listener, front_end, settings, shutdown).await;
         tracing::info!(accepted = served.accepted, cut = served.cut, "front end stopped");

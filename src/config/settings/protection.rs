@@ -19,13 +19,53 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Refuse passwords known from leaks (Have I Been Pwned)",
     )
-    .not_yet_protecting("passwords known from leaks are accepted"),
+    .live(),
+    Setting::text(
+        "password-hibp-url",
+        "AUTH_PASSWORD_HIBP_URL",
+        "https://api.pwnedpasswords.com",
+        "Where to ask for known passwords, without /range",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "password-hibp-timeout",
+        "AUTH_PASSWORD_HIBP_TIMEOUT",
+        "12s",
+        "Longest time to ask about one password, with all repetitions",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "password-hibp-retry-delay",
+        "AUTH_PASSWORD_HIBP_RETRY_DELAY",
+        "3s",
+        "Pause before asking again, up to three times, when the service has too much to do",
+    )
+    .own()
+    .live(),
     Setting::secret(
         "turnstile-secret",
         "AUTH_TURNSTILE_SECRET",
         "Secret of Cloudflare Turnstile; setting it asks every sign-up for a proof",
     )
-    .not_yet_protecting("sign-ups are not asked for a Turnstile proof"),
+    .live(),
+    Setting::text(
+        "turnstile-url",
+        "AUTH_TURNSTILE_URL",
+        "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+        "Where Turnstile proofs are verified",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "turnstile-timeout",
+        "AUTH_TURNSTILE_TIMEOUT",
+        "10s",
+        "Longest time to verify a Turnstile proof",
+    )
+    .own()
+    .live(),
     Setting::secret(
         "encryption-key",
         "AUTH_ENCRYPTION_KEY",
@@ -37,98 +77,114 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Limit the rate of requests",
     )
-    .not_yet_protecting("requests are not rate limited"),
+    .live(),
     Setting::int(
         "rate-limit-global-burst",
         "AUTH_RATE_LIMIT_GLOBAL_BURST",
         "100",
         "Requests of one address in the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-global-interval",
         "AUTH_RATE_LIMIT_GLOBAL_INTERVAL",
         "1m0s",
         "Interval of the limit of all requests",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "rate-limit-email-burst",
         "AUTH_RATE_LIMIT_EMAIL_BURST",
         "10",
         "Requests that send mail in the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-email-interval",
         "AUTH_RATE_LIMIT_EMAIL_INTERVAL",
         "1h0m0s",
         "Interval of the limit of mails",
     )
-    .not_yet(),
+    .live(),
     Setting::boolean(
         "rate-limit-email-is-global",
         "AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL",
         "false",
         "Count mails for all addresses together",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "rate-limit-sms-burst",
         "AUTH_RATE_LIMIT_SMS_BURST",
         "10",
         "Requests that send an SMS in the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-sms-interval",
         "AUTH_RATE_LIMIT_SMS_INTERVAL",
         "1h0m0s",
         "Interval of the limit of SMS",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "rate-limit-brute-force-burst",
         "AUTH_RATE_LIMIT_BRUTE_FORCE_BURST",
         "10",
         "Attempts to sign in within the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-brute-force-interval",
         "AUTH_RATE_LIMIT_BRUTE_FORCE_INTERVAL",
         "5m0s",
         "Interval of the limit of attempts to sign in",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "rate-limit-signups-burst",
         "AUTH_RATE_LIMIT_SIGNUPS_BURST",
         "10",
         "Sign-ups in the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-signups-interval",
         "AUTH_RATE_LIMIT_SIGNUPS_INTERVAL",
         "5m0s",
         "Interval of the limit of sign-ups",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "rate-limit-oauth2-server-burst",
         "AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST",
         "100",
         "Requests to the OAuth2 server in the interval",
     )
-    .not_yet(),
+    .live(),
     Setting::duration(
         "rate-limit-oauth2-server-interval",
         "AUTH_RATE_LIMIT_OAUTH2_SERVER_INTERVAL",
         "5m0s",
         "Interval of the limit of the OAuth2 server",
     )
-    .not_yet(),
+    .live(),
+    Setting::int(
+        "account-attempts",
+        "AUTH_ACCOUNT_ATTEMPTS",
+        "20",
+        "Failed passwords or codes of one account in the interval before it takes no more; 0 is no limit",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "account-attempts-interval",
+        "AUTH_ACCOUNT_ATTEMPTS_INTERVAL",
+        "15m0s",
+        "Interval of the limit of failed passwords and codes of one account",
+    )
+    .own()
+    .live(),
     Setting::text(
         "rate-limit-memcache-server",
         "AUTH_RATE_LIMIT_MEMCACHE_SERVER",

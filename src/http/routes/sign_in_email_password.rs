@@ -33,7 +33,8 @@ struct MfaChallenge<'a> {
 /// Answers a session, or the ticket that asks for the second factor.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInEmailPasswordRequest = read_json(&request)?;
-    match sign_in_email_password(&app, &body.email, &body.password.into_secret()).await? {
+    let password = body.password.into_secret();
+    match sign_in_email_password(&app, &body.email, &password, request.client_ip).await? {
         SignedIn::Session(session) => session_payload(Some(&session)),
         SignedIn::MfaRequired(ticket) => {
             ApiResponse::json(&MfaRequired { mfa: MfaChallenge { ticket: ticket.expose() } })

@@ -18,6 +18,7 @@ use keywright::http::call::Inbound;
 use keywright::http::client_address::TrustedProxies;
 use keywright::http::connection::Patience;
 use keywright::http::dispatch::Limits;
+use keywright::http::front_end::Guards;
 use keywright::http::router::HandlerResult;
 use keywright::http::{
     ApiRequest, ApiResponse, FrontEnd, FrontEndSettings, Router, ServeSettings, ServerStats, serve,
@@ -170,6 +171,7 @@ impl Site {
             Arc::new(router),
             Arc::clone(&probe),
             &settings,
+            Guards::default(),
             move || conceal,
             access_log,
         );

@@ -1,0 +1,253 @@
+//! Where counts of requests and of failed attempts are kept.
+//!
+//! The interface is asynchronous and does counting and judging in one step, so that a store that
+//! several nodes share fits behind it (one statement or one round trip a call). So far there is the
+//! memory of this node: with N nodes, up to N times a limit passes.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use time::OffsetDateTime;
+
+use crate::domain::rate_limit::{Counts, Policy, Verdict};
+
+/// Entries of one store. Past it the one that was idle longest goes, whose owner starts from zero.
+const CAPACITY: u64 = 100_000;
+
+/// Whom a count belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Everybody together.
+    All,
+    /// One client.
+    Network(Network),
+    /// An account as far as a stranger can name it, hashed: it need not exist.
+    Account([u8; 32]),
+    /// An account, as seen from one client.
+    AccountFrom([u8; 32], Network),
+}
+
+/// A client's address, of IPv6 the first 64 bits: the rest is for the client to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+/// Names one pair of counters. The length of the window is part of it: after a reload with another
+/// one, counting starts anew, since numbers of windows of different lengths do not compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    scope: &'static str,
+    window: Duration,
+    subject: Subject,
+}
+
+/// The counters in force.
+#[derive(Clone)]
+pub enum CounterStore {
+    Memory(MemoryCounters),
+}
+
+#[expect(clippy::unused_async, reason = "a store that nodes share has to wait for an answer")]
+impl CounterStore {
+    /// In the memory of this node.
+    pub fn memory() -> Self {
+        Self::Memory(MemoryCounters::new())
+    }
+
+    /// Counts one more in `scope` if the policy allows it.
+    pub async fn hit(
+        &self,
+        scope: &'static str,
+        subject: Subject,
+        policy: Policy,
+        now: OffsetDateTime,
+    ) -> Verdict {
+        match self {
+            Self::Memory(memory) => memory.with(scope, subject, policy, |c| c.hit(policy, now)),
+        }
+    }
+
+    /// Whether one more would be allowed; counts nothing.
+    pub async fn peek(
+        &self,
+        scope: &'static str,
+        subject: Subject,
+        policy: Policy,
+        now: OffsetDateTime,
+    ) -> Verdict {
+        match self {
+            Self::Memory(memory) => memory.peek(scope, subject, policy, now),
+        }
+    }
+
+    /// Starts from zero.
+    pub async fn forget(&self, scope: &'static str, subject: Subject, policy: Policy) {
+        match self {
+            Self::Memory(memory) => {
+                memory.cells.invalidate(&Key { scope, window: policy.window, subject });
+            }
+        }
+    }
+
+    /// Gives back the memory of what has expired; entries held after that.
+    pub fn tidy(&self) -> u64 {
+        match self {
+            Self::Memory(memory) => {
+                memory.cells.run_pending_tasks();
+                memory.cells.entry_count()
+            }
+        }
+    }
+}
+
+/// Counters in a bounded cache. A lock is held for a few additions and never across an await.
+#[derive(Clone)]
+pub struct MemoryCounters {
+    cells: Cache<Key, Arc<Mutex<Counts>>>,
+}
+
+impl MemoryCounters {
+    fn new() -> Self {
+        // Least recently used rather than moka's usual policy, which in a flood would turn away
+        // every new entry, so that nobody new would be counted.
+        let cells = Cache::builder()
+            .max_capacity(CAPACITY)
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(TwoWindows)
+            .build();
+        Self { cells }
+    }
+
+    fn with<R>(
+        &self,
+        scope: &'static str,
+        subject: Subject,
+        policy: Policy,
+        work: impl FnOnce(&mut Counts) -> R,
+    ) -> R {
+        let key = Key { scope, window: policy.window, subject };
+        let cell = self.cells.get_with(key, Arc::default);
+        // Counts are whole whenever the lock is free, also after a panic.
+        let mut counts = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut counts)
+    }
+
+    fn peek(
+        &self,
+        scope: &'static str,
+        subject: Subject,
+        policy: Policy,
+        now: OffsetDateTime,
+    ) -> Verdict {
+        let key = Key { scope, window: policy.window, subject };
+        // Looking must not fill the store.
+        let counts = self.cells.get(&key).map_or_else(Counts::default, |cell| {
+            *cell.lock().unwrap_or_else(PoisonError::into_inner)
+        });
+        counts.peek(policy, now)
+    }
+}
+
+/// Two windows after its last use an entry says nothing any more.
+struct TwoWindows;
+
+impl Expiry<Key, Arc<Mutex<Counts>>> for TwoWindows {
+    fn expire_after_create(
+        &self,
+        key: &Key,
+        _: &Arc<Mutex<Counts>>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(key.window.saturating_mul(2))
+    }
+
+    fn expire_after_read(
+        &self,
+        key: &Key,
+        _: &Arc<Mutex<Counts>>,
+        _: Instant,
+        _: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(key.window.saturating_mul(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { limit: 1, window: Duration::from_mins(1) };
+
+    #[tokio::test]
+    async fn scopes_subjects_and_windows_do_not_share_counts() {
+        let store = CounterStore::memory();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
+        assert!(!store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
+        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY, now).await.allowed);
+        assert!(store.hit("b", ip("192.0.2.1"), POLICY, now).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.2"), POLICY, now).await.allowed);
+        assert!(store.hit("a", Subject::All, POLICY, now).await.allowed);
+        let longer = Policy { window: Duration::from_mins(2), ..POLICY };
+        assert!(store.hit("a", ip("192.0.2.1"), longer, now).await.allowed);
+        store.forget("a", ip("192.0.2.1"), POLICY).await;
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_client_cannot_escape_into_its_own_network() {
+        let store = CounterStore::memory();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
+        assert!(store.hit("a", ip("2001:db8::1"), POLICY, now).await.allowed);
+        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY, now).await.allowed);
+        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY, now).await.allowed);
+    }
+
+    #[tokio::test]
+    async fn looking_fills_nothing_and_a_flood_stays_bounded() {
+        let store = CounterStore::memory();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        store.peek("a", Subject::All, POLICY, now).await;
+        assert_eq!(store.tidy(), 0);
+        for n in 0..u32::try_from(CAPACITY).unwrap() + 5_000 {
+            store
+                .hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY, now)
+                .await;
+        }
+        assert!(store.tidy() <= CAPACITY);
+        // Who came last is counted: the flood pushes out itself.
+        let last = IpAddr::from((u32::try_from(CAPACITY).unwrap() + 4_999).to_be_bytes());
+        assert!(!store.hit("a", Subject::Network(last.into()), POLICY, now).await.allowed);
+    }
+
+    #[tokio::test]
+    async fn of_many_at_once_exactly_the_limit_passes() {
+        let store = CounterStore::memory();
+        let policy = Policy { limit: 10, ..POLICY };
+        let tries = (0..64).map(|_| {
+            let store = store.clone();
+            async move { store.hit("a", Subject::All, policy, OffsetDateTime::UNIX_EPOCH).await }
+        });
+        let mut set: tokio::task::JoinSet<_> = tries.collect();
+        let mut allowed = 0;
+        while let Some(verdict) = set.join_next().await {
+            allowed += usize::from(verdict.unwrap().allowed);
+        }
+        assert_eq!(allowed, 10);
+    }
+}

@@ -1,0 +1,121 @@
+//! Limits of requests and attempts, and the services that are asked about people and passwords.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::reader::Reader;
+use crate::domain::rate_limit::Policy;
+
+/// Limits of requests and attempts, and the services that are asked about people and passwords.
+#[derive(Clone, Debug)]
+pub struct ProtectionConfig {
+    /// `None` unless `AUTH_RATE_LIMIT_ENABLE`.
+    pub rate_limits: Option<RateLimits>,
+    /// `AUTH_ACCOUNT_ATTEMPTS` (ours) in `AUTH_ACCOUNT_ATTEMPTS_INTERVAL` (ours); `None` is off.
+    pub account_attempts: Option<Policy>,
+    /// `None` unless `AUTH_TURNSTILE_SECRET` is set.
+    pub turnstile: Option<TurnstileConfig>,
+    /// `AUTH_PASSWORD_HIBP_ENABLED`; apart from the rest, which stays when it is switched.
+    pub hibp_enabled: bool,
+    pub hibp: HibpConfig,
+}
+
+/// The policy of each bucket.
+#[derive(Clone, Debug)]
+pub struct RateLimits {
+    pub global: Policy,
+    pub email: Policy,
+    /// `AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL`: all clients together.
+    pub email_is_global: bool,
+    pub sms: Policy,
+    pub brute_force: Policy,
+    pub signups: Policy,
+    pub oauth2_server: Policy,
+}
+
+/// Cloudflare Turnstile.
+#[derive(Clone, Debug)]
+pub struct TurnstileConfig {
+    pub secret: SecretString,
+    /// `AUTH_TURNSTILE_URL` (ours).
+    pub url: Url,
+    /// `AUTH_TURNSTILE_TIMEOUT` (ours).
+    pub timeout: Duration,
+}
+
+/// Have I Been Pwned.
+#[derive(Clone, Debug)]
+pub struct HibpConfig {
+    /// `AUTH_PASSWORD_HIBP_URL` (ours): what stands before `/range/…`.
+    pub url: Url,
+    /// `AUTH_PASSWORD_HIBP_TIMEOUT` (ours): for all tries together.
+    pub timeout: Duration,
+    /// `AUTH_PASSWORD_HIBP_RETRY_DELAY` (ours): before asking again after a 429.
+    pub retry_delay: Duration,
+}
+
+impl ProtectionConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let enabled = reader.boolean("AUTH_RATE_LIMIT_ENABLE");
+        // Read also when they are off, so that a mistake shows before they are needed.
+        let rate_limits = RateLimits::read(reader);
+        let attempts = policy(reader, "AUTH_ACCOUNT_ATTEMPTS", "AUTH_ACCOUNT_ATTEMPTS_INTERVAL");
+        let secret = reader.optional_secret("AUTH_TURNSTILE_SECRET");
+        let turnstile_url = required_url(reader, "AUTH_TURNSTILE_URL");
+        let turnstile_timeout = reader.duration("AUTH_TURNSTILE_TIMEOUT", false);
+        Self {
+            rate_limits: enabled.then_some(rate_limits),
+            account_attempts: (attempts.limit > 0).then_some(attempts),
+            turnstile: secret.map(|secret| TurnstileConfig {
+                secret,
+                url: turnstile_url,
+                timeout: turnstile_timeout,
+            }),
+            hibp_enabled: reader.boolean("AUTH_PASSWORD_HIBP_ENABLED"),
+            hibp: HibpConfig {
+                url: required_url(reader, "AUTH_PASSWORD_HIBP_URL"),
+                timeout: reader.duration("AUTH_PASSWORD_HIBP_TIMEOUT", false),
+                retry_delay: reader.duration("AUTH_PASSWORD_HIBP_RETRY_DELAY", true),
+            },
+        }
+    }
+}
+
+impl RateLimits {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let mut bucket = |burst: &str, interval: &str| policy(reader, burst, interval);
+        let global = bucket("AUTH_RATE_LIMIT_GLOBAL_BURST", "AUTH_RATE_LIMIT_GLOBAL_INTERVAL");
+        let email = bucket("AUTH_RATE_LIMIT_EMAIL_BURST", "AUTH_RATE_LIMIT_EMAIL_INTERVAL");
+        let sms = bucket("AUTH_RATE_LIMIT_SMS_BURST", "AUTH_RATE_LIMIT_SMS_INTERVAL");
+        let brute_force =
+            bucket("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "AUTH_RATE_LIMIT_BRUTE_FORCE_INTERVAL");
+        let signups = bucket("AUTH_RATE_LIMIT_SIGNUPS_BURST", "AUTH_RATE_LIMIT_SIGNUPS_INTERVAL");
+        let oauth2_server =
+            bucket("AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST", "AUTH_RATE_LIMIT_OAUTH2_SERVER_INTERVAL");
+        let email_is_global = reader.boolean("AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL");
+        Self { global, email, email_is_global, sms, brute_force, signups, oauth2_server }
+    }
+}
+
+fn policy(reader: &mut Reader<'_>, burst: &str, interval: &str) -> Policy {
+    let limit = reader.number(burst, 0..=u32::MAX);
+    let window = reader.duration(interval, false);
+    // Zero was refused already.
+    if !window.is_zero() && window < Duration::from_millis(1) {
+        reader.refuse(interval, "it must be at least a millisecond");
+    }
+    Policy { limit, window }
+}
+
+/// An address that has a default, so that only an empty variable leaves it out.
+fn required_url(reader: &mut Reader<'_>, variable: &str) -> Url {
+    let before = reader.errors.len();
+    reader.http_url(variable).unwrap_or_else(|| {
+        if reader.errors.len() == before {
+            reader.refuse(variable, "it must not be empty");
+        }
+        Url::parse("http://localhost").expect("a constant that is an address")
+    })
+}

@@ -1,0 +1,187 @@
+//! Refuses what comes too often (`AUTH_RATE_LIMIT_*`), before anything else is done for it.
+//!
+//! - The first limit that refuses ends the matter; a refused request costs its limit nothing.
+//! - The refusal is the reference's, 429 without a body, and says in `Retry-After` when to come back.
+//! - Every answer carries `RateLimit-Policy` and `RateLimit` in the form of the present IETF draft
+//!   (draft-ietf-httpapi-ratelimit-headers): unlike the older trio of headers it can name several
+//!   limits, and here most requests have more than one.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use http::header::RETRY_AFTER;
+use http::{HeaderName, HeaderValue, Response, StatusCode, Uri};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::actors::counters::{Network, Subject};
+use crate::actors::rate_limiter::Counters;
+use crate::config::LiveConfig;
+use crate::domain::clock::Clock;
+use crate::domain::rate_limit::Verdict;
+use crate::http::buckets::{Bucket, buckets};
+use crate::http::call::{Call, Reply};
+use crate::http::error::seconds;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What the limits are judged by.
+pub struct RateLimitParts {
+    pub config: LiveConfig,
+    pub counters: Counters,
+    pub clock: Clock,
+    /// `AUTH_API_PREFIX` of the router.
+    pub prefix: String,
+}
+
+/// Limits requests; without parts, or while limits are off, it costs a look at the configuration.
+#[derive(Clone)]
+pub struct RateLimitLayer {
+    parts: Option<Arc<RateLimitParts>>,
+}
+
+impl RateLimitLayer {
+    /// `None` never limits.
+    pub fn new(parts: Option<RateLimitParts>) -> Self {
+        Self { parts: parts.map(Arc::new) }
+    }
+}
+
+impl<T> Layer<T> for RateLimitLayer {
+    type Service = RateLimit<T>;
+
+    fn layer(&self, inner: T) -> RateLimit<T> {
+        RateLimit { inner, parts: self.parts.clone() }
+    }
+}
+
+/// See [`RateLimitLayer`].
+#[derive(Clone)]
+pub struct RateLimit<T> {
+    inner: T,
+    parts: Option<Arc<RateLimitParts>>,
+}
+
+impl<T, B> Service<Call<B>> for RateLimit<T>
+where
+    T: Service<Call<B>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = RateLimitFuture<T::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call<B>) -> Self::Future {
+        let limited = self
+            .parts
+            .as_ref()
+            .filter(|parts| parts.config.load().protection.rate_limits.is_some());
+        let Some(parts) = limited.map(Arc::clone) else {
+            return RateLimitFuture::Open { inner: self.inner.call(call) };
+        };
+        let mut inner = self.inner.clone();
+        let (uri, client_ip) = (call.request.uri().clone(), call.client_ip);
+        RateLimitFuture::Limited {
+            inner: Box::pin(async move {
+                let (refusal, headers) = parts.judge(&uri, client_ip).await;
+                let mut reply = match refusal {
+                    Some(verdict) => refuse(verdict),
+                    None => match inner.call(call).await {
+                        Ok(reply) => reply,
+                    },
+                };
+                headers.write(&mut reply);
+                Ok(reply)
+            }),
+        }
+    }
+}
+
+impl RateLimitParts {
+    /// Counts the request; comes back with the verdict that refuses it, if one does.
+    async fn judge(&self, uri: &Uri, client_ip: IpAddr) -> (Option<Verdict>, Headers) {
+        let mut headers = Headers::default();
+        let config = self.config.load_full();
+        let Some(limits) = &config.protection.rate_limits else { return (None, headers) };
+        let path = uri.path();
+        let path = path.strip_prefix(self.prefix.as_str()).unwrap_or(path);
+        let client = Subject::Network(Network::from(client_ip));
+        let now = self.clock.now();
+        for bucket in buckets(&config, limits, path, client) {
+            let Bucket { name, policy, subject } = bucket;
+            let verdict = self.counters.requests.hit(name, subject, policy, now).await;
+            headers.add(bucket, verdict);
+            if !verdict.allowed {
+                self.counters.note_refusal();
+                return (Some(verdict), headers);
+            }
+        }
+        (None, headers)
+    }
+}
+
+fn refuse(verdict: Verdict) -> Reply {
+    let mut reply = Response::default();
+    *reply.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    reply.headers_mut().insert(RETRY_AFTER, seconds(verdict.reset));
+    reply
+}
+
+/// Lists of structured fields (RFC 9651), one item a limit.
+#[derive(Default)]
+struct Headers {
+    policy: String,
+    left: String,
+}
+
+impl Headers {
+    fn add(&mut self, bucket: Bucket, verdict: Verdict) {
+        let comma = if self.policy.is_empty() { "" } else { ", " };
+        let Bucket { name, policy, .. } = bucket;
+        // Whole seconds are all that the fields can say.
+        let window = policy.window.as_secs().max(1);
+        let reset = verdict.reset.as_millis().div_ceil(1_000).max(1);
+        let _ = write!(self.policy, "{comma}\"{name}\";q={};w={window}", policy.limit);
+        let _ = write!(self.left, "{comma}\"{name}\";r={};t={reset}", verdict.remaining);
+    }
+
+    fn write(self, reply: &mut Reply) {
+        for (name, text) in [(RATE_LIMIT_POLICY, self.policy), (RATE_LIMIT, self.left)] {
+            // Made of digits and constants, so it always is one.
+            if let (false, Ok(value)) = (text.is_empty(), HeaderValue::try_from(text)) {
+                reply.headers_mut().insert(name, value);
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`RateLimit`]; boxed only where there are limits.
+    #[project = RateLimitProjection]
+    pub enum RateLimitFuture<F> {
+        Open { #[pin] inner: F },
+        Limited { inner: BoxFuture<'static, Result<Reply, Infallible>> },
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Infallible>>> Future for RateLimitFuture<F> {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            RateLimitProjection::Open { inner } => inner.poll(cx),
+            RateLimitProjection::Limited { inner } => inner.as_mut().poll(cx),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `AUTH_RATE_LIMIT_*`: how often one client may ask for what.
+
+use keywright::config::{Config, Sources};
+use keywright::reload;
+use reqwest::Method;
+use serde_json::json;
+use time::Duration;
+
+use crate::support::app::{Answer, Client, PASSWORD, TestApp, settings};
+
+const ON: (&str, &str) = ("AUTH_RATE_LIMIT_ENABLE", "true");
+
+/// A server whose clock stands at the beginning of a window of all lengths that tests use, so that
+/// no window ends during a test.
+async fn start(more: &[(&str, &str)]) -> TestApp {
+    let mut all = vec![ON];
+    all.extend_from_slice(more);
+    let app = TestApp::start(&all).await;
+    to_next_window(&app, 3_600);
+    app
+}
+
+/// Moves the clock two windows on, to just after a turn.
+fn to_next_window(app: &TestApp, seconds: i64) {
+    let now = app.clock.now().unix_timestamp();
+    app.clock.advance(Duration::seconds(3 * seconds - now % seconds));
+}
+
+async fn from(app: &Client, client: &str, method: Method, path: &str) -> Answer {
+    let request = app.request(method, path).header("x-forwarded-for", client);
+    Client::send(request.json(&json!({}))).await
+}
+
+async fn post(app: &Client, path: &str) -> Answer {
+    from(app, "203.0.113.1", Method::POST, path).await
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer, limit: &str) {
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (429, ""), "{answer:?}");
+    assert_eq!(answer.header("content-length"), Some("0"));
+    assert_eq!(answer.header("content-type"), None);
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(wait >= 1, "{wait}");
+    let last = answer.header("ratelimit").unwrap().rsplit(", ").next().unwrap();
+    assert_eq!(last, format!("\"{limit}\";r=0;t={wait}"));
+}
+
+#[track_caller]
+fn assert_passes(answer: &Answer) {
+    assert_ne!(answer.status, 429, "{answer:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_limited_or_announced_unless_enabled() {
+    let app = TestApp::start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", "0")]).await;
+    let answer = app.get("/version").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("ratelimit"), None);
+}
+
+#[tokio::test]
+async fn the_eleventh_sign_in_in_five_minutes_is_refused_with_cors_headers() {
+    let app = start(&[]).await;
+    for _ in 0..10 {
+        assert_passes(&app.sign_in("nobody@example.com", PASSWORD).await);
+    }
+    let request =
+        app.request(Method::POST, "/signin/email-password").header("origin", "http://a.test");
+    let refused = Client::send(request.json(&json!({}))).await;
+    assert_limited(&refused, "user-bruteforce");
+    assert_eq!(refused.header("access-control-allow-origin"), Some("http://a.test"));
+    // Others go on.
+    assert_passes(&post(&app, "/signin/email-password").await);
+}
+
+#[tokio::test]
+async fn every_limit_has_its_paths_and_its_default() {
+    for (path, limit, name) in [
+        ("/healthz", 100, "user-global"),
+        ("/nowhere", 100, "user-global"),
+        ("/user/password/reset", 10, "user-email"),
+        ("/user/email/change", 10, "user-email"),
+        ("/signin/passwordless/email", 10, "user-email"),
+        ("/signin/otp/email", 10, "user-email"),
+        ("/signin/passwordless/sms", 10, "user-sms"),
+        ("/signin/pat", 10, "user-bruteforce"),
+        ("/signin/passwordless/sms/otp", 10, "user-bruteforce"),
+        ("/token/verify", 10, "user-bruteforce"),
+        ("/signup/email-password", 10, "user-signups"),
+        ("/oauth2/token", 100, "user-oauth2-server"),
+    ] {
+        // The limit of all would be in the way of the last one.
+        let more = if name == "user-oauth2-server" { "1000" } else { "100" };
+        let app = start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", more)]).await;
+        for number in 0..limit {
+            let answer = post(&app, path).await;
+            assert!(answer.status != 429, "{path} {number}: {answer:?}");
+        }
+        assert_limited(&post(&app, path).await, name);
+    }
+}
+
+#[tokio::test]
+async fn sign_ups_and_sign_ins_do_not_share_a_count() {
+    let app = start(&[]).await;
+    for _ in 0..10 {
+        assert_passes(&post(&app, "/signup/email-password").await);
+    }
+    assert_limited(&post(&app, "/signup/email-password").await, "user-signups");
+    assert_passes(&post(&app, "/signin/email-password").await);
+}
+
+#[tokio::test]
+async fn mails_of_sign_ups_count_while_addresses_are_verified() {
+    let verified = ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true");
+    let app = start(&[verified, ("AUTH_RATE_LIMIT_EMAIL_BURST", "1")]).await;
+    assert_passes(&post(&app, "/signup/email-password").await);
+    assert_limited(&post(&app, "/user/password/reset").await, "user-email");
+    assert_limited(&post(&app, "/user/email/send-verification-email").await, "user-email");
+    assert_limited(&post(&app, "/user/deanonymize").await, "user-email");
+}
+
+#[tokio::test]
+async fn mails_can_be_counted_for_all_clients_together() {
+    let app =
+        start(&[("AUTH_RATE_LIMIT_EMAIL_BURST", "1"), ("AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL", "true")])
+            .await;
+    assert_passes(&from(&app, "192.0.2.1", Method::POST, "/user/password/reset").await);
+    let other = from(&app, "192.0.2.2", Method::POST, "/user/password/reset").await;
+    assert_limited(&other, "global-email");
+}
+
+#[tokio::test]
+async fn a_client_is_its_address_behind_trusted_proxies_only() {
+    let one = ("AUTH_RATE_LIMIT_GLOBAL_BURST", "1");
+    let app = start(&[one]).await;
+    let get = async |client: &str| from(&app, client, Method::GET, "/version").await;
+    assert_passes(&get("192.0.2.1").await);
+    assert_limited(&get("192.0.2.1").await, "user-global");
+    assert_limited(&get("198.51.100.7, 192.0.2.1").await, "user-global");
+    assert_passes(&get("192.0.2.2").await);
+    assert_passes(&get("2001:db8::1").await);
+    assert_limited(&get("2001:db8::2").await, "user-global");
+
+    let untrusting = start(&[one, ("AUTH_TRUSTED_PROXIES", "none")]).await;
+    assert_passes(&from(&untrusting, "192.0.2.1", Method::GET, "/version").await);
+    let again = from(&untrusting, "192.0.2.2", Method::GET, "/version").await;
+    assert_limited(&again, "user-global");
+}
+
+#[tokio::test]
+async fn the_window_slides() {
+    let app = start(&[]).await;
+    app.clock.advance(Duration::seconds(240));
+    for _ in 0..10 {
+        assert_passes(&post(&app, "/signin/pat").await);
+    }
+    let refused = post(&app, "/signin/pat").await;
+    let wait: i64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((50..=61).contains(&wait), "until the window turns: {wait}");
+    // Almost half into the next window, five of the ten still count.
+    app.clock.advance(Duration::seconds(60 + 148));
+    for _ in 0..5 {
+        assert_passes(&post(&app, "/signin/pat").await);
+    }
+    let refused = post(&app, "/signin/pat").await;
+    assert_limited(&refused, "user-bruteforce");
+    let wait: i64 = refused.header("retry-after").unwrap().parse().unwrap();
+    app.clock.advance(Duration::seconds(wait));
+    assert_passes(&post(&app, "/signin/pat").await);
+}
+
+#[tokio::test]
+async fn a_refused_request_costs_its_limit_and_later_ones_nothing() {
+    let app = start(&[("AUTH_RATE_LIMIT_EMAIL_BURST", "1")]).await;
+    assert_passes(&post(&app, "/signin/passwordless/email").await);
+    for _ in 0..20 {
+        assert_limited(&post(&app, "/signin/passwordless/email").await, "user-email");
+    }
+    // One of ten was used, by the request that passed.
+    let next = post(&app, "/signin/pat").await;
+    assert!(next.header("ratelimit").unwrap().contains("\"user-bruteforce\";r=8;"), "{next:?}");
+}
+
+#[tokio::test]
+async fn answers_say_what_is_left_of_every_limit_that_counts() {
+    let app = start(&[]).await;
+    let answer = post(&app, "/signin/pat").await;
+    assert_eq!(
+        answer.header("ratelimit-policy"),
+        Some("\"user-global\";q=100;w=60, \"user-bruteforce\";q=10;w=300")
+    );
+    let left = answer.header("ratelimit").unwrap();
+    assert!(left.starts_with("\"user-global\";r=99;t="), "{left}");
+    assert!(left.contains(", \"user-bruteforce\";r=9;t="), "{left}");
+}
+
+#[tokio::test]
+async fn options_are_never_limited_and_cost_nothing() {
+    let app = start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", "1")]).await;
+    for _ in 0..3 {
+        let answer = from(&app, "203.0.113.1", Method::OPTIONS, "/signin/pat").await;
+        assert_eq!(answer.status, 204);
+    }
+    assert_passes(&post(&app, "/version").await);
+}
+
+#[tokio::test]
+async fn the_prefix_is_no_part_of_a_path() {
+    let app =
+        start(&[("AUTH_API_PREFIX", "/v1"), ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "1")]).await;
+    assert_passes(&post(&app, "/v1/signin/pat").await);
+    assert_limited(&post(&app, "/v1/signin/pat/").await, "user-bruteforce");
+    // Paths outside the prefix are only counted as requests.
+    assert_passes(&post(&app, "/v1/v1/signin/pat").await);
+}
+
+#[tokio::test]
+async fn a_limit_of_nothing_closes_what_it_limits() {
+    let app = start(&[("AUTH_RATE_LIMIT_SIGNUPS_BURST", "0")]).await;
+    assert_limited(&app.sign_up("ann@example.com").await, "user-signups");
+    assert_passes(&post(&app, "/signin/pat").await);
+}
+
+#[tokio::test]
+async fn a_reload_changes_limits_at_once_and_keeps_counts() {
+    let app = TestApp::start(&[]).await;
+    to_next_window(&app, 3_600);
+    let reload = async |more: &[(&str, &str)]| {
+        let url = app.database.url();
+        let config = Config::from_sources(&Sources::from_env(settings(&url, more))).unwrap().config;
+        reload::apply(app.app(), config).await.unwrap();
+    };
+    assert_passes(&post(&app, "/signin/pat").await);
+    reload(&[ON, ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "1")]).await;
+    assert_passes(&post(&app, "/signin/pat").await);
+    assert_limited(&post(&app, "/signin/pat").await, "user-bruteforce");
+    reload(&[ON, ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "2")]).await;
+    assert_passes(&post(&app, "/signin/pat").await);
+    assert_limited(&post(&app, "/signin/pat").await, "user-bruteforce");
+    reload(&[]).await;
+    assert_passes(&post(&app, "/signin/pat").await);
+}
+
+#[tokio::test]
+async fn of_many_at_once_exactly_the_limit_passes() {
+    let app = start(&[]).await;
+    let tries = (0..32).map(|_| post(&app, "/signin/pat"));
+    let answers = futures_util::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status != 429).count(), 10);
+}
+
+#[tokio::test]
+async fn counts_outlive_their_actor() {
+    let app = start(&[("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "1")]).await;
+    assert_passes(&post(&app, "/signin/pat").await);
+    app.app().rate_limiter.crash();
+    assert_limited(&post(&app, "/signin/pat").await, "user-bruteforce");
+}
