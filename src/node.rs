@@ -99,7 +99,8 @@ impl Node {
 
         let pool = prepare_database(&config).await?;
         hasura::apply_metadata(&config.hasura, Retry::default()).await?;
-        let (rotation_key, password_settings, secrets) = read_shared_settings(&config, &pool).await?;
+        let (rotation_key, password_settings, secrets) =
+            read_shared_settings(&config, &pool).await?;
 
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
         let parts = Parts {

@@ -118,9 +118,8 @@ impl Sealer {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen)?;
         let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = key
-            .open_in_place(nonce, Aad::empty(), &mut text)
-            .map_err(|_unspecified| CannotOpen)?;
+        let plain =
+            key.open_in_place(nonce, Aad::empty(), &mut text).map_err(|_unspecified| CannotOpen)?;
         Ok(Opened { secret: utf8(plain)?, form: Form::Successor })
     }
 }
@@ -235,10 +234,13 @@ mod tests {
             let mut text = SECRET.as_bytes().to_vec();
             let nonce = [1; NONCE_LEN];
             successor_key(&raw)
-                .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut text)
+                .seal_in_place_append_tag(
+                    Nonce::assume_unique_for_key(nonce),
+                    Aad::empty(),
+                    &mut text,
+                )
                 .unwrap();
-            let hex: String =
-                nonce.iter().chain(&text).map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = nonce.iter().chain(&text).map(|byte| format!("{byte:02x}")).collect();
             let sealer = Sealer::new(Some(&key(7, bytes)), None).unwrap();
             let opened = sealer.open(ANN, &hex).unwrap();
             assert_eq!((opened.secret.expose_secret(), opened.form), (SECRET, Form::Successor));

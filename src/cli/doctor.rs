@@ -157,7 +157,8 @@ async fn check_secrets(
     let opened = Sealer::new(config.sealing.key.as_ref(), stored)
         .is_ok_and(|sealer| sealer.open(&context(user), &sample).is_ok());
     if !opened {
-        let detail = "AUTH_ENCRYPTION_KEY does not open sealed secrets: their owners cannot sign in";
+        let detail =
+            "AUTH_ENCRYPTION_KEY does not open sealed secrets: their owners cannot sign in";
         add(checks, "TOTP secrets", State::Failed, detail);
     }
     Ok(())

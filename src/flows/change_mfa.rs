@@ -1,5 +1,7 @@
 //! `POST /user/mfa`.
 
+use std::net::IpAddr;
+
 use super::bearer::{Sensitive, registered};
 use super::totp::{authenticate_change, prove};
 use crate::app::App;
@@ -19,6 +21,7 @@ pub async fn change_mfa(
     bearer: Option<&str>,
     change: MfaChange,
     code: &str,
+    client: IpAddr,
 ) -> Result<(), AuthError> {
     let operation = match change {
         MfaChange::Activate => Sensitive::AddsFactor,
@@ -37,7 +40,7 @@ pub async fn change_mfa(
         MfaChange::Deactivate if !row.is_active => return Err(ErrorCode::DisabledMfaTotp.into()),
         MfaChange::Activate | MfaChange::Deactivate => {}
     }
-    prove(app, &mut transaction, id, &row, code).await?;
+    prove(app, &mut transaction, id, &row, code, client).await?;
     stored::set_active(&mut *transaction, id, change == MfaChange::Activate).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.

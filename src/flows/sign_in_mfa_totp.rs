@@ -1,5 +1,7 @@
 //! `POST /signin/mfa/totp`.
 
+use std::net::IpAddr;
+
 use super::session::{IssuedSession, start};
 use super::totp::prove;
 use crate::app::App;
@@ -19,6 +21,7 @@ pub async fn sign_in_mfa_totp(
     app: &App,
     ticket: &str,
     code: &str,
+    client: IpAddr,
 ) -> Result<IssuedSession, AuthError> {
     let config = app.config.load_full();
     if !config.methods.mfa {
@@ -38,7 +41,7 @@ pub async fn sign_in_mfa_totp(
     if !row.is_active {
         return Err(ErrorCode::DisabledMfaTotp.into());
     }
-    prove(app, &mut transaction, id, &row, code).await?;
+    prove(app, &mut transaction, id, &row, code, client).await?;
     if let Tried::Ours(_) = tried {
         let (hash, purpose) = (ticket.hash(), ticket.kind().name());
         tickets::consume(&mut *transaction, &hash, purpose, app.clock.now())

@@ -1,8 +1,11 @@
 //! The second factor by TOTP: what its three operations share.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgConnection;
 
+use super::attempts::{self, Account, Proof};
 use super::bearer::{Sensitive, authenticate, authenticate_elevated};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -22,11 +25,7 @@ pub struct SecretStorage {
 impl SecretStorage {
     /// The text to store.
     pub fn stored(&self, id: UserId, secret: &SecretString) -> SecretString {
-        if self.seals {
-            self.sealer.seal(&context(id), secret).into()
-        } else {
-            secret.clone()
-        }
+        if self.seals { self.sealer.seal(&context(id), secret).into() } else { secret.clone() }
     }
 
     /// Whether a secret in this form is to be stored anew.
@@ -62,9 +61,28 @@ pub async fn authenticate_change(
 
 /// Checks a code and uses it up; `row` is locked by the caller's transaction.
 ///
-/// A code is good once, for whatever it was presented (S-14). The stored form is brought up to date
-/// on the way.
+/// A code is good once, for whatever it was presented (S-14); wrong ones count against the account.
+/// The stored form is brought up to date on the way.
 pub async fn prove(
+    app: &App,
+    db: &mut PgConnection,
+    id: UserId,
+    row: &TotpRow,
+    code: &str,
+    client: IpAddr,
+) -> Result<(), AuthError> {
+    let account = Account::by_user(Proof::Totp, id, client);
+    attempts::check(app, &account).await?;
+    let proved = check_code(app, db, id, row, code).await;
+    match &proved {
+        Ok(()) => attempts::succeeded(app, &account).await?,
+        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempts::failed(app, &account).await,
+        Err(_) => {}
+    }
+    proved
+}
+
+async fn check_code(
     app: &App,
     db: &mut PgConnection,
     id: UserId,

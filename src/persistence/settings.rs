@@ -114,10 +114,7 @@ pub async fn get_or_create_key(
 }
 
 /// A key that all nodes share, if the database has it.
-pub async fn find_key(
-    pool: &PgPool,
-    key: StoredKey,
-) -> sqlx::Result<Option<SecretBox<[u8; 32]>>> {
+pub async fn find_key(pool: &PgPool, key: StoredKey) -> sqlx::Result<Option<SecretBox<[u8; 32]>>> {
     let Some(stored) = find(pool, key.name()).await?.map(Zeroizing::new) else {
         return Ok(None);
     };

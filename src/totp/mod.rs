@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn one_step_before_and_one_after_are_taken() {
-        for (seconds, taken) in [(0, false), (29, false), (30, true), (60, true), (119, true), (120, false)] {
+        for (seconds, taken) in
+            [(0, false), (29, false), (30, true), (60, true), (119, true), (120, false)]
+        {
             // 050471 belongs to the step that begins 1 s before 1111111111.
             let start = 1_111_111_110 - 60;
             assert_eq!(step(RFC, "050471", start + seconds).is_some(), taken, "{seconds}");

@@ -33,8 +33,5 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let metadata = body.metadata.map(MetadataField::into_raw);
     let expires_at = body.expires_at.utc();
     let new = create_pat(&app, request.bearer(), expires_at, metadata.as_deref()).await?;
-    ApiResponse::json(&CreatePatResponse {
-        id: new.id,
-        personal_access_token: new.token.expose(),
-    })
+    ApiResponse::json(&CreatePatResponse { id: new.id, personal_access_token: new.token.expose() })
 }

@@ -22,6 +22,7 @@ struct SignInMfaTotpRequest {
 /// Answers the session for which the password alone was not enough.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInMfaTotpRequest = read_json(&request)?;
-    let session = sign_in_mfa_totp(&app, body.ticket.as_str(), body.otp.as_str()).await?;
+    let client = request.client_ip;
+    let session = sign_in_mfa_totp(&app, body.ticket.as_str(), body.otp.as_str(), client).await?;
     session_payload(Some(&session))
 }

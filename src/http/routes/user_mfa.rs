@@ -34,6 +34,6 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         Some(MfaType::Totp) => MfaChange::Activate,
         Some(MfaType::None) | None => MfaChange::Deactivate,
     };
-    change_mfa(&app, request.bearer(), change, body.code.as_str()).await?;
+    change_mfa(&app, request.bearer(), change, body.code.as_str(), request.client_ip).await?;
     Ok(ApiResponse::ok_text())
 }

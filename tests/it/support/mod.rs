@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod authenticator;
 pub(crate) mod jwt;
 pub(crate) mod link;
 pub(crate) mod load;
