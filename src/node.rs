@@ -230,7 +230,7 @@ async fn read_sealer(config: &Config, pool: &PgPool) -> Result<Sealer, StartErro
     } else {
         Some(settings::get_or_create_key(pool, StoredKey::Sealing, fresh_key()).await?)
     };
-    let stored = stored.as_ref().map(|key| key.expose_secret());
+    let stored = stored.as_ref().map(ExposeSecret::expose_secret);
     Ok(Sealer::new(configured, stored)?)
 }
 

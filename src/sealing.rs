@@ -166,7 +166,7 @@ fn utf8(plain: &[u8]) -> Result<SecretString, CannotOpen> {
 fn decode_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
@@ -240,7 +240,10 @@ mod tests {
                     &mut text,
                 )
                 .unwrap();
-            let hex: String = nonce.iter().chain(&text).map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = nonce
+                .iter()
+                .chain(&text)
+                .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let sealer = Sealer::new(Some(&key(7, bytes)), None).unwrap();
             let opened = sealer.open(ANN, &hex).unwrap();
             assert_eq!((opened.secret.expose_secret(), opened.form), (SECRET, Form::Successor));

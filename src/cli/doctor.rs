@@ -153,7 +153,7 @@ async fn check_secrets(
 
     let (Some(user), Some(sample)) = (found.sample_user, found.sample) else { return Ok(()) };
     let stored = settings::find_key(pool, StoredKey::Sealing).await?;
-    let stored = stored.as_ref().map(|key| key.expose_secret());
+    let stored = stored.as_ref().map(ExposeSecret::expose_secret);
     let opened = Sealer::new(config.sealing.key.as_ref(), stored)
         .is_ok_and(|sealer| sealer.open(&context(user), &sample).is_ok());
     if !opened {
