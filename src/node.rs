@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

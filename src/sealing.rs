@@ -191,27 +191,27 @@ mod tests {
     fn what_is_sealed_opens_for_its_context_and_its_key_only() {
         for bytes in [16, 24, 32] {
             let sealer = Sealer::new(Some(&key(7, bytes)), None).unwrap();
-            let sealed = sealer.seal(ANN, &SECRET.into());
-            assert!(sealed.starts_with(MARK) && !sealed.contains(SECRET));
-            assert_ne!(sealed, sealer.seal(ANN, &SECRET.into()), "every seal has its own nonce");
-            let opened = sealer.open(ANN, &sealed).unwrap();
+            let text = sealer.seal(ANN, &SECRET.into());
+            assert!(text.starts_with(MARK) && !text.contains(SECRET));
+            assert_ne!(text, sealer.seal(ANN, &SECRET.into()), "every seal has its own nonce");
+            let opened = sealer.open(ANN, &text).unwrap();
             assert_eq!((opened.secret.expose_secret(), opened.form), (SECRET, Form::Sealed));
-            assert_eq!(sealer.open(b"bob", &sealed).unwrap_err(), CannotOpen);
+            assert_eq!(sealer.open(b"bob", &text).unwrap_err(), CannotOpen);
             let other = Sealer::new(Some(&key(8, bytes)), None).unwrap();
-            assert_eq!(other.open(ANN, &sealed).unwrap_err(), CannotOpen);
+            assert_eq!(other.open(ANN, &text).unwrap_err(), CannotOpen);
         }
     }
 
     #[test]
     fn changed_and_cut_texts_do_not_open() {
         let sealer = Sealer::new(Some(&key(7, 32)), None).unwrap();
-        let sealed = sealer.seal(ANN, &SECRET.into());
-        for at in MARK.len()..sealed.len() {
-            let mut changed = sealed.clone().into_bytes();
+        let text = sealer.seal(ANN, &SECRET.into());
+        for at in MARK.len()..text.len() {
+            let mut changed = text.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
             assert!(sealer.open(ANN, &changed).is_err(), "{at}");
-            assert!(sealer.open(ANN, &sealed[..at]).is_err(), "{at}");
+            assert!(sealer.open(ANN, &text[..at]).is_err(), "{at}");
         }
     }
 

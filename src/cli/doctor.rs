@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -145,10 +145,10 @@ async fn check_secrets(
     pool: &PgPool,
 ) -> sqlx::Result<()> {
     let found = totp::stored_secrets(pool).await?;
-    let mut detail = format!("{} plain, {} sealed", found.plain, found.sealed);
-    if found.successor > 0 {
-        detail.push_str(&format!(", {} sealed by the successor", found.successor));
-    }
+    let detail = format!(
+        "{} plain, {} sealed, {} sealed by the reference's successor",
+        found.plain, found.sealed, found.successor
+    );
     add(checks, "TOTP secrets", State::Ok, detail);
 
     let (Some(user), Some(sample)) = (found.sample_user, found.sample) else { return Ok(()) };
