@@ -42,7 +42,7 @@ pub use self::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
 pub use self::markdown::settings_markdown;
 pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
-pub use self::passwords::PasswordsConfig;
+pub use self::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};

@@ -61,7 +61,7 @@ pub fn issue(
     let lifetime = app.config().tokens.access_token_lifetime;
     let keys = app.keys.load();
     let access_token = keys
-        .sign(user.claims(), app.clock.now(), lifetime)
+        .sign(user.claims(), session_id, app.clock.now(), lifetime)
         .map_err(|error| AuthError::internal("access token not signed", error))?;
     Ok(IssuedSession {
         access_token,
