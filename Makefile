@@ -24,4 +24,4 @@ bench: ## Micro-benchmarks; for the load harness see `keywright bench --help`
 
 clean: ## Remove what was built and the development server's data
 	cargo clean
-	rm -rf .keywright tests/js/node_modules
+	rm -rf .keywright tests/js/node_modules tests/schemathesis/.venv

@@ -9,6 +9,14 @@ if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
 fi
 step "The official JavaScript client (npm)"
 npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
+step "Schemathesis (PyPI)"
+if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    step "Python is missing, installing it"
+    apt_install python3 python3-venv
+fi
+[ -x tests/schemathesis/.venv/bin/pip ] || python3 -m venv tests/schemathesis/.venv
+tests/schemathesis/.venv/bin/pip install --quiet --disable-pip-version-check \
+    --requirement tests/schemathesis/requirements.txt
 
 scripts/check.sh
 step "Committed .sqlx"

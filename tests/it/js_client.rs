@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use crate::support::app::TestApp;
 
-#[tokio::test]
-async fn the_official_client_signs_up_verifies_signs_in_refreshes_and_signs_out() {
+/// Runs a script of `tests/js` against a server that keeps its mails and SMS.
+async fn run(script: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
     assert!(
         folder.join("node_modules/@nhost").exists(),
@@ -18,6 +18,11 @@ async fn the_official_client_signs_up_verifies_signs_in_refreshes_and_signs_out(
     let app = TestApp::start(&[
         ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true"),
         ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
+        ("AUTH_SMS_PROVIDER", "dev"),
+        ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_OTP_EMAIL_ENABLED", "true"),
+        ("AUTH_MFA_ENABLED", "true"),
         ("AUTH_ENABLE_CHANGE_ENV", "true"),
     ])
     .await;
@@ -25,12 +30,23 @@ async fn the_official_client_signs_up_verifies_signs_in_refreshes_and_signs_out(
     let here = app.post("/change-env", json!({"AUTH_SERVER_URL": app.url()})).await;
     assert_eq!(here.status, 200, "{here:?}");
     let output = Command::new("node")
-        .arg(folder.join("client.mjs"))
+        .arg(folder.join(script))
         .args([app.url(), &format!("{}/dev/inbox.json", app.url())])
         .kill_on_drop(true)
         .output()
         .await
         .expect("node is installed: run make test");
     std::fs::remove_dir_all(&mail).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_official_client_signs_up_verifies_signs_in_refreshes_and_signs_out() {
+    run("client.mjs").await;
+}
+
+#[tokio::test]
+async fn the_official_client_walks_through_every_first_party_flow() {
+    run("flows.mjs").await;
 }

@@ -32,6 +32,7 @@ mod pat;
 mod postgres_away;
 mod rate_limits;
 mod refresh_properties;
+mod schemathesis;
 mod session;
 mod settings;
 mod sign_in;

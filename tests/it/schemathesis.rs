@@ -1,0 +1,53 @@
+//! Schemathesis against `docs/openapi.json`: whatever is sent, no server error and no answer that the
+//! contract does not know.
+
+use std::path::Path;
+
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::support::app::{PASSWORD, TestApp};
+
+/// What must hold for every answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+                      response_headers_conformance,response_schema_conformance";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = folder.join("tests/schemathesis/.venv/bin/schemathesis");
+    assert!(program.exists(), "schemathesis is not installed: run make test");
+    let mail = std::env::temp_dir().join(format!("keywright-mail-{}", uuid::Uuid::new_v4()));
+    let app = TestApp::start(&[
+        ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
+        ("AUTH_MFA_ENABLED", "true"),
+        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_OTP_EMAIL_ENABLED", "true"),
+        ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_SMS_PROVIDER", "dev"),
+        // Its refusals are answers outside the contract, and it is tested elsewhere.
+        ("AUTH_ACCOUNT_ATTEMPTS", "0"),
+    ])
+    .await;
+    let session = app.sign_up("ann@example.com").await.session();
+    let output = Command::new(program)
+        .arg("run")
+        .arg(folder.join("docs/openapi.json"))
+        .args(["--url", app.url(), "--checks", CHECKS, "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", "40", "--seed", "1", "--workers", "2", "--no-color"])
+        .args(["--max-redirects", "0", "--request-timeout", "20", "--suppress-health-check", "all"])
+        .args(["--continue-on-failure", "--warnings", "off", "--exclude-method", "HEAD"])
+        .args(["--header", &format!("Authorization: Bearer {}", session.access_token())])
+        .current_dir(&mail)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("schemathesis starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    // It did speak to the server, and the server is well.
+    assert!(text.contains("passed") && app.get("/healthz").await.status == 200, "{text}");
+    let body = json!({"email": "ann@example.com", "password": PASSWORD});
+    assert_ne!(app.post("/signin/email-password", body).await.status, 500);
+    let _ = std::fs::remove_dir_all(mail);
+}
