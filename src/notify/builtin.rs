@@ -65,9 +65,7 @@ impl BuiltinTemplates {
         });
         environment.set_formatter(html::formatter);
         let mut add = |name: String, source: String| {
-            environment
-                .add_template_owned(name, source)
-                .expect("the shipped templates are tested");
+            environment.add_template_owned(name, source).expect("the shipped templates are tested");
         };
         add("mail.html".to_owned(), include_str!("../../templates/mail.html").to_owned());
         add("mail.txt".to_owned(), include_str!("../../templates/mail.txt").to_owned());
