@@ -7,7 +7,7 @@ use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
     MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig, ServerConfig,
-    TokensConfig,
+    SmsConfig, TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -30,6 +30,7 @@ impl Config {
 
 fn read(reader: &mut Reader<'_>) -> Config {
     let server = ServerConfig::read(reader);
+    let methods = MethodsConfig::read(reader);
     let config = Config {
         log: LogConfig::read(reader),
         database: DatabaseConfig::read(reader),
@@ -37,7 +38,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
         tokens: TokensConfig::read(reader),
         accounts: AccountsConfig::read(reader, &server.client_url),
         passwords: PasswordsConfig::read(reader),
-        methods: MethodsConfig::read(reader),
+        sms: SmsConfig::read(reader, methods.sms_passwordless),
+        methods,
         sealing: SealingConfig::read(reader),
         protection: ProtectionConfig::read(reader),
         mail: MailConfig::read(reader),

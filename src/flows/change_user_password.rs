@@ -13,10 +13,11 @@ use crate::persistence::{refresh_tokens, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Tickets that lead to a session without the new password.
-const VOIDED: [&str; 4] = [
+const VOIDED: [&str; 5] = [
     TicketKind::PasswordReset.name(),
     TicketKind::PasswordlessEmail.name(),
     TicketKind::EmailOtp.name(),
+    TicketKind::SmsOtp.name(),
     TicketKind::MfaTotp.name(),
 ];
 

@@ -109,8 +109,8 @@ pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
 /// What is stored of a ticket. Codes are short, so theirs needs a key, and holds for its user only.
 pub fn stored_hash(app: &App, user_id: UserId, ticket: &Ticket) -> [u8; 32] {
     match ticket.kind() {
-        TicketKind::EmailOtp => {
-            let context = [b"emailOtp:".as_slice(), user_id.0.as_bytes()].concat();
+        kind @ (TicketKind::EmailOtp | TicketKind::SmsOtp) => {
+            let context = [kind.name().as_bytes(), b":", user_id.0.as_bytes()].concat();
             app.secrets.sealer.hash_code(&context, ticket.expose())
         }
         _ => ticket.hash(),

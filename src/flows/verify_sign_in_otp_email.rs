@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret as _;
 
 use super::attempts::{self, Account, Proof};
-use super::mail::{pretend_to_promise, stored_hash};
+use super::code_check::{CheckedCode, check_code};
 use super::session::{IssuedSession, start};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
@@ -28,9 +28,8 @@ pub async fn verify_sign_in_otp_email(
     if !app.config().methods.otp_email {
         return Err(ErrorCode::DisabledEndpoint.into());
     }
-    let code = match Ticket::parse(code) {
-        Ok(code) if code.kind() == TicketKind::EmailOtp => code,
-        _ => return Err(ErrorCode::InvalidTicket.into()),
+    let Ok(code) = Ticket::parse_code(TicketKind::EmailOtp, code) else {
+        return Err(ErrorCode::InvalidTicket.into());
     };
     let account = Account::by_email(Proof::Code, email, client);
     attempts::check(app, &account).await?;
@@ -73,15 +72,12 @@ enum Matched {
 }
 
 async fn try_code(app: &App, id: UserId, code: &Ticket) -> Result<Option<Matched>, AuthError> {
-    let now = app.clock.now();
-    let (purpose, max_tries) = (TicketKind::EmailOtp.name(), app.config().methods.otp_max_tries);
-    let hash = stored_hash(app, id, code);
-    if let Some(stored) = tickets::try_once_by_user(&app.pool, id, purpose, max_tries, now).await? {
-        let is_equal = verify_slices_are_equal(&hash, &stored).is_ok();
-        return Ok(is_equal.then_some(Matched::Ours(hash)));
+    match check_code(app, id, code).await? {
+        CheckedCode::Right(hash) => return Ok(Some(Matched::Ours(hash))),
+        CheckedCode::Wrong => return Ok(None),
+        CheckedCode::NonePending => {}
     }
-    // Counting a try is a write; where there is nothing to count there is one too.
-    pretend_to_promise(app).await?;
+    let now = app.clock.now();
     let stored = tickets::consume_reference_code(&app.pool, id, now).await?;
     let matches = stored.is_some_and(|stored| {
         let (stored, code) = (stored.expose_secret().as_bytes(), code.expose().as_bytes());

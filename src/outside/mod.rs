@@ -1,7 +1,10 @@
 //! Services of others that are asked during a request.
 
 pub mod hibp;
+pub mod modica;
+pub mod postmark;
 pub mod turnstile;
+pub mod twilio;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, redirect};

@@ -115,6 +115,29 @@ pub async fn find_by_email(
     Ok(row.map(Into::into))
 }
 
+/// The user with exactly this number.
+pub async fn find_by_phone(db: impl PgExecutor<'_>, phone: &str) -> sqlx::Result<Option<User>> {
+    let row = sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+               u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
+               u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
+               u.active_mfa_type, u.metadata::text as "metadata?", null::text as password_hash,
+               array(
+                   select r.role from auth.user_roles r
+                    where r.user_id = u.id order by r.created_at, r.role
+               ) as "roles!"
+          from auth.users u
+         where u.phone_number = $1
+        "#,
+        phone,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| UserWithPassword::from(row).user))
+}
+
 /// A registration.
 #[derive(Debug)]
 pub struct NewUser<'a> {
@@ -125,6 +148,7 @@ pub struct NewUser<'a> {
     pub avatar_url: &'a str,
     pub locale: &'a str,
     pub email: Option<&'a str>,
+    pub phone_number: Option<&'a str>,
     pub password_hash: Option<&'a str>,
     pub default_role: &'a str,
     pub is_anonymous: bool,
@@ -146,6 +170,7 @@ impl<'a> NewUser<'a> {
             avatar_url: "",
             locale: &options.locale,
             email: None,
+            phone_number: None,
             password_hash: None,
             default_role: &options.default_role,
             is_anonymous: false,
@@ -164,10 +189,11 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         r#"
         insert into auth.users (
             id, created_at, updated_at, disabled, display_name, avatar_url, locale, email,
-            password_hash, default_role, is_anonymous, metadata, last_seen
+            password_hash, default_role, is_anonymous, metadata, last_seen, phone_number
         )
         values (
-            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12
+            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12,
+            $13
         )
         "#,
         user.id.0,
@@ -182,6 +208,7 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         user.is_anonymous,
         user.metadata.map_or("null", RawValue::get),
         user.last_seen,
+        user.phone_number,
     )
     .execute(&mut *db)
     .await?;
@@ -226,6 +253,13 @@ pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
 }
 
+/// Whether the number of a registration belongs to somebody already.
+pub fn is_duplicate_phone(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.constraint() == Some("users_phone_number_key"))
+}
+
 /// Whether the database refuses a value of the request: a role that is not in `auth.roles` or a
 /// locale that is too long for the column.
 pub fn is_refused_value(error: &sqlx::Error) -> bool {
@@ -265,6 +299,17 @@ pub async fn set_email_verified(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Re
     sqlx::query!("update auth.users set email_verified = true where id = $1", id.0)
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Marks the number as verified.
+pub async fn set_phone_number_verified(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set phone_number_verified = true where id = $1 and not phone_number_verified",
+        id.0,
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub mod sign_in_mfa_totp;
 pub mod sign_in_otp_email;
 pub mod sign_in_otp_email_verify;
 pub mod sign_in_passwordless_email;
+pub mod sign_in_passwordless_sms;
+pub mod sign_in_passwordless_sms_otp;
 pub mod sign_in_pat;
 pub mod sign_out;
 pub mod sign_up_email_password;
@@ -50,6 +52,8 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/signin/otp/email", sign_in_otp_email::post)
         .route(Method::POST, "/signin/otp/email/verify", sign_in_otp_email_verify::post)
         .route(Method::POST, "/signin/passwordless/email", sign_in_passwordless_email::post)
+        .route(Method::POST, "/signin/passwordless/sms", sign_in_passwordless_sms::post)
+        .route(Method::POST, "/signin/passwordless/sms/otp", sign_in_passwordless_sms_otp::post)
         .route(Method::POST, "/signin/pat", sign_in_pat::post)
         .route(Method::POST, "/signout", sign_out::post)
         .route(Method::POST, "/signup/email-password", sign_up_email_password::post)
