@@ -34,7 +34,7 @@ async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
         .arg("run")
         .arg(folder.join("docs/openapi.json"))
         .args(["--url", app.url(), "--checks", CHECKS, "--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", "40", "--seed", "1", "--workers", "2", "--no-color"])
+        .args(["--max-examples", "100", "--seed", "1", "--workers", "2", "--no-color"])
         .args(["--max-redirects", "0", "--request-timeout", "20", "--suppress-health-check", "all"])
         .args(["--continue-on-failure", "--warnings", "off", "--exclude-method", "HEAD"])
         .args(["--header", &format!("Authorization: Bearer {}", session.access_token())])
