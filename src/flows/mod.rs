@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod bearer;
 pub mod change_mfa;
 pub mod create_pat;
+pub mod custom_claims;
 pub mod generate_totp;
 pub mod get_user;
 pub mod mail;

@@ -14,6 +14,7 @@ mod change_env;
 mod conceal_errors;
 mod contract;
 mod courier;
+mod custom_claims;
 mod embedded_postgres;
 mod front_end;
 mod health;
