@@ -186,15 +186,16 @@ fn change_email_access(config: &mut Config, members: &Members<'_>) -> Result<(),
     Ok(())
 }
 
+const GRAPHQL_URL: &str = "HASURA_GRAPHQL_GRAPHQL_URL";
+
 /// Hasura's own members count for custom claims; its metadata is a matter of the start.
 fn change_claims(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
     if let Some(secret) = members.text("HASURA_GRAPHQL_ADMIN_SECRET")? {
         config.hasura.admin_secret = SecretString::from(secret);
     }
-    const URL: &str = "HASURA_GRAPHQL_GRAPHQL_URL";
-    if let Some(url) = members.text(URL)?.filter(|url| !url.is_empty()) {
+    if let Some(url) = members.text(GRAPHQL_URL)?.filter(|url| !url.is_empty()) {
         config.hasura.graphql_url =
-            Some(parse_http_url(url).map_err(|reason| refused(URL, reason.0))?);
+            Some(parse_http_url(url).map_err(|reason| refused(GRAPHQL_URL, reason.0))?);
         config.claims.source = ClaimsSource::Hasura;
     }
     let (paths, defaults) = (members.json(CLAIMS)?, members.json(DEFAULTS)?);

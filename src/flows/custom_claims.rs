@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moka::future::Cache;
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -128,13 +128,12 @@ pub async fn find(
         }
     });
     match entry.await {
-        moka::ops::compute::CompResult::Inserted(entry)
-        | moka::ops::compute::CompResult::ReplacedWith(entry)
-        | moka::ops::compute::CompResult::Unchanged(entry) => entry.into_value(),
-        moka::ops::compute::CompResult::Removed(entry) => entry.into_value(),
-        moka::ops::compute::CompResult::StillNone(_) => {
-            Arc::new(Answer::new(app.clock.now(), user, custom, Arc::default(), None))
-        }
+        CompResult::Inserted(entry)
+        | CompResult::ReplacedWith(entry)
+        | CompResult::Unchanged(entry)
+        | CompResult::Removed(entry) => entry.into_value(),
+        // The closure always puts an answer, or leaves one.
+        CompResult::StillNone(_) => Arc::new(Answer::new(came, user, custom, Arc::default(), None)),
     }
 }
 

@@ -196,12 +196,12 @@ async fn many_at_once_ask_once() {
     let before = hasura.asked().len();
     app.clock.advance(time::Duration::minutes(2));
     hasura.hold(true);
-    let refreshes = futures_util::future::join_all(sessions.iter().map(|one| refresh(&app, one)));
+    let asking = futures_util::future::join_all(sessions.iter().map(|one| refresh(&app, one)));
     let release = async {
         eventually("the question", async || hasura.asked().len() > before).await;
         hasura.hold(false);
     };
-    let (refreshed, ()) = tokio::join!(refreshes, release);
+    let (refreshed, ()) = tokio::join!(asking, release);
     for session in refreshed {
         assert_eq!(claims(&session)["x-hasura-a"], "x");
     }
