@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use keywright::domain::clock::Clock;
-use keywright::domain::ids::UserId;
+use keywright::domain::ids::{SessionId, UserId};
 use keywright::tokens::access_token::{Identity, UserClaims};
 use keywright::tokens::keys::KeySet;
 use serde_json::json;
@@ -51,14 +51,17 @@ fn signing(c: &mut Criterion) {
         is_elevated: false,
         custom: &[],
     });
+    let session = SessionId(UserId::random().0);
     let now = Clock::system().now();
     let lifetime = Duration::from_mins(15);
     for (algorithm, secret) in secrets {
         let keys = KeySet::from_secret(&secret.to_string().into()).expect("the keys fit");
-        let token = keys.sign(&claims, now, lifetime).expect("a good key signs");
+        let token = keys.sign(&claims, session, now, lifetime).expect("a good key signs");
         let mut group = c.benchmark_group(algorithm);
         group.bench_function("sign", |b| {
-            b.iter(|| keys.sign(black_box(&claims), now, lifetime).expect("a good key signs"));
+            b.iter(|| {
+                keys.sign(black_box(&claims), session, now, lifetime).expect("a good key signs")
+            });
         });
         group.bench_function("verify", |b| {
             b.iter(|| keys.verify(black_box(&token), now).expect("our own token"));

@@ -9,7 +9,7 @@ use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey,
     UnboundKey,
 };
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,6 +19,7 @@ const MARK: &str = "kw1:";
 /// Fixed for ever: another salt or label would lose every sealed secret.
 const HKDF_SALT: &[u8] = b"keywright";
 const HKDF_INFO: &[u8] = b"keywright sealed secrets v1";
+const HKDF_CODES_INFO: &[u8] = b"keywright one-time codes v1";
 /// Shortest text that the successor writes; its plain secrets are shorter.
 const SUCCESSOR_LENGTH: usize = 64;
 
@@ -55,6 +56,7 @@ pub struct Opened {
 
 /// Seals with one key, opens with all that it has.
 pub struct Sealer {
+    codes: hmac::Key,
     /// The first one seals.
     keys: Vec<RandomizedNonceKey>,
     successor: Option<LessSafeKey>,
@@ -69,11 +71,11 @@ impl Sealer {
     ) -> Result<Self, InvalidKey> {
         let configured = configured.map(decode_key).transpose()?;
         let materials = [configured.as_ref().map(|key| key.as_slice()), stored.map(|key| &key[..])];
-        let keys: Vec<_> = materials.into_iter().flatten().map(derive).collect();
-        if keys.is_empty() {
-            return Err(InvalidKey);
-        }
-        Ok(Self { keys, successor: configured.map(|key| successor_key(&key)) })
+        let materials: Vec<&[u8]> = materials.into_iter().flatten().collect();
+        let first = materials.first().ok_or(InvalidKey)?;
+        let codes = hmac::Key::new(hmac::HMAC_SHA256, expand(first, HKDF_CODES_INFO).as_slice());
+        let keys = materials.iter().map(|material| derive(material)).collect();
+        Ok(Self { codes, keys, successor: configured.map(|key| successor_key(&key)) })
     }
 
     /// Seals; only who names the same context can open.
@@ -84,6 +86,13 @@ impl Sealer {
             .expect("a short text can be sealed");
         let sealed = [nonce.as_ref().as_slice(), &text].concat();
         format!("{MARK}{}", STANDARD_NO_PAD.encode(sealed))
+    }
+
+    /// A keyed hash of a code that is too short for a plain one; who names another context gets
+    /// another hash.
+    pub fn hash_code(&self, context: &[u8], code: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.codes, &[context, code.as_bytes()].concat());
+        tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
     /// Opens what is sealed and takes what is plain.
@@ -141,13 +150,18 @@ fn decode_key(key: &SecretString) -> Result<Zeroizing<Vec<u8>>, InvalidKey> {
 }
 
 fn derive(material: &[u8]) -> RandomizedNonceKey {
+    RandomizedNonceKey::new(&AES_256_GCM, expand(material, HKDF_INFO).as_slice())
+        .expect("the key has 32 bytes")
+}
+
+fn expand(material: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     hkdf::Salt::new(hkdf::HKDF_SHA256, HKDF_SALT)
         .extract(material)
-        .expand(&[HKDF_INFO], hkdf::HKDF_SHA256)
+        .expand(&[info], hkdf::HKDF_SHA256)
         .and_then(|okm| okm.fill(key.as_mut_slice()))
         .expect("one SHA-256 block is a valid length");
-    RandomizedNonceKey::new(&AES_256_GCM, key.as_slice()).expect("the key has 32 bytes")
+    key
 }
 
 fn successor_key(key: &[u8]) -> LessSafeKey {
@@ -200,6 +214,16 @@ mod tests {
             let other = Sealer::new(Some(&key(8, bytes)), None).unwrap();
             assert_eq!(other.open(ANN, &text).unwrap_err(), CannotOpen);
         }
+    }
+
+    #[test]
+    fn a_code_has_another_hash_for_another_user_and_another_key() {
+        let one = Sealer::new(Some(&key(7, 32)), None).unwrap();
+        let hash = one.hash_code(ANN, "123456");
+        assert_eq!(hash, Sealer::new(Some(&key(7, 32)), None).unwrap().hash_code(ANN, "123456"));
+        assert_ne!(hash, one.hash_code(b"bob", "123456"));
+        assert_ne!(hash, one.hash_code(ANN, "123457"));
+        assert_ne!(hash, Sealer::new(Some(&key(8, 32)), None).unwrap().hash_code(ANN, "123456"));
     }
 
     #[test]

@@ -200,6 +200,7 @@ mod tests {
 
     async fn start(threads: usize, queue: usize, bcrypt_cost: u32) -> ActorRef<PasswordHasherMsg> {
         let config = PasswordsConfig {
+            change_ends: crate::config::ChangeEnds::Sessions,
             min_length: 3,
             argon2_memory_kib: 64,
             argon2_iterations: 1,

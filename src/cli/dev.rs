@@ -34,6 +34,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .with_fallback("HASURA_GRAPHQL_JWT_SECRET", jwt_secret(&dir)?)
         .with_fallback("AUTH_CLIENT_URL", "http://localhost:3000")
         .with_fallback("AUTH_SMTP_SENDER", "Keywright <no-reply@localhost>")
+        .with_fallback("AUTH_SMS_PROVIDER", "dev")
         .with_fallback("AUTH_LOG_FORMAT_TEXT", "true");
     let mut loaded = Config::from_sources(&sources)?;
     let sources = if loaded.config.server.server_url.is_none() {
@@ -92,6 +93,7 @@ fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
     let mail = match &config.mail.transport {
         MailTransport::Capture { .. } => format!("{origin}/dev/inbox (captured, nothing is sent)"),
         MailTransport::Smtp(smtp) => format!("sent through {}:{}", smtp.host, smtp.port),
+        MailTransport::Postmark(_) => "sent through Postmark".to_owned(),
         MailTransport::None => "none".to_owned(),
     };
     let moved = if postgres.is_moved() { " (moved there: its user cannot enter here)" } else { "" };

@@ -7,7 +7,7 @@ use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
     MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig,
-    ServerConfig, TokensConfig,
+    ServerConfig, SmsConfig, TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -31,6 +31,7 @@ impl Config {
 fn read(reader: &mut Reader<'_>) -> Config {
     let server = ServerConfig::read(reader);
     let hasura = HasuraConfig::read(reader);
+    let methods = MethodsConfig::read(reader);
     let config = Config {
         log: LogConfig::read(reader),
         database: DatabaseConfig::read(reader),
@@ -39,7 +40,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
         tokens: TokensConfig::read(reader),
         accounts: AccountsConfig::read(reader, &server.client_url),
         passwords: PasswordsConfig::read(reader),
-        methods: MethodsConfig::read(reader),
+        sms: SmsConfig::read(reader, methods.sms_passwordless),
+        methods,
         sealing: SealingConfig::read(reader),
         protection: ProtectionConfig::read(reader),
         mail: MailConfig::read(reader),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::settings::{self, Support};
-use super::super::{NoticeLevel, StorageCompatibility};
+use super::super::{NoticeLevel, SmsProvider, StorageCompatibility};
 use super::*;
 
 const JWT_SECRET: (&str, &str) =
@@ -187,9 +187,25 @@ fn ports_and_prefixes_have_one_form() {
 }
 
 #[test]
-fn postmark_is_refused_by_name() {
-    let errors = refusals(&[("AUTH_SMTP_HOST", "postmark")]);
-    assert!(errors[0].contains("AUTH_SMTP_HOST") && errors[0].contains("not supported yet"));
+fn postmark_needs_its_token() {
+    let errors = refusals(&[("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_SENDER", "a@b.co")]);
+    assert!(errors[0].contains("AUTH_SMTP_PASS"), "{errors:?}");
+    let mail = load(&[("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_PASS", "x")]).config.mail;
+    assert!(matches!(mail.transport, MailTransport::Postmark(_)));
+}
+
+#[test]
+fn sms_need_a_provider_only_where_they_are_sent() {
+    assert!(load(&[]).config.sms.provider.is_none());
+    let enabled = ("AUTH_SMS_PASSWORDLESS_ENABLED", "true");
+    for provider in ["", "twilio", "Modica"] {
+        let errors = refusals(&[enabled, ("AUTH_SMS_PROVIDER", provider)]);
+        assert!(errors[0].contains("AUTH_SMS_PROVIDER"), "{errors:?}");
+    }
+    let errors = refusals(&[("AUTH_SMS_PROVIDER", "pigeon")]);
+    assert!(errors[0].contains("twilio, modica, dev"), "{errors:?}");
+    let sms = load(&[enabled, ("AUTH_SMS_PROVIDER", "DEV")]).config.sms;
+    assert!(matches!(sms.provider, Some(SmsProvider::Dev)));
 }
 
 #[test]

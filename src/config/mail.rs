@@ -1,8 +1,10 @@
 //! How mail leaves.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 use super::reader::Reader;
 
@@ -24,10 +26,23 @@ pub enum MailTransport {
     /// No `AUTH_SMTP_HOST`: flows that need mail are refused.
     None,
     Smtp(SmtpConfig),
+    /// `AUTH_SMTP_HOST=postmark`: its HTTP API, with templates that are kept there.
+    Postmark(PostmarkConfig),
     /// Kept in this folder and shown on `/dev/inbox` (`keywright dev`).
     Capture {
         folder: PathBuf,
     },
+}
+
+/// Postmark.
+#[derive(Clone, Debug)]
+pub struct PostmarkConfig {
+    /// `AUTH_SMTP_PASS`.
+    pub token: SecretString,
+    /// `AUTH_POSTMARK_URL` (ours).
+    pub url: Url,
+    /// `AUTH_POSTMARK_TIMEOUT` (ours).
+    pub timeout: Duration,
 }
 
 /// `AUTH_SMTP_*`.
@@ -69,8 +84,10 @@ impl MailConfig {
                 reader.refuse(variable, "it must not contain a line break");
             }
         }
-        if config.sender.is_empty() && matches!(config.transport, MailTransport::Smtp(_)) {
-            reader.warn("AUTH_SMTP_SENDER", "not set: SMTP servers refuse mail without a sender");
+        if config.sender.is_empty()
+            && matches!(config.transport, MailTransport::Smtp(_) | MailTransport::Postmark(_))
+        {
+            reader.warn("AUTH_SMTP_SENDER", "not set: mail without a sender is refused");
         }
         config
     }
@@ -92,6 +109,11 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),
     };
+    let postmark = PostmarkConfig {
+        token: smtp.password.clone(),
+        url: reader.required_url("AUTH_POSTMARK_URL"),
+        timeout: reader.duration("AUTH_POSTMARK_TIMEOUT", false),
+    };
     let folder = reader.text("AUTH_MAIL_CAPTURE_FOLDER");
     match (smtp.host.as_str(), folder.is_empty()) {
         ("", true) => MailTransport::None,
@@ -107,11 +129,10 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
             MailTransport::None
         }
         ("postmark", true) => {
-            reader.refuse(
-                "AUTH_SMTP_HOST",
-                "postmark is not supported yet; use the SMTP server smtp.postmarkapp.com",
-            );
-            MailTransport::None
+            if postmark.token.expose_secret().is_empty() {
+                reader.refuse("AUTH_SMTP_PASS", "Postmark needs its server token here");
+            }
+            MailTransport::Postmark(postmark)
         }
         (_, true) => MailTransport::Smtp(smtp),
     }

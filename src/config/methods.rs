@@ -10,6 +10,10 @@ pub struct MethodsConfig {
     pub email_passwordless: bool,
     /// `AUTH_OTP_EMAIL_ENABLED`.
     pub otp_email: bool,
+    /// `AUTH_OTP_MAX_TRIES` (ours): codes that may be presented before the one that was sent dies.
+    pub otp_max_tries: i16,
+    /// `AUTH_DISABLE_AUTO_SIGNUP`: unknown people who sign in get no account.
+    pub disable_auto_signup: bool,
     /// `AUTH_SMS_PASSWORDLESS_ENABLED`.
     pub sms_passwordless: bool,
     /// `AUTH_MFA_ENABLED`.
@@ -37,6 +41,8 @@ impl MethodsConfig {
         Self {
             email_passwordless: reader.boolean("AUTH_EMAIL_PASSWORDLESS_ENABLED"),
             otp_email: reader.boolean("AUTH_OTP_EMAIL_ENABLED"),
+            otp_max_tries: reader.number("AUTH_OTP_MAX_TRIES", 1..=100),
+            disable_auto_signup: reader.boolean("AUTH_DISABLE_AUTO_SIGNUP"),
             sms_passwordless: reader.boolean("AUTH_SMS_PASSWORDLESS_ENABLED"),
             mfa: reader.boolean("AUTH_MFA_ENABLED"),
             mfa_issuer: reader.text("AUTH_MFA_TOTP_ISSUER"),

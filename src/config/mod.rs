@@ -23,6 +23,7 @@ mod reader;
 mod sealing;
 mod server;
 pub mod settings;
+mod sms;
 mod sources;
 mod tokens;
 pub mod value;
@@ -40,14 +41,15 @@ pub use self::database::{DatabaseConfig, StorageCompatibility};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::hasura::HasuraConfig;
 pub use self::load::Loaded;
-pub use self::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
+pub use self::mail::{MailConfig, MailTransport, PostmarkConfig, SmtpAuthMethod, SmtpConfig};
 pub use self::markdown::settings_markdown;
 pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
-pub use self::passwords::PasswordsConfig;
+pub use self::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};
+pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
 
@@ -69,5 +71,6 @@ pub struct Config {
     pub sealing: SealingConfig,
     pub protection: ProtectionConfig,
     pub mail: MailConfig,
+    pub sms: SmsConfig,
     pub actors: ActorsConfig,
 }

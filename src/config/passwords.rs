@@ -9,6 +9,8 @@ use super::reader::Reader;
 pub struct PasswordsConfig {
     /// `AUTH_PASSWORD_MIN_LENGTH`, bytes.
     pub min_length: usize,
+    /// `AUTH_PASSWORD_CHANGE_ENDS` (ours).
+    pub change_ends: ChangeEnds,
     /// `AUTH_PASSWORD_ARGON2_MEMORY_KIB` (ours), default 19 456 (OWASP).
     pub argon2_memory_kib: u32,
     /// `AUTH_PASSWORD_ARGON2_ITERATIONS` (ours), default 2 (OWASP).
@@ -21,6 +23,16 @@ pub struct PasswordsConfig {
     pub threads: usize,
     /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
     pub queue: usize,
+}
+
+/// `AUTH_PASSWORD_CHANGE_ENDS`: what a new password puts an end to (S-13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeEnds {
+    Nothing,
+    /// Every session but the one that changed it.
+    Sessions,
+    /// Personal access tokens too.
+    SessionsAndTokens,
 }
 
 impl PasswordsConfig {
@@ -36,6 +48,11 @@ impl PasswordsConfig {
         }
         Self {
             min_length: reader.number("AUTH_PASSWORD_MIN_LENGTH", 0..=50),
+            change_ends: match reader.choice("AUTH_PASSWORD_CHANGE_ENDS") {
+                Some("nothing") => ChangeEnds::Nothing,
+                Some("sessions-and-pats") => ChangeEnds::SessionsAndTokens,
+                _ => ChangeEnds::Sessions,
+            },
             argon2_memory_kib: memory,
             argon2_iterations: reader.number("AUTH_PASSWORD_ARGON2_ITERATIONS", 1..=1_000),
             argon2_parallelism: parallelism,

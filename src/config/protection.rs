@@ -63,7 +63,7 @@ impl ProtectionConfig {
         let rate_limits = RateLimits::read(reader);
         let attempts = policy(reader, "AUTH_ACCOUNT_ATTEMPTS", "AUTH_ACCOUNT_ATTEMPTS_INTERVAL");
         let secret = reader.optional_secret("AUTH_TURNSTILE_SECRET");
-        let turnstile_url = required_url(reader, "AUTH_TURNSTILE_URL");
+        let turnstile_url = reader.required_url("AUTH_TURNSTILE_URL");
         let turnstile_timeout = reader.duration("AUTH_TURNSTILE_TIMEOUT", false);
         Self {
             rate_limits: enabled.then_some(rate_limits),
@@ -75,7 +75,7 @@ impl ProtectionConfig {
             }),
             hibp_enabled: reader.boolean("AUTH_PASSWORD_HIBP_ENABLED"),
             hibp: HibpConfig {
-                url: required_url(reader, "AUTH_PASSWORD_HIBP_URL"),
+                url: reader.required_url("AUTH_PASSWORD_HIBP_URL"),
                 timeout: reader.duration("AUTH_PASSWORD_HIBP_TIMEOUT", false),
                 retry_delay: reader.duration("AUTH_PASSWORD_HIBP_RETRY_DELAY", true),
             },
@@ -107,15 +107,4 @@ fn policy(reader: &mut Reader<'_>, burst: &str, interval: &str) -> Policy {
         reader.refuse(interval, "it must be at least a millisecond");
     }
     Policy { limit, window }
-}
-
-/// An address that has a default, so that only an empty variable leaves it out.
-fn required_url(reader: &mut Reader<'_>, variable: &str) -> Url {
-    let before = reader.errors.len();
-    reader.http_url(variable).unwrap_or_else(|| {
-        if reader.errors.len() == before {
-            reader.refuse(variable, "it must not be empty");
-        }
-        Url::parse("http://localhost").expect("a constant that is an address")
-    })
 }

@@ -161,6 +161,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether what was given has the syntax of the setting's type; if not, that is an error.
+    /// An address with http or https that must not be empty.
+    pub(super) fn required_url(&mut self, variable: &str) -> Url {
+        let before = self.errors.len();
+        self.http_url(variable).unwrap_or_else(|| {
+            if self.errors.len() == before {
+                self.refuse(variable, "it must not be empty");
+            }
+            Url::parse("http://localhost").expect("a constant that is an address")
+        })
+    }
+
     pub(super) fn is_well_formed(&mut self, setting: &'static Setting) -> bool {
         let Some(raw) = self.sources.lookup(setting) else { return true };
         let text = *raw.values.last().unwrap_or(&"");

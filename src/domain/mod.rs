@@ -10,6 +10,7 @@ pub mod gravatar;
 pub mod ids;
 pub mod locale;
 pub mod mail;
+pub mod phone;
 pub mod rate_limit;
 pub mod redirect;
 mod redirect_pattern;

@@ -6,7 +6,7 @@ use crate::actors::cached_user::CachedUser;
 use crate::app::App;
 use crate::config::Elevation;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::persistence::security_keys;
 use crate::tokens::keys::VerifiedToken;
 
@@ -24,7 +24,7 @@ pub async fn authenticate_elevated(
     app: &App,
     token: Option<&str>,
     operation: Sensitive,
-) -> Result<UserId, AuthError> {
+) -> Result<Caller, AuthError> {
     let (id, token) = verified(app, token)?;
     let elevation = app.config().methods.elevation;
     let allowed = match elevation {
@@ -35,7 +35,19 @@ pub async fn authenticate_elevated(
             security_keys::count(&app.pool, id).await? == 0
         }
     };
-    if allowed { Ok(id) } else { Err(ErrorCode::ElevatedClaimRequired.into()) }
+    if allowed {
+        Ok(Caller { id, session_id: token.session_id })
+    } else {
+        Err(ErrorCode::ElevatedClaimRequired.into())
+    }
+}
+
+/// Whom an access token speaks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    pub id: UserId,
+    /// The session that the token belongs to; unknown for tokens that the reference issued.
+    pub session_id: Option<SessionId>,
 }
 
 /// How far elevation goes for an operation that asks for it.
@@ -74,7 +86,7 @@ pub async fn elevated_user(
     token: Option<&str>,
     operation: Sensitive,
 ) -> Result<Arc<CachedUser>, AuthError> {
-    registered(app, authenticate_elevated(app, token, operation).await?).await
+    registered(app, authenticate_elevated(app, token, operation).await?.id).await
 }
 
 /// The user, if registered and welcome; for operations that check more in between.

@@ -17,6 +17,8 @@ pub struct Recipient<'a> {
     pub user_id: UserId,
     /// The stored address, never the typed one (S-23).
     pub email: &'a str,
+    /// The address that is to replace it: it is this one that gets the mail.
+    pub new_email: Option<&'a str>,
     pub display_name: &'a str,
     pub locale: &'a str,
 }
@@ -40,8 +42,8 @@ pub fn require_transport(app: &App) -> Result<(), AuthError> {
     Err(AuthError::internal("mail is needed", "no transport: set AUTH_SMTP_HOST"))
 }
 
-/// Issues a ticket and promises the mail with its link; the caller owns the transaction.
-pub async fn promise_link(
+/// Issues a ticket and promises the mail with its link or its code; the caller owns the transaction.
+pub async fn promise_ticket(
     app: &App,
     db: &mut PgConnection,
     kind: TicketKind,
@@ -54,7 +56,8 @@ pub async fn promise_link(
     let now = app.clock.now();
     let ticket = Ticket::generate(kind);
     let expires_at = now + kind.lifetime();
-    tickets::put(&mut *db, recipient.user_id, kind.name(), &ticket.hash(), now, expires_at).await?;
+    let hash = stored_hash(app, recipient.user_id, &ticket);
+    tickets::put(&mut *db, recipient.user_id, kind.name(), &hash, now, expires_at).await?;
     let link = match (server_url, kind.link_type()) {
         (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
         _ => String::new(),
@@ -62,14 +65,14 @@ pub async fn promise_link(
     let message = NewMessage {
         id: MessageId::random(),
         user_id: Some(recipient.user_id),
-        recipient: recipient.email.to_owned(),
+        recipient: recipient.new_email.unwrap_or(recipient.email).to_owned(),
         template,
         locale: recipient.locale.to_owned(),
         variables: MailVariables {
             link: link.into(),
             display_name: recipient.display_name.to_owned(),
             email: recipient.email.to_owned(),
-            new_email: String::new(),
+            new_email: recipient.new_email.unwrap_or_default().to_owned(),
             ticket: ticket.expose().into(),
             redirect_to: redirect_to.to_owned(),
             server_url: server_url.map_or_else(String::new, |url| without_slash(url.as_str())),
@@ -79,6 +82,39 @@ pub async fn promise_link(
         expires_at,
     };
     Ok(PromisedMail(outbox::enqueue(&mut *db, message).await?))
+}
+
+/// Writes as much as [`promise_ticket`] and its commit would, and leaves nothing.
+///
+/// For addresses without an account, where the answer is the same and so must be its time (S-07).
+pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
+    let mut transaction = app.pool.begin().await?;
+    let now = app.clock.now();
+    let message = NewMessage {
+        id: MessageId::random(),
+        user_id: None,
+        recipient: String::new(),
+        template: MailTemplate::EmailVerify,
+        locale: String::new(),
+        variables: MailVariables::default(),
+        created_at: now,
+        expires_at: now,
+    };
+    let id = outbox::enqueue(&mut transaction, message).await?;
+    outbox::withdraw(&mut *transaction, id).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// What is stored of a ticket. Codes are short, so theirs needs a key, and holds for its user only.
+pub fn stored_hash(app: &App, user_id: UserId, ticket: &Ticket) -> [u8; 32] {
+    match ticket.kind() {
+        kind @ (TicketKind::EmailOtp | TicketKind::SmsOtp) => {
+            let context = [kind.name().as_bytes(), b":", user_id.0.as_bytes()].concat();
+            app.secrets.sealer.hash_code(&context, ticket.expose())
+        }
+        _ => ticket.hash(),
+    }
 }
 
 /// A bare host, as operators write it; the type of URLs insists on the path `/`.

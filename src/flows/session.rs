@@ -78,7 +78,7 @@ pub async fn issue(
     drop(config);
     let signed = |claims: &UserClaims| {
         let keys = app.keys.load();
-        keys.sign(claims, app.clock.now(), lifetime)
+        keys.sign(claims, session_id, app.clock.now(), lifetime)
             .map_err(|error| AuthError::internal("access token not signed", error))
     };
     let access_token = match custom {

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::mail::{Recipient, promise_link, require_transport};
+use super::mail::{Recipient, promise_ticket, require_transport};
 use super::passwords;
 use super::session::{IssuedSession, start};
 use crate::app::App;
@@ -42,22 +42,15 @@ pub async fn sign_up_email_password(
     let now = app.clock.now();
     let avatar_url = accounts.gravatar.url_for(email);
     let user = NewUser {
-        id: UserId::random(),
-        created_at: now,
-        disabled: accounts.disable_new_users,
-        display_name: &options.display_name,
-        avatar_url: &avatar_url,
-        locale: &options.locale,
         email: Some(email.as_str()),
         password_hash: Some(&password_hash),
-        default_role: &options.default_role,
-        is_anonymous: false,
-        metadata: options.metadata.as_deref(),
-        roles: &options.allowed_roles,
+        disabled: accounts.disable_new_users,
+        avatar_url: &avatar_url,
         last_seen: with_session.then_some(now),
+        ..NewUser::with_options(UserId::random(), now, &options)
     };
     let mut transaction = app.pool.begin().await?;
-    users::insert(&mut transaction, &user).await.map_err(refusal)?;
+    users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
     if accounts.disable_new_users {
         // The row stays, for an administrator to enable.
         transaction.commit().await?;
@@ -71,10 +64,11 @@ pub async fn sign_up_email_password(
     let recipient = Recipient {
         user_id: user.id,
         email: email.as_str(),
+        new_email: None,
         display_name: &options.display_name,
         locale: &options.locale,
     };
-    let mail = promise_link(
+    let mail = promise_ticket(
         app,
         &mut transaction,
         TicketKind::VerifyEmail,
@@ -86,14 +80,4 @@ pub async fn sign_up_email_password(
     transaction.commit().await?;
     mail.send(app);
     Ok(None)
-}
-
-fn refusal(error: sqlx::Error) -> AuthError {
-    if users::is_duplicate_email(&error) {
-        ErrorCode::EmailAlreadyInUse.into()
-    } else if users::is_refused_value(&error) {
-        ErrorCode::RoleNotAllowed.into()
-    } else {
-        error.into()
-    }
 }

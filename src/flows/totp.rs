@@ -53,7 +53,7 @@ pub async fn authenticate_change(
     operation: Sensitive,
 ) -> Result<UserId, AuthError> {
     if app.config().methods.mfa_elevation {
-        authenticate_elevated(app, bearer, operation).await
+        Ok(authenticate_elevated(app, bearer, operation).await?.id)
     } else {
         authenticate(app, bearer)
     }

@@ -180,13 +180,37 @@ impl MfaTicketField {
 
 impl<'de> Deserialize<'de> for MfaTicketField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = SecretString::from(deserializer.deserialize_any(SecretText)?);
-        let exposed = text.expose_secret();
-        if exposed.starts_with("mfaTotp:") && !exposed.contains('\0') {
-            Ok(Self(text))
-        } else {
-            Err(D::Error::custom("the ticket of a second factor begins with mfaTotp:"))
-        }
+        ticket_beginning_with("mfaTotp:", deserializer).map(Self)
+    }
+}
+
+/// A ticket that allows to set a new password.
+#[derive(Clone, Debug)]
+pub struct ResetTicketField(SecretString);
+
+impl ResetTicketField {
+    /// The whole ticket.
+    pub fn as_str(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl<'de> Deserialize<'de> for ResetTicketField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ticket_beginning_with("passwordReset:", deserializer).map(Self)
+    }
+}
+
+fn ticket_beginning_with<'de, D: Deserializer<'de>>(
+    prefix: &str,
+    deserializer: D,
+) -> Result<SecretString, D::Error> {
+    let text = SecretString::from(deserializer.deserialize_any(SecretText)?);
+    let exposed = text.expose_secret();
+    if exposed.starts_with(prefix) && !exposed.contains('\0') {
+        Ok(text)
+    } else {
+        Err(D::Error::custom(format_args!("a ticket for this begins with {prefix}")))
     }
 }
 

@@ -1,39 +1,50 @@
-//! The templates that Keywright ships, compiled into the program.
+//! The templates that Keywright ships, compiled into the program: one page for all mails, and the
+//! words of each locale.
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use std::collections::BTreeMap;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use serde::Deserialize;
 
 use crate::domain::mail::MailTemplate;
 use crate::notify::html;
 use crate::notify::templates::{Rendered, Values};
 
-macro_rules! sources {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../templates/", $name)))),*]
-    };
-}
-
-/// Path below `templates/`, and content.
-const SOURCES: [(&str, &str); 16] = sources![
-    "layout.html",
-    "en/email-verify/subject.txt",
-    "en/email-verify/body.html",
-    "en/email-verify/body.txt",
-    "en/email-confirm-change/subject.txt",
-    "en/email-confirm-change/body.html",
-    "en/email-confirm-change/body.txt",
-    "en/signin-passwordless/subject.txt",
-    "en/signin-passwordless/body.html",
-    "en/signin-passwordless/body.txt",
-    "en/signin-otp/subject.txt",
-    "en/signin-otp/body.html",
-    "en/signin-otp/body.txt",
-    "en/password-reset/subject.txt",
-    "en/password-reset/body.html",
-    "en/password-reset/body.txt",
+/// Each locale with its words, `templates/words/<locale>.json`.
+const WORDS: [(&str, &str); 5] = [
+    ("bg", include_str!("../../templates/words/bg.json")),
+    ("cs", include_str!("../../templates/words/cs.json")),
+    ("en", include_str!("../../templates/words/en.json")),
+    ("es", include_str!("../../templates/words/es.json")),
+    ("fr", include_str!("../../templates/words/fr.json")),
 ];
 
-/// The locale in which every template exists.
+/// The locale of those for whom there is no better one.
 pub const LAST_RESORT_LOCALE: &str = "en";
+
+/// The words of one locale; any of them may name variables.
+#[derive(Deserialize)]
+struct LocaleWords {
+    /// Above the link in full.
+    button: String,
+    sms: String,
+    #[serde(flatten)]
+    mails: BTreeMap<String, MailWords>,
+}
+
+/// The words of one mail.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailWords {
+    subject: String,
+    title: String,
+    /// What mail programs show in their list.
+    preview: String,
+    text: String,
+    /// On the button; mails with a code have none.
+    action: Option<String>,
+    footer: String,
+}
 
 /// The compiled templates.
 pub struct BuiltinTemplates {
@@ -53,16 +64,36 @@ impl BuiltinTemplates {
             }
         });
         environment.set_formatter(html::formatter);
-        for (name, source) in SOURCES {
-            environment.add_template(name, source).expect("the shipped templates are tested");
+        let mut add = |name: String, source: String| {
+            environment.add_template_owned(name, source).expect("the shipped templates are tested");
+        };
+        add("mail.html".to_owned(), include_str!("../../templates/mail.html").to_owned());
+        add("mail.txt".to_owned(), include_str!("../../templates/mail.txt").to_owned());
+        for (locale, words) in WORDS {
+            let words: LocaleWords =
+                serde_json::from_str(words).expect("the shipped words are tested");
+            add(format!("{locale}/sms.txt"), words.sms);
+            for (template, mail) in words.mails {
+                add(format!("{locale}/{template}/subject.txt"), mail.subject);
+                for (part, source) in [
+                    ("title", mail.title),
+                    ("preview", mail.preview),
+                    ("text", mail.text),
+                    ("action", mail.action.unwrap_or_default()),
+                    ("footer", mail.footer),
+                    ("button", words.button.clone()),
+                ] {
+                    add(format!("{locale}/{template}/{part}.html"), source.clone());
+                    add(format!("{locale}/{template}/{part}.txt"), source);
+                }
+            }
         }
         Self { environment }
     }
 
     /// Whether there are templates in this locale.
-    pub fn has_locale(&self, locale: &str) -> bool {
-        let first = MailTemplate::ALL[0].name();
-        self.environment.get_template(&format!("{locale}/{first}/subject.txt")).is_ok()
+    pub fn has_locale(locale: &str) -> bool {
+        WORDS.iter().any(|(known, _)| *known == locale)
     }
 
     /// Renders the template in a locale that exists.
@@ -72,17 +103,32 @@ impl BuiltinTemplates {
         locale: &str,
         values: &Values<'_>,
     ) -> Result<Rendered, minijinja::Error> {
-        let context = minijinja::Value::from_pairs(values.pairs());
-        let part = |file: &str| {
-            self.environment
-                .get_template(&format!("{locale}/{}/{file}", template.name()))?
-                .render(&context)
+        let template = template.name();
+        let variables = Value::from_pairs(values.pairs());
+        let body = |format: &str| {
+            let mut words = BTreeMap::new();
+            for part in ["title", "preview", "text", "action", "footer", "button"] {
+                let name = format!("{locale}/{template}/{part}.{format}");
+                let rendered = self.environment.get_template(&name)?.render(&variables)?;
+                // Escaped already where that is needed.
+                words.insert(part, Value::from_safe_string(rendered));
+            }
+            let words = Value::from_pairs(words);
+            let context = minijinja::context! { words, ..variables.clone() };
+            self.environment.get_template(&format!("mail.{format}"))?.render(context)
         };
+        let subject = format!("{locale}/{template}/subject.txt");
         Ok(Rendered {
-            subject: part("subject.txt")?,
-            html: part("body.html")?,
-            text: Some(part("body.txt")?),
+            subject: self.environment.get_template(&subject)?.render(&variables)?,
+            html: body("html")?,
+            text: Some(body("txt")?),
         })
+    }
+
+    /// The SMS with a code in a locale that exists.
+    pub fn render_sms(&self, locale: &str, code: &str) -> Result<String, minijinja::Error> {
+        let template = self.environment.get_template(&format!("{locale}/sms.txt"))?;
+        template.render(minijinja::context! { code })
     }
 }
 

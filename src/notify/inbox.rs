@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
+use crate::notify::html::escape_html;
 use crate::notify::message::{one_line, x_headers};
 use crate::notify::templates::Rendered;
 
@@ -55,6 +56,20 @@ impl Captured {
                 .collect(),
             html: rendered.html,
             text: rendered.text,
+        }
+    }
+
+    /// An SMS as it would have been sent.
+    pub fn sms(to: &str, text: &str, time: OffsetDateTime) -> Self {
+        Self {
+            id: MessageId::random(),
+            time,
+            from: "SMS".to_owned(),
+            to: one_line(to),
+            subject: text.to_owned(),
+            headers: Vec::new(),
+            html: format!("<p>{}</p>", escape_html(text)),
+            text: Some(text.to_owned()),
         }
     }
 

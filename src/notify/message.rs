@@ -110,6 +110,7 @@ pub fn envelope_address(text: &str) -> &str {
 /// `AUTH_SMTP_SENDER`, checked.
 #[derive(Clone, Debug)]
 pub struct Sender {
+    configured: String,
     header: String,
     address: String,
 }
@@ -130,12 +131,17 @@ impl Sender {
             headers.set(from);
             headers.to_string().strip_prefix("From: ")?.trim_end().to_owned()
         };
-        Some(Self { header, address })
+        Some(Self { configured: configured.to_owned(), header, address })
     }
 
     /// For `MAIL FROM`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// As configured.
+    pub fn configured(&self) -> &str {
+        &self.configured
     }
 
     /// As configured, encoded where needed.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::mail::MailTemplate;
 use crate::notify::html::escape_html;
-use crate::notify::templates::{Rendered, Values};
+use crate::notify::templates::{Rendered, SMS, Values};
 
 /// Why a template folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,7 @@ pub enum TemplateError {
 #[derive(Debug, Default)]
 pub struct OperatorTemplates {
     by_locale: HashMap<String, HashMap<MailTemplate, OperatorTemplate>>,
+    sms: HashMap<String, Pattern>,
 }
 
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl OperatorTemplates {
     /// Reads the folder; a template without subject or HTML body does not exist.
     pub fn read(base: &Path) -> Result<Self, TemplateError> {
         let mut by_locale = HashMap::new();
+        let mut all_sms = HashMap::new();
         let entries = std::fs::read_dir(base).map_err(|source| read_error(base, source))?;
         for entry in entries {
             let entry = entry.map_err(|source| read_error(base, source))?;
@@ -62,11 +64,14 @@ impl OperatorTemplates {
                     ),
                 }
             }
+            if let Some(sms) = read_pattern(entry.path().join(SMS).join("body.txt"))? {
+                all_sms.insert(locale.clone(), sms);
+            }
             if !templates.is_empty() {
                 by_locale.insert(locale, templates);
             }
         }
-        Ok(Self { by_locale })
+        Ok(Self { by_locale, sms: all_sms })
     }
 
     /// Whether nothing was found.
@@ -83,10 +88,19 @@ impl OperatorTemplates {
     ) -> Option<Rendered> {
         let template = self.by_locale.get(locale)?.get(&template)?;
         Some(Rendered {
-            subject: template.subject.fill(values, ToOwned::to_owned),
-            html: template.html.fill(values, escape_html),
-            text: template.text.as_ref().map(|text| text.fill(values, ToOwned::to_owned)),
+            subject: template.subject.fill(|name| values.get(name), ToOwned::to_owned),
+            html: template.html.fill(|name| values.get(name), escape_html),
+            text: template
+                .text
+                .as_ref()
+                .map(|text| text.fill(|name| values.get(name), ToOwned::to_owned)),
         })
+    }
+
+    /// Renders the SMS, whose only variable is `code`, if there is one for exactly this locale.
+    pub fn render_sms(&self, locale: &str, code: &str) -> Option<String> {
+        let value = |name: &str| (name == "code").then_some(code);
+        Some(self.sms.get(locale)?.fill(value, ToOwned::to_owned))
     }
 }
 
@@ -135,13 +149,17 @@ impl Pattern {
     }
 
     /// Unknown names are empty; values are never parsed again.
-    fn fill(&self, values: &Values<'_>, escape: impl Fn(&str) -> String) -> String {
+    fn fill<'a>(
+        &self,
+        value: impl Fn(&str) -> Option<&'a str>,
+        escape: impl Fn(&str) -> String,
+    ) -> String {
         let mut filled = String::new();
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Variable(name) => {
-                    filled.push_str(&escape(values.get(name).unwrap_or_default()));
+                    filled.push_str(&escape(value(name).unwrap_or_default()));
                 }
             }
         }

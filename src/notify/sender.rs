@@ -1,14 +1,18 @@
 //! From an outbox message to a mail that has left: render, build, hand over.
 
+use std::collections::BTreeMap;
+
 use secrecy::ExposeSecret;
 
-use crate::config::{MailConfig, MailTransport};
+use crate::config::{MailConfig, MailTransport, PostmarkConfig};
 use crate::domain::mail::OutboxMessage;
 use crate::notify::inbox::{Captured, Inbox, InboxError};
 use crate::notify::message::{self, Sender};
 use crate::notify::operator::TemplateError;
 use crate::notify::smtp::{SmtpError, SmtpSetupError, SmtpTransport};
-use crate::notify::templates::TemplateSet;
+use crate::notify::templates::{TemplateSet, Values};
+use crate::outside::postmark::{self, TemplatedMail};
+use crate::outside::{self, OutsideError};
 
 /// Why the mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,8 @@ pub enum MailSetupError {
     Sender,
     #[error("AUTH_SMTP_* are unusable")]
     Smtp(#[from] SmtpSetupError),
+    #[error("cannot make an HTTP client for Postmark")]
+    Postmark(#[from] reqwest::Error),
     #[error("the folder for captured mail is unusable")]
     Inbox(#[from] InboxError),
 }
@@ -32,6 +38,8 @@ pub enum SendError {
     Render(#[from] minijinja::Error),
     #[error("cannot deliver the mail")]
     Smtp(#[from] SmtpError),
+    #[error("Postmark did not take the mail")]
+    Postmark(#[from] OutsideError),
     #[error("cannot keep the mail")]
     Inbox(#[from] InboxError),
 }
@@ -39,7 +47,12 @@ pub enum SendError {
 impl SendError {
     /// Whether another attempt has little hope; it may still be an operator's mistake.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Smtp(error) if error.is_permanent())
+        match self {
+            Self::Smtp(error) => error.is_permanent(),
+            // Its word for an address or a template that it does not take.
+            Self::Postmark(OutsideError::Status(status)) => *status == 422,
+            _ => false,
+        }
     }
 }
 
@@ -55,6 +68,7 @@ pub struct MailSender {
 enum Way {
     None,
     Smtp { transport: Box<SmtpTransport>, sender: Sender },
+    Postmark { client: reqwest::Client, config: PostmarkConfig, sender: Sender },
     Capture { inbox: Inbox, sender: String },
 }
 
@@ -65,6 +79,11 @@ impl MailSender {
             MailTransport::None => Way::None,
             MailTransport::Smtp(smtp) => Way::Smtp {
                 transport: Box::new(SmtpTransport::new(smtp)?),
+                sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
+            },
+            MailTransport::Postmark(postmark) => Way::Postmark {
+                client: outside::client()?,
+                config: postmark.clone(),
                 sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
             },
             MailTransport::Capture { folder } => Way::Capture {
@@ -91,8 +110,13 @@ impl MailSender {
     pub fn inbox(&self) -> Option<&Inbox> {
         match &self.way {
             Way::Capture { inbox, .. } => Some(inbox),
-            Way::None | Way::Smtp { .. } => None,
+            Way::None | Way::Smtp { .. } | Way::Postmark { .. } => None,
         }
+    }
+
+    /// The text of an SMS with a code; its templates are beside those of mails.
+    pub fn render_sms(&self, locale: &str, code: &str) -> Result<String, minijinja::Error> {
+        self.templates.render_sms(locale, code)
     }
 
     /// Whether mail would leave: the SMTP server answers and takes our credentials.
@@ -100,7 +124,8 @@ impl MailSender {
         match &self.way {
             Way::None => Err(SendError::NotConfigured),
             Way::Smtp { transport, .. } => Ok(transport.check().await?),
-            Way::Capture { .. } => Ok(()),
+            // Asking would already be a mail.
+            Way::Postmark { .. } | Way::Capture { .. } => Ok(()),
         }
     }
 
@@ -118,6 +143,16 @@ impl MailSender {
                 let bytes = message::build(message, &render()?, sender, &self.smtpapi_header);
                 let to = message::envelope_address(&message.recipient);
                 Ok(transport.deliver(sender.address(), to, &bytes).await?)
+            }
+            Way::Postmark { client, config, sender } => {
+                let values = Values::new(&message.variables, &message.locale);
+                let mail = TemplatedMail {
+                    template_alias: format!("{}.{}", message.locale, message.template.name()),
+                    template_model: values.pairs().into_iter().collect::<BTreeMap<_, _>>(),
+                    from: sender.configured(),
+                    to: &message.recipient,
+                };
+                Ok(postmark::send(client, config, &mail).await?)
             }
             Way::Capture { inbox, sender } => {
                 let captured = Captured::new(message, render()?, sender);

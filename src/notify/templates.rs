@@ -48,6 +48,9 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Name of the template of SMS.
+pub const SMS: &str = "signin-passwordless-sms";
+
 /// The operator's templates over the shipped ones.
 pub struct TemplateSet {
     operator: OperatorTemplates,
@@ -94,26 +97,46 @@ impl TemplateSet {
             let values = Values::new(variables, candidate);
             if let Some(rendered) = self.operator.render(template, candidate, &values) {
                 if candidate != locale {
-                    warn_missing(template, locale, candidate);
+                    warn_missing(template.name(), locale, candidate);
                 }
                 return Ok(rendered);
             }
         }
         let candidate = [locale, &self.default_locale]
             .into_iter()
-            .find(|candidate| self.builtin.has_locale(candidate))
+            .find(|candidate| BuiltinTemplates::has_locale(candidate))
             .unwrap_or(LAST_RESORT_LOCALE);
         if candidate != locale || !self.operator.is_empty() {
-            warn_missing(template, locale, candidate);
+            warn_missing(template.name(), locale, candidate);
         }
         self.builtin.render(template, candidate, &Values::new(variables, candidate))
     }
+
+    /// Renders the SMS that carries a code; the same fallbacks.
+    pub fn render_sms(&self, locale: &str, code: &str) -> Result<String, minijinja::Error> {
+        for candidate in [locale, &self.default_locale] {
+            if let Some(text) = self.operator.render_sms(candidate, code) {
+                if candidate != locale {
+                    warn_missing(SMS, locale, candidate);
+                }
+                return Ok(text);
+            }
+        }
+        let candidate = [locale, &self.default_locale]
+            .into_iter()
+            .find(|candidate| BuiltinTemplates::has_locale(candidate))
+            .unwrap_or(LAST_RESORT_LOCALE);
+        if candidate != locale {
+            warn_missing(SMS, locale, candidate);
+        }
+        self.builtin.render_sms(candidate, code)
+    }
 }
 
-fn warn_missing(template: MailTemplate, locale: &str, used: &str) {
+fn warn_missing(template: &str, locale: &str, used: &str) {
     tracing::warn!(
         component = "mailer",
-        template = template.name(),
+        template,
         locale,
         used_locale = used,
         "mail template not found, using a fallback"

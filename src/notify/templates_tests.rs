@@ -52,13 +52,16 @@ fn variables() -> MailVariables {
 }
 
 #[test]
-fn every_built_in_template_renders_in_all_its_parts() {
+fn every_built_in_template_renders_in_all_its_parts_and_locales() {
     let templates = builtin();
-    for template in MailTemplate::ALL {
-        let mail = templates.render(template, "en", &variables()).unwrap();
+    let locales = ["bg", "cs", "en", "es", "fr"];
+    for (template, locale) in
+        MailTemplate::ALL.into_iter().flat_map(|template| locales.map(|locale| (template, locale)))
+    {
+        let mail = templates.render(template, locale, &variables()).unwrap();
         assert!(!mail.subject.is_empty() && !mail.subject.contains('\n'), "{:?}", mail.subject);
-        assert!(mail.html.contains("<html lang=\"en\""));
-        assert!(mail.html.contains("</html>"));
+        assert!(mail.html.contains(&format!("<html lang=\"{locale}\"")));
+        assert!(mail.html.contains("</html>") && !mail.html.contains("{{"));
         let text = mail.text.unwrap();
         if template.link_type().is_some() {
             assert!(mail.html.contains(
@@ -159,4 +162,36 @@ fn an_unclosed_variable_stops_the_start_and_names_the_file() {
         .write("en/email-verify/body.html", "hello ${displayName");
     let error = TemplateSet::load(&folder.0, "en").unwrap_err().to_string();
     assert!(error.contains("en/email-verify/body.html"), "{error}");
+}
+
+#[test]
+fn an_sms_has_the_code_and_fits_into_one_message() {
+    let templates = builtin();
+    for locale in ["bg", "cs", "en", "es", "fr", "xx"] {
+        let text = templates.render_sms(locale, "048213").unwrap();
+        assert!(text.contains("048213") && text.chars().count() <= 70, "{text}");
+    }
+    assert_eq!(templates.render_sms("xx", "1").unwrap(), templates.render_sms("en", "1").unwrap());
+}
+
+#[test]
+fn an_operators_sms_knows_its_code_only() {
+    let folder = Folder::new();
+    folder.write("de/signin-passwordless-sms/body.txt", "Code ${code}${email} {{ code }}");
+    let templates = folder.load("de");
+    for locale in ["de", "xx"] {
+        assert_eq!(templates.render_sms(locale, "048213").unwrap(), "Code 048213 {{ code }}");
+    }
+}
+
+/// The words of the locales differ: nobody forgot one.
+#[test]
+fn every_locale_has_words_of_its_own() {
+    let templates = builtin();
+    for template in MailTemplate::ALL {
+        let subjects: std::collections::BTreeSet<_> = ["bg", "cs", "en", "es", "fr"]
+            .map(|locale| templates.render(template, locale, &variables()).unwrap().subject)
+            .into();
+        assert_eq!(subjects.len(), 5);
+    }
 }

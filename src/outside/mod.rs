@@ -2,7 +2,10 @@
 
 pub mod hasura_claims;
 pub mod hibp;
+pub mod modica;
+pub mod postmark;
 pub mod turnstile;
+pub mod twilio;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, redirect};

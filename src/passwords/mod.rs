@@ -156,6 +156,7 @@ mod tests {
 
     fn settings(written: PasswordForm) -> PasswordSettings {
         let config = PasswordsConfig {
+            change_ends: crate::config::ChangeEnds::Sessions,
             min_length: 3,
             argon2_memory_kib: 64,
             argon2_iterations: 1,

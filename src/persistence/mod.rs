@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod personal_access_tokens;
 pub mod pool;
 pub mod reference;
+pub mod reference_sms_codes;
 pub mod refresh_tokens;
 pub mod security_keys;
 pub mod settings;

@@ -37,6 +37,12 @@ pub async fn enqueue(conn: &mut PgConnection, message: NewMessage) -> sqlx::Resu
     Ok(message.id)
 }
 
+/// Takes back a message that the same transaction wrote.
+pub async fn withdraw(db: impl PgExecutor<'_>, id: MessageId) -> sqlx::Result<()> {
+    sqlx::query!("delete from auth.keywright_outbox where id = $1", id.0).execute(db).await?;
+    Ok(())
+}
+
 /// A claimed row, before its JSON is understood.
 struct Row {
     id: Uuid,

@@ -161,6 +161,27 @@ pub async fn delete_by_user(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::R
     Ok(deleted.rows_affected())
 }
 
+/// Ends the sessions of a user except one, and with `and_pats` personal access tokens as well.
+pub async fn delete_others(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    kept: Option<SessionId>,
+    and_pats: bool,
+) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
+        r#"
+        delete from auth.refresh_tokens
+         where user_id = $1 and id is distinct from $2 and (type <> 'pat' or $3)
+        "#,
+        user_id.0,
+        kept.map(|id| id.0),
+        and_pats,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
 /// Whether two transactions waited for each other and this one was chosen to fail.
 pub fn is_deadlock(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "40P01")

@@ -1,6 +1,6 @@
 //! `auth.keywright_tickets`, and the ticket column that the reference fills.
 
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
 use crate::domain::ids::UserId;
@@ -104,6 +104,94 @@ pub async fn try_once_by_user(
     )
     .fetch_optional(db)
     .await
+}
+
+/// Whose ticket this is, without using it up; also one that the reference issued.
+pub async fn find(
+    db: impl PgExecutor<'_>,
+    ticket_hash: &[u8; 32],
+    purpose: &str,
+    ticket: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"
+        select user_id as "user_id!: UserId"
+          from auth.keywright_tickets
+         where ticket_hash = $1 and purpose = $2 and expires_at > $4
+         union all
+        select id
+          from auth.users
+         where ticket = $3 and ticket_expires_at > $4
+         limit 1
+        "#,
+        ticket_hash.as_slice(),
+        purpose,
+        ticket,
+        now,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Voids a user's pending tickets of these purposes, and whatever the reference has issued for one.
+pub async fn void(
+    db: &mut PgConnection,
+    user_id: UserId,
+    purposes: &[&str],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let purposes: Vec<String> = purposes.iter().map(|&purpose| purpose.to_owned()).collect();
+    sqlx::query!(
+        "delete from auth.keywright_tickets where user_id = $1 and purpose = any ($2)",
+        user_id.0,
+        &purposes,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        r#"
+        update auth.users
+           set ticket = null, ticket_expires_at = $3
+         where id = $1 and split_part(ticket, ':', 1) = any ($2)
+        "#,
+        user_id.0,
+        &purposes,
+        now,
+    )
+    .execute(&mut *db)
+    .await?;
+    Ok(())
+}
+
+/// Uses up a code of six digits that the reference sent, and tells what it was.
+///
+/// It counts no tries, so any try uses it up.
+pub async fn consume_reference_code(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<secrecy::SecretString>> {
+    let code = sqlx::query_scalar!(
+        r#"
+        with pending as (
+            select id, ticket
+              from auth.users
+             where id = $1 and ticket ~ '^[0-9]{6}$' and ticket_expires_at > $2
+               for no key update
+        )
+        update auth.users u
+           set ticket = null, ticket_expires_at = $2
+          from pending p
+         where u.id = p.id
+        returning p.ticket as "ticket!"
+        "#,
+        user_id.0,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(code.map(Into::into))
 }
 
 /// Uses up a ticket that the reference implementation issued; `ticket` is its whole text.

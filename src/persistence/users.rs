@@ -5,7 +5,9 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
 use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::sign_up_options::ResolvedOptions;
 use crate::domain::user::User;
 
 /// A user with what a password sign-in needs.
@@ -113,6 +115,29 @@ pub async fn find_by_email(
     Ok(row.map(Into::into))
 }
 
+/// The user with exactly this number.
+pub async fn find_by_phone(db: impl PgExecutor<'_>, phone: &str) -> sqlx::Result<Option<User>> {
+    let row = sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+               u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
+               u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
+               u.active_mfa_type, u.metadata::text as "metadata?", null::text as password_hash,
+               array(
+                   select r.role from auth.user_roles r
+                    where r.user_id = u.id order by r.created_at, r.role
+               ) as "roles!"
+          from auth.users u
+         where u.phone_number = $1
+        "#,
+        phone,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| UserWithPassword::from(row).user))
+}
+
 /// A registration.
 #[derive(Debug)]
 pub struct NewUser<'a> {
@@ -123,6 +148,7 @@ pub struct NewUser<'a> {
     pub avatar_url: &'a str,
     pub locale: &'a str,
     pub email: Option<&'a str>,
+    pub phone_number: Option<&'a str>,
     pub password_hash: Option<&'a str>,
     pub default_role: &'a str,
     pub is_anonymous: bool,
@@ -133,6 +159,28 @@ pub struct NewUser<'a> {
     pub last_seen: Option<OffsetDateTime>,
 }
 
+impl<'a> NewUser<'a> {
+    /// With what was asked for, and nothing to sign in with yet.
+    pub fn with_options(id: UserId, now: OffsetDateTime, options: &'a ResolvedOptions) -> Self {
+        Self {
+            id,
+            created_at: now,
+            disabled: false,
+            display_name: &options.display_name,
+            avatar_url: "",
+            locale: &options.locale,
+            email: None,
+            phone_number: None,
+            password_hash: None,
+            default_role: &options.default_role,
+            is_anonymous: false,
+            metadata: options.metadata.as_deref(),
+            roles: &options.allowed_roles,
+            last_seen: None,
+        }
+    }
+}
+
 /// Writes exactly one row and its roles; the caller owns the transaction.
 ///
 /// A duplicate address fails with `users_email_key` (see [`is_duplicate_email`]).
@@ -141,10 +189,11 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         r#"
         insert into auth.users (
             id, created_at, updated_at, disabled, display_name, avatar_url, locale, email,
-            password_hash, default_role, is_anonymous, metadata, last_seen
+            password_hash, default_role, is_anonymous, metadata, last_seen, phone_number
         )
         values (
-            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12
+            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12,
+            $13
         )
         "#,
         user.id.0,
@@ -159,27 +208,56 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         user.is_anonymous,
         user.metadata.map_or("null", RawValue::get),
         user.last_seen,
+        user.phone_number,
     )
     .execute(&mut *db)
     .await?;
+    insert_roles(&mut *db, user.id, user.roles, user.created_at).await
+}
+
+/// In the order that they were given in, which reads keep.
+async fn insert_roles(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    roles: &[String],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         insert into auth.user_roles (user_id, role, created_at)
         select $1, r.role, $3::timestamptz + r.n * interval '1 microsecond'
           from unnest($2::text[]) with ordinality as r (role, n)
         "#,
-        user.id.0,
-        user.roles,
-        user.created_at,
+        id.0,
+        roles,
+        now,
     )
-    .execute(&mut *db)
+    .execute(db)
     .await?;
     Ok(())
+}
+
+/// What the client is told about a registration that the database refused.
+pub fn refusal(error: sqlx::Error) -> AuthError {
+    if is_duplicate_email(&error) {
+        ErrorCode::EmailAlreadyInUse.into()
+    } else if is_refused_value(&error) {
+        ErrorCode::RoleNotAllowed.into()
+    } else {
+        error.into()
+    }
 }
 
 /// Whether the address of a registration belongs to somebody already.
 pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
+}
+
+/// Whether the number of a registration belongs to somebody already.
+pub fn is_duplicate_phone(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.constraint() == Some("users_phone_number_key"))
 }
 
 /// Whether the database refuses a value of the request: a role that is not in `auth.roles` or a
@@ -224,6 +302,17 @@ pub async fn set_email_verified(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Re
     Ok(())
 }
 
+/// Marks the number as verified.
+pub async fn set_phone_number_verified(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set phone_number_verified = true where id = $1 and not phone_number_verified",
+        id.0,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Replaces a password hash by a stronger form of the same password, unless it changed meanwhile.
 pub async fn upgrade_password_hash(
     db: impl PgExecutor<'_>,
@@ -240,6 +329,84 @@ pub async fn upgrade_password_hash(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Sets a new password.
+pub async fn set_password_hash(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    hash: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!("update auth.users set password_hash = $2 where id = $1", id.0, hash)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Remembers the address that is to replace the user's once its owner confirms it (S-09).
+pub async fn set_new_email(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    new_email: &EmailAddress,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set new_email = $2::text::citext where id = $1",
+        id.0,
+        new_email.as_str(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What an anonymous user becomes.
+#[derive(Debug)]
+pub struct Registration<'a> {
+    pub email: &'a str,
+    pub display_name: &'a str,
+    pub locale: &'a str,
+    pub default_role: &'a str,
+    /// `None` for those who sign in by mail.
+    pub password_hash: Option<&'a str>,
+    /// `None` keeps what is stored.
+    pub metadata: Option<&'a RawValue>,
+    pub roles: &'a [String],
+    pub now: OffsetDateTime,
+}
+
+/// Turns an anonymous user into a registered one; tells whether they still were anonymous and
+/// enabled. The caller owns the transaction.
+///
+/// A duplicate address fails with `users_email_key` (see [`is_duplicate_email`]).
+pub async fn register_anonymous(
+    db: &mut PgConnection,
+    id: UserId,
+    registration: &Registration<'_>,
+) -> sqlx::Result<bool> {
+    let updated = sqlx::query!(
+        r#"
+        update auth.users
+           set is_anonymous = false, email = $2::text::citext, display_name = $3,
+               locale = $4::text, default_role = $5, password_hash = $6,
+               metadata = coalesce($7::text::jsonb, metadata), ticket = null
+         where id = $1 and is_anonymous and not disabled
+        "#,
+        id.0,
+        registration.email,
+        registration.display_name,
+        registration.locale,
+        registration.default_role,
+        registration.password_hash,
+        registration.metadata.map(RawValue::get),
+    )
+    .execute(&mut *db)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
+    insert_roles(&mut *db, id, registration.roles, registration.now).await?;
+    Ok(true)
 }
 
 /// Makes the pending address the user's address, verified; tells whether one was pending (S-30).

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::refresh_token::TOKEN_LEN;
 use crate::domain::custom_claims::claim_name;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 
 pub(super) const ALLOWED_ROLES: &str = "x-hasura-allowed-roles";
 pub(super) const DEFAULT_ROLE: &str = "x-hasura-default-role";
@@ -100,6 +100,7 @@ enum Gap {
     Hasura,
     IssuedAt,
     Nothing,
+    Session,
     Subject,
 }
 
@@ -109,6 +110,7 @@ impl Frame {
             ("exp", Gap::Expiry),
             ("iat", Gap::IssuedAt),
             ("iss", Gap::Nothing),
+            ("sid", Gap::Session),
             ("sub", Gap::Subject),
             (namespace, Gap::Hasura),
         ];
@@ -123,7 +125,7 @@ impl Frame {
             text.push(':');
             match gap {
                 Gap::Nothing => text.push_str(&json(issuer)),
-                Gap::Subject => {
+                Gap::Session | Gap::Subject => {
                     text.push('"');
                     pieces.push((std::mem::take(&mut text).into(), gap));
                     text.push('"');
@@ -137,10 +139,18 @@ impl Frame {
     }
 
     /// Writes the payload; times are Unix seconds.
-    pub(super) fn fill(&self, claims: &UserClaims, issued_at: i64, expires_at: i64) -> String {
+    pub(super) fn fill(
+        &self,
+        claims: &UserClaims,
+        session: SessionId,
+        issued_at: i64,
+        expires_at: i64,
+    ) -> String {
+        let mut sid = [0; TOKEN_LEN];
+        let sid: &str = session.0.hyphenated().encode_lower(&mut sid);
         let fixed: usize = self.pieces.iter().map(|(text, _)| text.len()).sum();
         // Two times of at most 20 digits.
-        let capacity = fixed + claims.hasura.len() + TOKEN_LEN + 40;
+        let capacity = fixed + claims.hasura.len() + 2 * TOKEN_LEN + 40;
         let mut payload = String::with_capacity(capacity);
         for (text, gap) in &self.pieces {
             payload.push_str(text);
@@ -148,6 +158,7 @@ impl Frame {
                 Gap::Expiry => push_number(&mut payload, expires_at),
                 Gap::IssuedAt => push_number(&mut payload, issued_at),
                 Gap::Hasura => payload.push_str(&claims.hasura),
+                Gap::Session => payload.push_str(sid),
                 Gap::Subject => payload
                     .push_str(str::from_utf8(&claims.subject).expect("a UUID's text is ASCII")),
                 Gap::Nothing => {}
@@ -191,7 +202,7 @@ mod tests {
         let claims = UserClaims::new(&identity(&roles, &[]));
         let frame = Frame::new("hasura-auth", "https://hasura.io/jwt/claims");
         assert_eq!(
-            frame.fill(&claims, 1_795_463_263, 1_795_464_163),
+            frame.fill(&claims, SessionId(Uuid::from_u128(7)), 1_795_463_263, 1_795_464_163),
             concat!(
                 r#"{"exp":1795464163,"https://hasura.io/jwt/claims":{"#,
                 r#""x-hasura-allowed-roles":["me","user","edi\"tor"],"#,
@@ -199,6 +210,7 @@ mod tests {
                 r#""x-hasura-user-id":"00000000-0000-0000-0000-0000b00f4b2d","#,
                 r#""x-hasura-user-is-anonymous":"false"},"#,
                 r#""iat":1795463263,"iss":"hasura-auth","#,
+                r#""sid":"00000000-0000-0000-0000-000000000007","#,
                 r#""sub":"00000000-0000-0000-0000-0000b00f4b2d"}"#
             )
         );

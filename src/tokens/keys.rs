@@ -16,6 +16,7 @@ use super::access_token::{Frame, UserClaims};
 use super::key_material::KeyMaterial;
 pub use super::key_material::SignError;
 pub use super::verify::{TokenError, VerifiedToken};
+use crate::domain::ids::SessionId;
 
 /// Issuer of tokens when the secret names none.
 pub const DEFAULT_ISSUER: &str = "hasura-auth";
@@ -94,7 +95,7 @@ impl KeySet {
     }
 
     fn new(keys: Vec<Key>, issuer: &str, namespace: &str) -> Result<Self, KeyError> {
-        if ["exp", "iat", "iss", "nbf", "sub"].contains(&namespace) {
+        if ["exp", "iat", "iss", "nbf", "sid", "sub"].contains(&namespace) {
             return Err(fail("\"claims_namespace\" is the name of another claim"));
         }
         let published = JwkSet { keys: keys.iter().filter_map(|key| key.jwk.clone()).collect() };
@@ -109,18 +110,21 @@ impl KeySet {
         })
     }
 
-    /// Issues an access token that is valid from `now` for `lifetime`, in whole seconds.
+    /// Issues an access token of a session (`sid`, as `OpenID Connect` has it) that is valid from `now` for
+    /// `lifetime`, in whole seconds.
     ///
     /// RSA takes a fraction of a millisecond of CPU, so this belongs on a worker thread, not into an actor.
     pub fn sign(
         &self,
         claims: &UserClaims,
+        session: SessionId,
         now: OffsetDateTime,
         lifetime: Duration,
     ) -> Result<String, SignError> {
         let issued_at = now.unix_timestamp();
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-        let payload = self.frame.fill(claims, issued_at, issued_at.saturating_add(lifetime));
+        let payload =
+            self.frame.fill(claims, session, issued_at, issued_at.saturating_add(lifetime));
         self.signing_key().sign(payload.as_bytes())
     }
 

@@ -29,17 +29,20 @@ pub enum TicketKind {
     MfaTotp,
     /// Six digits sent by mail; meaningless without the address.
     EmailOtp,
+    /// Six digits sent by SMS; meaningless without the number.
+    SmsOtp,
 }
 
 impl TicketKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VerifyEmail,
         Self::PasswordlessEmail,
         Self::PasswordReset,
         Self::EmailConfirmChange,
         Self::MfaTotp,
         Self::EmailOtp,
+        Self::SmsOtp,
     ];
 
     /// The part before the colon, also `type` in the redirect after a link was followed; also the
@@ -52,6 +55,7 @@ impl TicketKind {
             Self::EmailConfirmChange => "emailConfirmChange",
             Self::MfaTotp => "mfaTotp",
             Self::EmailOtp => "emailOtp",
+            Self::SmsOtp => "smsOtp",
         }
     }
 
@@ -62,7 +66,7 @@ impl TicketKind {
             Self::PasswordlessEmail => Some("signinPasswordless"),
             Self::PasswordReset => Some("passwordReset"),
             Self::EmailConfirmChange => Some("emailConfirmChange"),
-            Self::MfaTotp | Self::EmailOtp => None,
+            Self::MfaTotp | Self::EmailOtp | Self::SmsOtp => None,
         }
     }
 
@@ -74,8 +78,13 @@ impl TicketKind {
             | Self::PasswordReset
             | Self::EmailConfirmChange
             | Self::EmailOtp => HOUR,
-            Self::MfaTotp => Duration::from_mins(5),
+            Self::MfaTotp | Self::SmsOtp => Duration::from_mins(5),
         }
+    }
+
+    /// Whether it is six digits.
+    pub const fn is_code(self) -> bool {
+        matches!(self, Self::EmailOtp | Self::SmsOtp)
     }
 
     /// Whether the link endpoint takes it.
@@ -100,7 +109,7 @@ impl Ticket {
     /// A fresh ticket from the operating system's random source.
     pub fn generate(kind: TicketKind) -> Self {
         let text = match kind {
-            TicketKind::EmailOtp => generate_code(),
+            TicketKind::EmailOtp | TicketKind::SmsOtp => generate_code(),
             _ => format!("{}:{}", kind.name(), Uuid::new_v4()),
         };
         Self { kind, text: text.into() }
@@ -108,23 +117,26 @@ impl Ticket {
 
     /// Recognises the kind by the prefix; what follows is only bounded, since the hash decides.
     ///
-    /// Six digits are a code. Whether the place where it was presented takes this kind is for the
-    /// caller to check.
+    /// Whether the place where it was presented takes this kind is for the caller to check.
     pub fn parse(text: &str) -> Result<Self, InvalidTicket> {
         if text.len() > MAX_BYTES {
             return Err(InvalidTicket);
         }
-        let kind = match text.split_once(':') {
-            None if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                TicketKind::EmailOtp
-            }
-            None => return Err(InvalidTicket),
-            Some((prefix, _)) => TicketKind::ALL
-                .into_iter()
-                .find(|kind| *kind != TicketKind::EmailOtp && kind.name() == prefix)
-                .ok_or(InvalidTicket)?,
-        };
+        let (prefix, _) = text.split_once(':').ok_or(InvalidTicket)?;
+        let kind = TicketKind::ALL
+            .into_iter()
+            .find(|kind| !kind.is_code() && kind.name() == prefix)
+            .ok_or(InvalidTicket)?;
         Ok(Self { kind, text: text.into() })
+    }
+
+    /// A code of six digits, which does not say itself what it is for.
+    pub fn parse_code(kind: TicketKind, text: &str) -> Result<Self, InvalidTicket> {
+        if kind.is_code() && text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self { kind, text: text.into() })
+        } else {
+            Err(InvalidTicket)
+        }
     }
 
     /// What it is good for.
@@ -173,7 +185,11 @@ mod tests {
     fn a_fresh_ticket_is_recognised_again() {
         for kind in TicketKind::ALL {
             let ticket = Ticket::generate(kind);
-            let parsed = Ticket::parse(ticket.expose()).unwrap();
+            let parsed = if kind.is_code() {
+                Ticket::parse_code(kind, ticket.expose()).unwrap()
+            } else {
+                Ticket::parse(ticket.expose()).unwrap()
+            };
             assert_eq!(parsed.kind(), kind);
             assert_eq!(parsed.hash(), ticket.hash());
         }
@@ -197,6 +213,15 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_a_code_only_where_one_is_expected() {
+        assert!(Ticket::parse("123456").is_err());
+        assert!(Ticket::parse_code(TicketKind::VerifyEmail, "123456").is_err());
+        for bad in ["", "12345", "1234567", "12345a", "１２３"] {
+            assert!(Ticket::parse_code(TicketKind::SmsOtp, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn unknown_shapes_are_no_tickets() {
         let long = format!("verifyEmail:{}", "a".repeat(64));
         for text in
@@ -209,7 +234,7 @@ mod tests {
     #[test]
     fn only_mailed_links_have_a_link_type() {
         for kind in TicketKind::ALL {
-            let expected = !matches!(kind, TicketKind::MfaTotp | TicketKind::EmailOtp);
+            let expected = kind != TicketKind::MfaTotp && !kind.is_code();
             assert_eq!(kind.is_link(), expected);
         }
     }

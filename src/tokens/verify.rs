@@ -12,13 +12,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::keys::{Key, KeySet};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 
 /// What a valid access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
     /// `sub`, if it is a UUID.
     pub user_id: Option<UserId>,
+    /// `sid`, which tokens of the reference lack.
+    pub session_id: Option<SessionId>,
     /// `x-hasura-user-id`, if it is a UUID; a few operations read this one.
     pub claims_user_id: Option<UserId>,
     /// Whether `x-hasura-auth-elevated` is the subject.
@@ -87,6 +89,7 @@ struct Payload<'a> {
     iat: Option<f64>,
     nbf: Option<f64>,
     iss: Option<Cow<'a, str>>,
+    sid: Option<Cow<'a, str>>,
     sub: Option<Cow<'a, str>>,
     hasura: Option<&'a RawValue>,
 }
@@ -172,10 +175,11 @@ impl<'a> Payload<'a> {
         // A namespace that is absent or odd says nothing; the subject still counts.
         let hasura: HasuraClaims<'_> =
             self.hasura.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let id = |text: Option<&str>| Uuid::parse_str(text?).ok().map(UserId);
+        let uuid = |text: Option<&str>| Uuid::parse_str(text?).ok();
         VerifiedToken {
-            user_id: id(self.sub.as_deref()),
-            claims_user_id: id(hasura.user_id.as_deref()),
+            user_id: uuid(self.sub.as_deref()).map(UserId),
+            session_id: uuid(self.sid.as_deref()).map(SessionId),
+            claims_user_id: uuid(hasura.user_id.as_deref()).map(UserId),
             is_elevated: self.sub.is_some() && hasura.elevated == self.sub,
             is_anonymous: hasura.is_anonymous.as_deref() == Some("true"),
         }
@@ -210,6 +214,7 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
                 "iat" => payload.iat = map.next_value()?,
                 "nbf" => payload.nbf = map.next_value()?,
                 "iss" => payload.iss = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0),
+                "sid" => payload.sid = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0),
                 "sub" => payload.sub = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0),
                 name if name == self.namespace => payload.hasura = Some(map.next_value()?),
                 _ => {

@@ -6,7 +6,7 @@ use crate::support::app::{JWT_SECRET, TestApp};
 use crate::support::jwt;
 
 #[tokio::test]
-async fn header_and_claims_are_exactly_those_of_the_reference() {
+async fn header_and_claims_are_exactly_those_of_the_reference_and_the_session() {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up("ann@example.com").await.session();
     let (id, token) = (session.user_id(), session.access_token());
@@ -21,10 +21,11 @@ async fn header_and_claims_are_exactly_those_of_the_reference() {
             r#"{{"exp":{exp},"https://hasura.io/jwt/claims":{{"#,
             r#""x-hasura-allowed-roles":["me","user","editor"],"x-hasura-default-role":"user","#,
             r#""x-hasura-user-id":"{id}","x-hasura-user-is-anonymous":"false"}},"#,
-            r#""iat":{iat},"iss":"hasura-auth","sub":"{id}"}}"#
+            r#""iat":{iat},"iss":"hasura-auth","sid":"{sid}","sub":"{id}"}}"#
         ),
         exp = exp,
         id = id,
+        sid = session.id(),
         iat = iat
     );
     assert_eq!(jwt::part(token, 1), expected);

@@ -160,7 +160,8 @@ async fn a_dying_courier_is_not_noticed_and_every_mail_arrives_once() {
     to.sort_unstable();
     to.dedup();
     assert_eq!((smtp.received().len(), to.len()), (FAULTS, FAULTS));
-    restarted(app.app(), "courier", 2).await;
+    // How many faults hit one life depends on how long a panic takes.
+    restarted(app.app(), "courier", 1).await;
     app.stop().await;
 }
 

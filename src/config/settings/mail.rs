@@ -43,6 +43,22 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .live(),
     Setting::text(
+        "postmark-url",
+        "AUTH_POSTMARK_URL",
+        "https://api.postmarkapp.com",
+        "Where Postmark takes mail, if AUTH_SMTP_HOST is postmark",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "postmark-timeout",
+        "AUTH_POSTMARK_TIMEOUT",
+        "30s",
+        "Longest wait for Postmark",
+    )
+    .own()
+    .live(),
+    Setting::text(
         "smtp-ca-file",
         "AUTH_SMTP_CA_FILE",
         "",

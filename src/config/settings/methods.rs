@@ -81,5 +81,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Do not create accounts when somebody unknown signs in",
     )
-    .not_yet(),
+    .live(),
+    Setting::int(
+        "otp-max-tries",
+        "AUTH_OTP_MAX_TRIES",
+        "5",
+        "Wrong codes after which a one-time code by mail or SMS is void",
+    )
+    .own()
+    .live(),
 ];

@@ -10,6 +10,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Shortest password, in bytes; the API itself wants at least 3 characters",
     )
     .live(),
+    Setting::choice(
+        "password-change-ends",
+        "AUTH_PASSWORD_CHANGE_ENDS",
+        &["nothing", "sessions", "sessions-and-pats"],
+        "sessions",
+        "What a new password ends: the user's other sessions, and also personal access tokens",
+    )
+    .own()
+    .live(),
     Setting::int(
         "password-argon2-memory-kib",
         "AUTH_PASSWORD_ARGON2_MEMORY_KIB",

@@ -1,4 +1,4 @@
-//! Settings of SMS, which are not sent yet.
+//! Settings of SMS.
 
 use super::Setting;
 
@@ -7,24 +7,54 @@ pub(super) const SETTINGS: &[Setting] = &[
         "sms-provider",
         "AUTH_SMS_PROVIDER",
         "twilio",
-        "Who sends SMS: twilio, modica, generic or dev",
+        "Who sends SMS: twilio, modica, or dev, which only logs them",
     )
-    .not_yet(),
+    .live(),
     Setting::text("sms-twilio-account-sid", "AUTH_SMS_TWILIO_ACCOUNT_SID", "", "Account at Twilio")
-        .not_yet(),
+        .live(),
     Setting::secret("sms-twilio-auth-token", "AUTH_SMS_TWILIO_AUTH_TOKEN", "Token of Twilio")
-        .not_yet(),
+        .live(),
     Setting::text(
         "sms-twilio-messaging-service-id",
         "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
         "",
         "Messaging service or sender at Twilio",
     )
-    .not_yet(),
-    Setting::text("sms-modica-username", "AUTH_SMS_MODICA_USERNAME", "", "User at Modica")
-        .not_yet(),
-    Setting::secret("sms-modica-password", "AUTH_SMS_MODICA_PASSWORD", "Password at Modica")
-        .not_yet(),
+    .live(),
+    Setting::text("sms-modica-username", "AUTH_SMS_MODICA_USERNAME", "", "User at Modica").live(),
+    Setting::secret("sms-modica-password", "AUTH_SMS_MODICA_PASSWORD", "Password at Modica").live(),
+    Setting::text(
+        "sms-twilio-url",
+        "AUTH_SMS_TWILIO_URL",
+        "https://api.twilio.com",
+        "Where Twilio takes messages",
+    )
+    .own()
+    .live(),
+    Setting::text(
+        "sms-twilio-verify-url",
+        "AUTH_SMS_TWILIO_VERIFY_URL",
+        "https://verify.twilio.com",
+        "Where Twilio Verify is asked, for services whose id begins with VA",
+    )
+    .own()
+    .live(),
+    Setting::text(
+        "sms-modica-url",
+        "AUTH_SMS_MODICA_URL",
+        "https://api.modicagroup.com",
+        "Where Modica takes messages",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "sms-timeout",
+        "AUTH_SMS_TIMEOUT",
+        "10s",
+        "Longest wait for the provider of SMS",
+    )
+    .own()
+    .live(),
     Setting::text(
         "sms-generic-url",
         "AUTH_SMS_GENERIC_URL",

@@ -10,13 +10,22 @@ pub mod send_verification_email;
 pub mod sign_in_anonymous;
 pub mod sign_in_email_password;
 pub mod sign_in_mfa_totp;
+pub mod sign_in_otp_email;
+pub mod sign_in_otp_email_verify;
+pub mod sign_in_passwordless_email;
+pub mod sign_in_passwordless_sms;
+pub mod sign_in_passwordless_sms_otp;
 pub mod sign_in_pat;
 pub mod sign_out;
 pub mod sign_up_email_password;
 pub mod token;
 pub mod token_verify;
 pub mod user;
+pub mod user_deanonymize;
+pub mod user_email_change;
 pub mod user_mfa;
+pub mod user_password;
+pub mod user_password_reset;
 pub mod verify;
 pub mod version;
 
@@ -40,14 +49,23 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/signin/anonymous", sign_in_anonymous::post)
         .route(Method::POST, "/signin/email-password", sign_in_email_password::post)
         .route(Method::POST, "/signin/mfa/totp", sign_in_mfa_totp::post)
+        .route(Method::POST, "/signin/otp/email", sign_in_otp_email::post)
+        .route(Method::POST, "/signin/otp/email/verify", sign_in_otp_email_verify::post)
+        .route(Method::POST, "/signin/passwordless/email", sign_in_passwordless_email::post)
+        .route(Method::POST, "/signin/passwordless/sms", sign_in_passwordless_sms::post)
+        .route(Method::POST, "/signin/passwordless/sms/otp", sign_in_passwordless_sms_otp::post)
         .route(Method::POST, "/signin/pat", sign_in_pat::post)
         .route(Method::POST, "/signout", sign_out::post)
         .route(Method::POST, "/signup/email-password", sign_up_email_password::post)
         .route(Method::POST, "/token", token::post)
         .route(Method::POST, "/token/verify", token_verify::post)
         .route(Method::GET, "/user", user::get)
+        .route(Method::POST, "/user/deanonymize", user_deanonymize::post)
+        .route(Method::POST, "/user/email/change", user_email_change::post)
         .route(Method::POST, "/user/email/send-verification-email", send_verification_email::post)
         .route(Method::POST, "/user/mfa", user_mfa::post)
+        .route(Method::POST, "/user/password", user_password::post)
+        .route(Method::POST, "/user/password/reset", user_password_reset::post)
         .route(Method::GET, "/verify", verify::get)
         .route(Method::GET, "/version", version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::tokens::access_token::Identity;
 
 const SECRET: &str = "a shared secret of at least 32 bytes";
@@ -23,6 +23,7 @@ const ED_PKCS8: &str = include_str!("../testdata/ed25519_pkcs8.pem");
 const ED_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 const NOW: i64 = 1_795_463_263;
+const SESSION: SessionId = SessionId(Uuid::from_u128(7));
 const USER: Uuid = Uuid::from_u128(0xb00f_4b2d_0000_4000_8000_0000_0000_0001);
 
 fn load(secret: &Value) -> Result<KeySet, KeyError> {
@@ -66,7 +67,7 @@ fn claims(is_elevated: bool) -> UserClaims {
 }
 
 fn issue(keys: &KeySet) -> String {
-    keys.sign(&claims(false), at(NOW), Duration::from_mins(15)).unwrap()
+    keys.sign(&claims(false), SESSION, at(NOW), Duration::from_mins(15)).unwrap()
 }
 
 /// A token of our own key with any payload.
@@ -224,12 +225,13 @@ fn what_a_token_says_is_read() {
         plain,
         VerifiedToken {
             user_id: Some(UserId(USER)),
+            session_id: Some(SESSION),
             claims_user_id: Some(UserId(USER)),
             is_elevated: false,
             is_anonymous: true,
         }
     );
-    let elevated = keys.sign(&claims(true), at(NOW), Duration::from_mins(15)).unwrap();
+    let elevated = keys.sign(&claims(true), SESSION, at(NOW), Duration::from_mins(15)).unwrap();
     assert!(keys.verify(&elevated, at(NOW)).unwrap().is_elevated);
 }
 

@@ -1,0 +1,53 @@
+//! `POST /user/deanonymize`: deanonymizeUser.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::flows::deanonymize_user::{SignInMethod, deanonymize_user};
+use crate::http::extract::read_json;
+use crate::http::fields::{PasswordField, TextField, not_null, not_null_object};
+use crate::http::router::HandlerResult;
+use crate::http::sign_up_options::SignUpOptionsField;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserDeanonymizeRequest {
+    sign_in_method: Method,
+    email: EmailAddress,
+    #[serde(default, deserialize_with = "not_null")]
+    password: Option<PasswordField>,
+    /// Deprecated; only its type counts.
+    #[serde(default, rename = "connection", deserialize_with = "not_null")]
+    _connection: Option<TextField>,
+    #[serde(default, deserialize_with = "not_null_object")]
+    options: Option<SignUpOptionsField>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Method {
+    EmailPassword,
+    Passwordless,
+}
+
+/// Turns the anonymous bearer into a registered user.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: UserDeanonymizeRequest = read_json(&request)?;
+    let method = match (body.sign_in_method, body.password) {
+        (Method::EmailPassword, Some(password)) => {
+            SignInMethod::EmailPassword(password.into_secret())
+        }
+        (Method::EmailPassword, None) => {
+            return Err(AuthError::Refused(ErrorCode::InvalidRequest));
+        }
+        (Method::Passwordless, _) => SignInMethod::Passwordless,
+    };
+    let options = body.options.unwrap_or_default().into();
+    deanonymize_user(&app, request.bearer(), method, &body.email, options).await?;
+    Ok(ApiResponse::ok_text())
+}

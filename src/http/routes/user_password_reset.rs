@@ -1,0 +1,30 @@
+//! `POST /user/password/reset`: sendPasswordResetEmail.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::flows::send_password_reset_email::send_password_reset_email;
+use crate::http::extract::read_json;
+use crate::http::fields::not_null_object;
+use crate::http::router::HandlerResult;
+use crate::http::sign_up_options::RedirectOptionsField;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserPasswordResetRequest {
+    email: EmailAddress,
+    #[serde(default, deserialize_with = "not_null_object")]
+    options: Option<RedirectOptionsField>,
+}
+
+/// Mails a link by which a new password can be set.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: UserPasswordResetRequest = read_json(&request)?;
+    let options = body.options.unwrap_or_default();
+    send_password_reset_email(&app, &body.email, options.redirect_to()).await?;
+    Ok(ApiResponse::ok_text())
+}

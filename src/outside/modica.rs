@@ -1,0 +1,37 @@
+//! Modica: SMS.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::OutsideError;
+use crate::config::ModicaConfig;
+
+#[derive(Serialize)]
+struct Message<'a> {
+    destination: &'a str,
+    content: &'a str,
+}
+
+/// Sends a text.
+pub async fn send_message(
+    client: &reqwest::Client,
+    config: &ModicaConfig,
+    limit: Duration,
+    to: &str,
+    text: &str,
+) -> Result<(), OutsideError> {
+    let url = format!("{}/rest/sms/v2/messages", config.url.as_str().trim_end_matches('/'));
+    let request = client
+        .post(url)
+        .basic_auth(&config.username, Some(config.password.expose_secret()))
+        .json(&Message { destination: to, content: text })
+        .send();
+    let answer = timeout(limit, request).await.map_err(|_| OutsideError::TimedOut)??;
+    match answer.status().as_u16() {
+        202 => Ok(()),
+        status => Err(OutsideError::Status(status)),
+    }
+}

@@ -1,0 +1,38 @@
+//! Postmark: mail by its HTTP API, with templates that the operator keeps there.
+
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::OutsideError;
+use crate::config::PostmarkConfig;
+
+/// A mail with a template of the server that the token belongs to.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TemplatedMail<'a, Model> {
+    /// `<locale>.<template>`.
+    pub template_alias: String,
+    pub template_model: Model,
+    pub from: &'a str,
+    pub to: &'a str,
+}
+
+/// Hands a mail over.
+pub async fn send<Model: Serialize + Sync>(
+    client: &reqwest::Client,
+    config: &PostmarkConfig,
+    mail: &TemplatedMail<'_, Model>,
+) -> Result<(), OutsideError> {
+    let url = format!("{}/email/withTemplate", config.url.as_str().trim_end_matches('/'));
+    let request = client
+        .post(url)
+        .header("x-postmark-server-token", config.token.expose_secret())
+        .json(mail)
+        .send();
+    let answer = timeout(config.timeout, request).await.map_err(|_| OutsideError::TimedOut)??;
+    match answer.status().as_u16() {
+        200 => Ok(()),
+        status => Err(OutsideError::Status(status)),
+    }
+}

@@ -1,0 +1,64 @@
+//! `AUTH_TURNSTILE_SECRET`: a proof that a person stands behind a sign-up.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::http_simulator::{HttpSimulator, Reply};
+
+const HEADER: &str = "x-cf-turnstile-response";
+
+async fn start(turnstile: &HttpSimulator) -> TestApp {
+    TestApp::start(&[
+        ("AUTH_TURNSTILE_SECRET", "s3cret"),
+        ("AUTH_TURNSTILE_URL", &turnstile.url),
+        ("AUTH_TURNSTILE_TIMEOUT", "500ms"),
+    ])
+    .await
+}
+
+async fn sign_up(app: &TestApp, proof: &str) -> Answer {
+    let body = json!({"email": "ann@example.com", "password": PASSWORD});
+    let request =
+        app.request(Method::POST, "/signup/email-password").header(HEADER, proof).json(&body);
+    Client::send(request).await
+}
+
+#[tokio::test]
+async fn a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
+    let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
+    let app = start(&turnstile).await;
+    // S-18: nothing in it becomes a member of its own.
+    let proof = "x\",\"secret\":\"y";
+    sign_up(&app, proof).await.session();
+    let asked = turnstile.only();
+    assert_eq!(asked.json(), json!({"secret": "s3cret", "response": proof}));
+    assert_eq!(asked.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn without_a_good_proof_there_is_no_sign_up() {
+    let refusal = json!({"success": false, "messages": ["bad"]});
+    let turnstile = HttpSimulator::start(Reply::json(200, &refusal)).await;
+    let app = start(&turnstile).await;
+    let missing = app.sign_up("ann@example.com").await;
+    assert_eq!(missing.status, 403);
+    assert!(turnstile.asked().is_empty());
+    assert_eq!(sign_up(&app, "bad").await.status, 403);
+    for reply in [Reply::empty(200), Reply::Status(200, "no JSON".to_owned()), Reply::Hang] {
+        turnstile.say(reply);
+        assert_eq!(sign_up(&app, "good").await.status, 500);
+    }
+    assert_eq!(app.database.count("select count(*) from auth.users").await, 0);
+}
+
+/// sign-in operations that create users are not covered.
+#[tokio::test]
+async fn q09_only_sign_up_paths_ask_for_it() {
+    let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
+    let app = start(&turnstile).await;
+    app.anonymous().await;
+    assert!(turnstile.asked().is_empty());
+    let answer = Client::send(app.request(Method::POST, "/signup/nowhere")).await;
+    assert_eq!(answer.status, 403, "also paths that nobody serves");
+}
