@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use moka::future::Cache;
 use moka::ops::compute::{CompResult, Op};
 use serde_json::Value;
@@ -19,6 +20,7 @@ use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
 use crate::outside::{OutsideError, hasura_claims};
+use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
 use crate::tokens::access_token::UserClaims;
 
 /// Memory of the answers of all users, in bytes.
@@ -31,6 +33,13 @@ type Pairs = Arc<[(String, String)]>;
 #[derive(Clone)]
 pub struct ClaimsCache {
     answers: Cache<UserId, Arc<Answer>>,
+    /// The statement for the settings that it was made for.
+    query: Arc<ArcSwapOption<PreparedQuery>>,
+}
+
+struct PreparedQuery {
+    settings: Weak<CustomClaims>,
+    query: ClaimsQuery,
 }
 
 impl Default for ClaimsCache {
@@ -39,7 +48,7 @@ impl Default for ClaimsCache {
             .weigher(|_, answer: &Arc<Answer>| u32::try_from(answer.weight()).unwrap_or(u32::MAX))
             .max_capacity(CACHE_BYTES)
             .build();
-        Self { answers }
+        Self { answers, query: Arc::default() }
     }
 }
 
@@ -55,8 +64,10 @@ pub enum Freshness {
 /// Why there are no values.
 #[derive(Debug, thiserror::Error)]
 enum ClaimsError {
-    #[error("Hasura was not helpful")]
+    #[error("no answer")]
     Hasura(#[from] OutsideError),
+    #[error("not found in the database")]
+    Postgres(#[from] ClaimsQueryError),
     #[error("HASURA_GRAPHQL_GRAPHQL_URL is not set")]
     NoHasura,
 }
@@ -194,14 +205,42 @@ async fn read(
     app: &App,
     config: &Config,
     user: UserId,
-    custom: &CustomClaims,
+    custom: &Arc<CustomClaims>,
 ) -> Result<Value, ClaimsError> {
     let limit = config.claims.timeout;
     match config.claims.source {
-        ClaimsSource::Hasura | ClaimsSource::Postgres => {
+        ClaimsSource::Postgres => {
+            let read = read_from_postgres(app, user, custom);
+            timeout(limit, read).await.map_err(|_| OutsideError::TimedOut)?
+        }
+        ClaimsSource::Hasura => {
             let url = config.hasura.graphql_url.as_ref().ok_or(ClaimsError::NoHasura)?;
             let asked = hasura_claims::ask(&app.outside, &config.hasura, url, custom, user);
             Ok(timeout(limit, asked).await.map_err(|_| OutsideError::TimedOut)??)
         }
     }
+}
+
+/// The statement is made once for the settings, and anew after a failure: tables change too.
+async fn read_from_postgres(
+    app: &App,
+    user: UserId,
+    custom: &Arc<CustomClaims>,
+) -> Result<Value, ClaimsError> {
+    let slot = &app.claims.query;
+    let kept = slot.load_full().filter(|kept| is_same(&kept.settings, custom));
+    let prepared = match kept {
+        Some(prepared) => prepared,
+        None => {
+            let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;
+            let prepared = Arc::new(PreparedQuery { settings: Arc::downgrade(custom), query });
+            slot.store(Some(Arc::clone(&prepared)));
+            prepared
+        }
+    };
+    let read = prepared.query.read(&app.pool, user).await;
+    if read.is_err() {
+        slot.store(None);
+    }
+    Ok(read?)
 }

@@ -15,6 +15,7 @@ mod conceal_errors;
 mod contract;
 mod courier;
 mod custom_claims;
+mod custom_claims_postgres;
 mod deanonymize;
 mod elevation;
 mod email_change;
