@@ -229,14 +229,13 @@ async fn read_from_postgres(
 ) -> Result<Value, ClaimsError> {
     let slot = &app.claims.query;
     let kept = slot.load_full().filter(|kept| is_same(&kept.settings, custom));
-    let prepared = match kept {
-        Some(prepared) => prepared,
-        None => {
-            let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;
-            let prepared = Arc::new(PreparedQuery { settings: Arc::downgrade(custom), query });
-            slot.store(Some(Arc::clone(&prepared)));
-            prepared
-        }
+    let prepared = if let Some(prepared) = kept {
+        prepared
+    } else {
+        let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;
+        let prepared = Arc::new(PreparedQuery { settings: Arc::downgrade(custom), query });
+        slot.store(Some(Arc::clone(&prepared)));
+        prepared
     };
     let read = prepared.query.read(&app.pool, user).await;
     if read.is_err() {
