@@ -17,6 +17,7 @@ use crate::actors::supervisor::TreeView;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
+use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::notify::sender::MailSender;
 use crate::tokens::chain::RotationKey;
@@ -37,6 +38,7 @@ pub struct App {
     pub janitor: Handle<JanitorMsg>,
     pub counters: Counters,
     pub rate_limiter: Handle<RateLimiterMsg>,
+    pub claims: ClaimsCache,
     /// For services of others that are asked during a request.
     pub outside: reqwest::Client,
     pub mail: Arc<ArcSwap<MailSender>>,

@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::config::{ActorsConfig, Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
+use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
 use crate::http::front_end::Guards;
@@ -337,6 +338,7 @@ async fn start_actors(
         janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
         rate_limiter: Handle::new("rate limiter", slots.rate_limiter, RARE_CALLS, call_timeout),
         counters,
+        claims: ClaimsCache::default(),
         outside,
         rotation_key,
         secrets,

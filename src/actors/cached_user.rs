@@ -43,15 +43,18 @@ impl CachedUser {
 
     /// The user's part of an access token.
     pub fn claims(&self) -> &UserClaims {
-        self.claims.get_or_init(|| {
-            UserClaims::new(&Identity {
-                user_id: self.user.id,
-                roles: &self.user.roles,
-                default_role: &self.user.default_role,
-                is_anonymous: self.user.is_anonymous,
-                is_elevated: false,
-                custom: &[],
-            })
+        self.claims.get_or_init(|| self.claims_with(&[], false))
+    }
+
+    /// The same with custom claims, for a user who has just shown a second factor or has not.
+    pub fn claims_with(&self, custom: &[(String, String)], is_elevated: bool) -> UserClaims {
+        UserClaims::new(&Identity {
+            user_id: self.user.id,
+            roles: &self.user.roles,
+            default_role: &self.user.default_role,
+            is_anonymous: self.user.is_anonymous,
+            is_elevated,
+            custom,
         })
     }
 

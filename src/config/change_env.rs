@@ -3,9 +3,9 @@
 //! The member names are the reference's, some of which differ from the names of the variables. All or
 //! nothing: a body with one wrong member changes nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::domain::email_access::EmailAccess;
@@ -15,6 +15,7 @@ use crate::domain::roles::RoleRules;
 
 use super::Config;
 use super::accounts::{check_locale, check_role};
+use super::claims::{CLAIMS, ClaimsSource, DEFAULTS};
 use super::server::check_client_url;
 use super::value::{parse_http_url, parse_list};
 
@@ -49,8 +50,6 @@ const TEXTS_WITHOUT_EFFECT: &[&str] = &[
     "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
     "AUTH_WEBAUTHN_RPID",
     "AUTH_WEBAUTHN_RPNAME",
-    "HASURA_GRAPHQL_ADMIN_SECRET",
-    "HASURA_GRAPHQL_GRAPHQL_URL",
     "HASURA_GRAPHQL_JWT_SECRET",
 ];
 const LISTS_WITHOUT_EFFECT: &[&str] = &["AUTH_WEBAUTHN_RP_ORIGINS"];
@@ -70,6 +69,7 @@ impl Config {
         change_roles(&mut config, &members)?;
         change_locales(&mut config, &members)?;
         change_email_access(&mut config, &members)?;
+        change_claims(&mut config, &members)?;
         Ok(config)
     }
 }
@@ -186,6 +186,28 @@ fn change_email_access(config: &mut Config, members: &Members<'_>) -> Result<(),
     Ok(())
 }
 
+const GRAPHQL_URL: &str = "HASURA_GRAPHQL_GRAPHQL_URL";
+
+/// Hasura's own members count for custom claims; its metadata is a matter of the start.
+fn change_claims(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    if let Some(secret) = members.text("HASURA_GRAPHQL_ADMIN_SECRET")? {
+        config.hasura.admin_secret = SecretString::from(secret);
+    }
+    if let Some(url) = members.text(GRAPHQL_URL)?.filter(|url| !url.is_empty()) {
+        config.hasura.graphql_url =
+            Some(parse_http_url(url).map_err(|reason| refused(GRAPHQL_URL, reason.0))?);
+        config.claims.source = ClaimsSource::Hasura;
+    }
+    let (paths, defaults) = (members.json(CLAIMS)?, members.json(DEFAULTS)?);
+    if paths.is_some() || defaults.is_some() {
+        let given = &mut config.claims.given;
+        given.paths = paths.unwrap_or_else(|| std::mem::take(&mut given.paths));
+        given.defaults = defaults.unwrap_or_else(|| std::mem::take(&mut given.defaults));
+        config.claims.custom = given.check().map_err(|error| refused(CLAIMS, error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// The body, member by member; null is the same as missing.
 struct Members<'a>(&'a Map<String, Value>);
 
@@ -244,20 +266,20 @@ impl<'a> Members<'a> {
         for member in LISTS_WITHOUT_EFFECT {
             self.list(member)?;
         }
-        self.json::<BTreeMap<String, String>>("AUTH_JWT_CUSTOM_CLAIMS")?;
-        self.json::<Map<String, Value>>("AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS")
+        Ok(())
     }
 
     /// A string that holds JSON of its own; empty is none.
-    fn json<T: serde::de::DeserializeOwned>(
+    fn json<T: serde::de::DeserializeOwned + Default>(
         &self,
         member: &'static str,
-    ) -> Result<(), ChangeEnvError> {
+    ) -> Result<Option<T>, ChangeEnvError> {
+        let parse =
+            |text| serde_json::from_str(text).map_err(|error| refused(member, error.to_string()));
         match self.text(member)? {
-            None | Some("") => Ok(()),
-            Some(text) => serde_json::from_str::<T>(text)
-                .map(drop)
-                .map_err(|error| refused(member, error.to_string())),
+            None => Ok(None),
+            Some("") => Ok(Some(T::default())),
+            Some(text) => parse(text).map(Some),
         }
     }
 }

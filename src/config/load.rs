@@ -5,9 +5,9 @@ use super::notice::{Notice, report_ignored};
 use super::reader::Reader;
 use super::sources::Sources;
 use super::{
-    AccountsConfig, ActorsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig, MailConfig,
-    MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig, ServerConfig,
-    SmsConfig, TokensConfig,
+    AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
+    MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig,
+    ServerConfig, SmsConfig, TokensConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -30,11 +30,13 @@ impl Config {
 
 fn read(reader: &mut Reader<'_>) -> Config {
     let server = ServerConfig::read(reader);
+    let hasura = HasuraConfig::read(reader);
     let methods = MethodsConfig::read(reader);
     let config = Config {
         log: LogConfig::read(reader),
         database: DatabaseConfig::read(reader),
-        hasura: HasuraConfig::read(reader),
+        claims: ClaimsConfig::read(reader, hasura.graphql_url.is_some()),
+        hasura,
         tokens: TokensConfig::read(reader),
         accounts: AccountsConfig::read(reader, &server.client_url),
         passwords: PasswordsConfig::read(reader),

@@ -228,7 +228,6 @@ fn features_to_come_are_reported_once() {
     for variable in [
         ("AUTH_PROVIDER_GITHUB_ENABLED", "true"),
         ("AUTH_WEBAUTHN_RP_ORIGINS", "http://localhost"),
-        ("AUTH_JWT_CUSTOM_CLAIMS", r#"{"a":"b"}"#),
         ("AUTH_RATE_LIMIT_MEMCACHE_SERVER", "memcached:11211"),
         ("NODE_ENV", "production"),
     ] {

@@ -7,6 +7,7 @@ mod accounts;
 mod actors;
 mod arguments;
 mod change_env;
+mod claims;
 mod database;
 mod env_file;
 mod error;
@@ -35,6 +36,7 @@ pub use self::accounts::{AccountLists, AccountsConfig};
 pub use self::actors::ActorsConfig;
 pub use self::arguments::arguments;
 pub use self::change_env::ChangeEnvError;
+pub use self::claims::{ClaimsConfig, ClaimsSource};
 pub use self::database::{DatabaseConfig, StorageCompatibility};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::hasura::HasuraConfig;
@@ -62,6 +64,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub hasura: HasuraConfig,
     pub tokens: TokensConfig,
+    pub claims: ClaimsConfig,
     pub accounts: AccountsConfig,
     pub passwords: PasswordsConfig,
     pub methods: MethodsConfig,

@@ -1,6 +1,8 @@
 //! Types and rules without I/O.
 
+pub mod claim_path;
 pub mod clock;
+pub mod custom_claims;
 pub mod email;
 pub mod email_access;
 pub mod error;

@@ -7,6 +7,7 @@ pub mod change_user_email;
 pub mod change_user_password;
 pub mod code_check;
 pub mod create_pat;
+pub mod custom_claims;
 pub mod deanonymize_user;
 pub mod generate_totp;
 pub mod get_user;

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::session::{IssuedSession, issue};
+use super::session::{IssuedSession, Occasion, issue};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::persistence::refresh_tokens;
@@ -24,7 +24,7 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
         let next = app.rotation_key.next(&presented);
         let rotation = Rotation { presented: hash, next: next.hash() };
         if let Some(session) = app.sessions.rotate(rotation).await? {
-            return issue(app, user, next, session.session_id);
+            return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }
     refresh_with_old_token(app, &presented).await
@@ -74,5 +74,6 @@ async fn refresh_with_old_token(
         return Err(refused);
     };
     user.user.check_refresh(&app.config().user_rules())?;
-    issue(app, user, app.rotation_key.next(presented), found.session.session_id)
+    let next = app.rotation_key.next(presented);
+    issue(app, user, next, found.session.session_id, Occasion::Refresh).await
 }

@@ -6,11 +6,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
+use super::custom_claims::{self, Freshness};
 use crate::actors::cached_user::CachedUser;
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{SessionId, UserId};
 use crate::persistence::{refresh_tokens, users};
+use crate::tokens::access_token::UserClaims;
 use crate::tokens::refresh_token::RefreshToken;
 
 /// `Session` of the contract, ready to be sent.
@@ -51,18 +53,47 @@ impl Serialize for IssuedSession {
     }
 }
 
+/// Why an access token is issued, which decides what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    SignIn,
+    /// Custom claims may be as old as the settings say; nothing else differs.
+    Refresh,
+    /// A second factor was shown just now.
+    Elevation,
+}
+
 /// Signs an access token for a session whose refresh token is stored already.
-pub fn issue(
+pub async fn issue(
     app: &App,
     user: Arc<CachedUser>,
     refresh_token: RefreshToken,
     session_id: SessionId,
+    occasion: Occasion,
 ) -> Result<IssuedSession, AuthError> {
-    let lifetime = app.config().tokens.access_token_lifetime;
-    let keys = app.keys.load();
-    let access_token = keys
-        .sign(user.claims(), session_id, app.clock.now(), lifetime)
-        .map_err(|error| AuthError::internal("access token not signed", error))?;
+    let config = app.config();
+    let lifetime = config.tokens.access_token_lifetime;
+    let is_elevated = occasion == Occasion::Elevation;
+    let custom = config.claims.custom.clone();
+    drop(config);
+    let signed = |claims: &UserClaims| {
+        let keys = app.keys.load();
+        keys.sign(claims, session_id, app.clock.now(), lifetime)
+            .map_err(|error| AuthError::internal("access token not signed", error))
+    };
+    let access_token = match custom {
+        None if !is_elevated => signed(user.claims())?,
+        None => signed(&user.claims_with(&[], true))?,
+        Some(custom) => {
+            let freshness = match occasion {
+                Occasion::Refresh => Freshness::Recent,
+                Occasion::SignIn | Occasion::Elevation => Freshness::Now,
+            };
+            // In a box, for it is large and the usual way has no need of it.
+            let found = Box::pin(custom_claims::find(app, &user, &custom, freshness)).await;
+            signed(&found.claims(&user, is_elevated))?
+        }
+    };
     Ok(IssuedSession {
         access_token,
         access_token_expires_in: lifetime.as_secs(),
@@ -97,11 +128,20 @@ pub async fn start(
 impl StartedSession {
     /// The session for the client, once its row is committed.
     pub async fn issue(self, app: &App) -> Result<IssuedSession, AuthError> {
+        self.issue_for(app, Occasion::SignIn).await
+    }
+
+    /// The same for a user who has just shown a second factor, which the access token says.
+    pub async fn issue_elevated(self, app: &App) -> Result<IssuedSession, AuthError> {
+        self.issue_for(app, Occasion::Elevation).await
+    }
+
+    async fn issue_for(self, app: &App, occasion: Occasion) -> Result<IssuedSession, AuthError> {
         let user =
             app.sessions.user(self.user_id).await?.ok_or_else(|| {
                 AuthError::internal("the user of a new session is gone", "no row")
             })?;
-        issue(app, user, self.refresh_token, self.session_id)
+        issue(app, user, self.refresh_token, self.session_id, occasion).await
     }
 }
 

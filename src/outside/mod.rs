@@ -1,5 +1,6 @@
 //! Services of others that are asked during a request.
 
+pub mod hasura_claims;
 pub mod hibp;
 pub mod modica;
 pub mod postmark;
@@ -26,6 +27,8 @@ pub enum OutsideError {
     TooLong,
     #[error("the answer cannot be read")]
     Malformed,
+    #[error("the answer has no data")]
+    NoData,
 }
 
 impl From<reqwest::Error> for OutsideError {

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod bench;
 pub mod changes;
+pub mod claims;
 pub mod connection_string;
 pub mod diagnosis;
 pub mod embedded;

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::refresh_token::TOKEN_LEN;
+use crate::domain::custom_claims::claim_name;
 use crate::domain::ids::{SessionId, UserId};
 
-const PREFIX: &str = "x-hasura-";
 pub(super) const ALLOWED_ROLES: &str = "x-hasura-allowed-roles";
 pub(super) const DEFAULT_ROLE: &str = "x-hasura-default-role";
 pub(super) const USER_ID: &str = "x-hasura-user-id";
@@ -53,11 +53,8 @@ impl UserClaims {
         }
         let mut claims = BTreeMap::new();
         for (name, value) in identity.custom {
-            let mut name = name.to_lowercase();
-            if !name.starts_with(PREFIX) {
-                name.insert_str(0, PREFIX);
-            }
-            // Hasura ignores case, so must this; and only a second factor elevates.
+            let name = claim_name(name);
+            // Only a second factor elevates.
             if name != ELEVATED {
                 claims.insert(name, json(value));
             }

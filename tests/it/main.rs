@@ -14,6 +14,8 @@ mod change_env;
 mod conceal_errors;
 mod contract;
 mod courier;
+mod custom_claims;
+mod custom_claims_postgres;
 mod deanonymize;
 mod elevation;
 mod email_change;

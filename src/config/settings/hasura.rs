@@ -8,6 +8,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "HASURA_GRAPHQL_GRAPHQL_URL",
         "",
         "GraphQL endpoint of Hasura, whose metadata is kept; empty means that nothing is called",
-    ),
-    Setting::secret("hasura-admin-secret", "HASURA_GRAPHQL_ADMIN_SECRET", "Admin secret of Hasura"),
+    )
+    .live(),
+    Setting::secret("hasura-admin-secret", "HASURA_GRAPHQL_ADMIN_SECRET", "Admin secret of Hasura")
+        .live(),
 ];

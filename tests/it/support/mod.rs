@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod authenticator;
+pub(crate) mod hasura;
 pub(crate) mod http_simulator;
 pub(crate) mod jwt;
 pub(crate) mod link;
