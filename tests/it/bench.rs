@@ -187,7 +187,7 @@ fn refresh_args(url: &str, more: &[&str]) -> RefreshArgs {
     line.extend(more);
     match parse(&line) {
         BenchCommand::Refresh(args) => *args,
-        BenchCommand::Floor(_) => unreachable!("the line says refresh"),
+        _ => unreachable!("the line says refresh"),
     }
 }
 

@@ -18,9 +18,11 @@ enum Body {
 
 /// A member with a value of a wrong type.
 type WrongMember = (&'static str, Value);
+/// Path, kind, a good body, and its members.
+type Operation = (&'static str, Body, Value, Vec<WrongMember>);
 
 /// Every operation that reads a JSON body: path, kind, a good body, and its members.
-fn operations() -> Vec<(&'static str, Body, Value, Vec<WrongMember>)> {
+fn operations() -> Vec<Operation> {
     let token = "2c35b6f3-c4b9-48e3-978a-d4d0f1d42e24";
     let account = json!({"email": "new@example.com", "password": PASSWORD});
     let account_members = vec![("email", json!(1)), ("password", json!(1))];
@@ -53,6 +55,107 @@ fn operations() -> Vec<(&'static str, Body, Value, Vec<WrongMember>)> {
             Body::Required,
             json!({"email": "new@example.com"}),
             vec![("email", json!(1)), ("options", json!([]))],
+        ),
+    ]
+    .into_iter()
+    .chain(account_operations())
+    .chain(sign_in_operations())
+    .collect()
+}
+
+/// What users do with their account.
+fn account_operations() -> Vec<Operation> {
+    vec![
+        (
+            "/user/password/reset",
+            Body::Required,
+            json!({"email": "new@example.com"}),
+            vec![("email", json!(1)), ("options", json!([]))],
+        ),
+        (
+            "/user/password",
+            Body::Required,
+            json!({"newPassword": PASSWORD}),
+            vec![("newPassword", json!("ab")), ("ticket", json!("verifyEmail:x"))],
+        ),
+        (
+            "/user/email/change",
+            Body::Required,
+            json!({"newEmail": "new@example.com"}),
+            vec![("newEmail", json!("no")), ("options", json!([]))],
+        ),
+        (
+            "/user/deanonymize",
+            Body::Required,
+            json!({"signInMethod": "passwordless", "email": "new@example.com"}),
+            vec![
+                ("signInMethod", json!("sms")),
+                ("email", json!(1)),
+                ("password", json!("ab")),
+                ("connection", json!(1)),
+                ("options", json!("x")),
+            ],
+        ),
+        (
+            "/user/mfa",
+            Body::Required,
+            json!({"code": "123456"}),
+            vec![("code", json!(123_456)), ("activeMfaType", json!("sms"))],
+        ),
+        (
+            "/pat",
+            Body::Required,
+            json!({"expiresAt": "2090-01-01T00:00:00Z"}),
+            vec![("expiresAt", json!("2090-01-01")), ("metadata", json!([]))],
+        ),
+    ]
+}
+
+/// Ways to sign in besides passwords.
+fn sign_in_operations() -> Vec<Operation> {
+    let token = "2c35b6f3-c4b9-48e3-978a-d4d0f1d42e24";
+    vec![
+        (
+            "/signin/pat",
+            Body::Required,
+            json!({"personalAccessToken": token}),
+            vec![("personalAccessToken", json!(1))],
+        ),
+        (
+            "/signin/mfa/totp",
+            Body::Required,
+            json!({"ticket": "mfaTotp:x", "otp": "123456"}),
+            vec![("ticket", json!("verifyEmail:x")), ("otp", json!(123_456))],
+        ),
+        (
+            "/signin/passwordless/email",
+            Body::Required,
+            json!({"email": "new@example.com"}),
+            vec![("email", json!(1)), ("options", json!([]))],
+        ),
+        (
+            "/signin/otp/email",
+            Body::Required,
+            json!({"email": "new@example.com"}),
+            vec![("email", json!(1)), ("options", json!([]))],
+        ),
+        (
+            "/signin/otp/email/verify",
+            Body::Required,
+            json!({"email": "new@example.com", "otp": "123456"}),
+            vec![("email", json!(1)), ("otp", json!(123_456))],
+        ),
+        (
+            "/signin/passwordless/sms",
+            Body::Required,
+            json!({"phoneNumber": "+15550001111"}),
+            vec![("phoneNumber", json!(1)), ("options", json!([]))],
+        ),
+        (
+            "/signin/passwordless/sms/otp",
+            Body::Required,
+            json!({"phoneNumber": "+15550001111", "otp": "123456"}),
+            vec![("phoneNumber", json!(1)), ("otp", json!(123_456))],
         ),
     ]
 }
@@ -219,6 +322,15 @@ async fn where_a_bearer_is_needed_a_bad_one_is_a_bad_request_and_does_nothing() 
     for (method, path, body) in [
         (Method::GET, "/user", None),
         (Method::POST, "/token/verify", Some(json!({}))),
+        (Method::GET, "/mfa/totp/generate", None),
+        (Method::POST, "/user/mfa", Some(json!({"code": "123456"}))),
+        (Method::POST, "/pat", Some(json!({"expiresAt": "2090-01-01T00:00:00Z"}))),
+        (Method::POST, "/user/email/change", Some(json!({"newEmail": "new@example.com"}))),
+        (
+            Method::POST,
+            "/user/deanonymize",
+            Some(json!({"signInMethod": "passwordless", "email": "new@example.com"})),
+        ),
         (Method::POST, "/signout", Some(json!({"all": true}))),
     ] {
         let send = async |token: Option<&str>| {

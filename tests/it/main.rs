@@ -20,6 +20,7 @@ mod deanonymize;
 mod elevation;
 mod email_change;
 mod embedded_postgres;
+mod enumeration;
 mod front_end;
 mod health;
 mod js_client;

@@ -25,6 +25,8 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Closed-loop load of `POST /token` on any server with this contract.
     Refresh(Box<RefreshArgs>),
+    /// Whether the time of an answer tells if an address is known.
+    Enumeration(Box<EnumerationArgs>),
     /// Raw limits of this machine: a bare HTTP answer, one signature, one batched UPDATE.
     Floor(Box<FloorArgs>),
 }
@@ -88,6 +90,26 @@ pub struct RefreshArgs {
     pub password: Option<SecretString>,
     /// Writes the figures as JSON to this file; `-` is standard output (the table then moves to
     /// standard error).
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<String>,
+    /// Permits addresses other than this machine's own.
+    #[arg(long)]
+    pub allow_remote: bool,
+}
+
+/// `keywright bench enumeration`.
+#[derive(Clone, Debug, Args)]
+pub struct EnumerationArgs {
+    /// Base address of the server, with its prefix if it has one (plain HTTP).
+    #[arg(long, default_value = "http://127.0.0.1:4000")]
+    pub url: Url,
+    /// An address that has an account, with a password and verified.
+    #[arg(long)]
+    pub known: String,
+    /// Requests of each operation for the known address, and as many for unknown ones.
+    #[arg(long, default_value = "400", value_parser = clap::value_parser!(u32).range(20..=20_000))]
+    pub requests: u32,
+    /// Writes the figures as JSON to this file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
     /// Permits addresses other than this machine's own.

@@ -1,8 +1,10 @@
-//! `keywright bench`: how fast a server refreshes sessions, and how fast this machine could.
+//! `keywright bench`: how fast a server refreshes sessions, how fast this machine could, and what the
+//! time of an answer tells.
 
 pub mod args;
 pub mod client;
 pub mod cpu;
+pub mod enumeration;
 pub mod floor;
 pub mod report;
 pub mod run;
@@ -49,6 +51,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
             emit(args.json.as_deref(), &report.table(), &report)?;
             let lost = report.lost_sessions();
             ensure!(lost == 0, "{lost} sessions were lost");
+        }
+        BenchCommand::Enumeration(args) => {
+            let report = enumeration::enumeration(&args, &stop).await?;
+            emit(args.json.as_deref(), &report.table(), &report)?;
         }
         BenchCommand::Floor(args) => {
             let report = floor::floor(&args, stop).await?;

@@ -29,10 +29,22 @@ struct UserDeanonymizeRequest {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 enum Method {
     EmailPassword,
     Passwordless,
+}
+
+impl TryFrom<String> for Method {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "email-password" => Ok(Self::EmailPassword),
+            "passwordless" => Ok(Self::Passwordless),
+            _ => Err("one of email-password, passwordless"),
+        }
+    }
 }
 
 /// Turns the anonymous bearer into a registered user.

@@ -20,11 +20,22 @@ struct UserMfaRequest {
 }
 
 #[derive(Deserialize)]
+#[serde(try_from = "String")]
 enum MfaType {
-    #[serde(rename = "totp")]
     Totp,
-    #[serde(rename = "")]
     None,
+}
+
+impl TryFrom<String> for MfaType {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "totp" => Ok(Self::Totp),
+            "" => Ok(Self::None),
+            _ => Err("totp, or empty for none"),
+        }
+    }
 }
 
 /// Switches the bearer's second factor on or off.

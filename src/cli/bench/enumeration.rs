@@ -1,0 +1,240 @@
+//! Whether the time of an answer, or the answer, tells if an address has an account.
+//!
+//! Each operation is asked for the known address and for fresh unknown ones in turns. What counts is
+//! the area under the ROC curve: how often one request for a known address takes longer than one for
+//! an unknown address. 0.5 is a coin, 0 and 1 are certainty. The statistic is that of Mann and
+//! Whitney, which needs no assumption about how times are distributed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use reqwest::redirect::Policy;
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::args::EnumerationArgs;
+use super::target::Target;
+
+/// A difference that is smaller needs thousands of requests for one address to be seen.
+const SMALL: f64 = 0.1;
+
+/// Everything that a run found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub server: String,
+    pub operations: Vec<Operation>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Operation {
+    pub path: &'static str,
+    /// Status and code of the answers, for the known address and for others.
+    pub known_answers: BTreeSet<String>,
+    pub unknown_answers: BTreeSet<String>,
+    pub known_median_us: f64,
+    pub unknown_median_us: f64,
+    /// Area under the ROC curve.
+    pub auc: f64,
+    /// How many standard errors that is from 0.5.
+    pub z: f64,
+}
+
+impl Operation {
+    /// Whether one answer, or a few, tell.
+    pub fn tells(&self) -> bool {
+        self.known_answers != self.unknown_answers
+            || (self.z.abs() > 4.0 && (self.auc - 0.5).abs() > SMALL)
+    }
+}
+
+/// What is asked for an address.
+struct Question {
+    path: &'static str,
+    body: fn(&str) -> Value,
+}
+
+/// The operations that take an address from a stranger.
+const QUESTIONS: [Question; 6] = [
+    Question {
+        path: "/signin/email-password",
+        body: |email| json!({"email": email, "password": "not-the-Passw0rd"}),
+    },
+    Question { path: "/user/password/reset", body: |email| json!({"email": email}) },
+    Question { path: "/user/email/send-verification-email", body: |email| json!({"email": email}) },
+    Question { path: "/signin/passwordless/email", body: |email| json!({"email": email}) },
+    Question { path: "/signin/otp/email", body: |email| json!({"email": email}) },
+    Question {
+        path: "/signin/otp/email/verify",
+        body: |email| json!({"email": email, "otp": "000000"}),
+    },
+];
+
+/// Asks, and ends early when told to stop.
+pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::Result<Report> {
+    // Refuses what is not this machine.
+    Target::resolve(&args.url, args.allow_remote).await?;
+    let client = reqwest::Client::builder()
+        .redirect(Policy::none())
+        .timeout(Duration::from_secs(30))
+        .build()
+        .context("no HTTP client")?;
+    let base = args.url.as_str().trim_end_matches('/');
+    let mut operations = Vec::new();
+    for question in &QUESTIONS {
+        let url = format!("{base}{}", question.path);
+        let mut sides: [Side; 2] = Default::default();
+        // The first of each warms up connections and caches.
+        for number in 0..=args.requests {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let unknown = format!("nobody-{}@example.com", Uuid::new_v4().simple());
+            for (side, email) in sides.iter_mut().zip([args.known.as_str(), &unknown]) {
+                let (time, answer) = ask(&client, &url, &(question.body)(email)).await?;
+                side.answers.insert(answer);
+                if number > 0 {
+                    side.times.push(time);
+                }
+            }
+        }
+        let [known, unknown] = sides;
+        let (auc, z) = compare(&known.times, &unknown.times);
+        operations.push(Operation {
+            path: question.path,
+            known_answers: known.answers,
+            unknown_answers: unknown.answers,
+            known_median_us: median_us(known.times),
+            unknown_median_us: median_us(unknown.times),
+            auc,
+            z,
+        });
+    }
+    Ok(Report { server: base.to_owned(), operations })
+}
+
+#[derive(Default)]
+struct Side {
+    times: Vec<Duration>,
+    answers: BTreeSet<String>,
+}
+
+async fn ask(
+    client: &reqwest::Client,
+    url: &str,
+    body: &Value,
+) -> anyhow::Result<(Duration, String)> {
+    let start = Instant::now();
+    let answer = client.post(url).json(body).send().await.context("the server does not answer")?;
+    let status = answer.status().as_u16();
+    let text = answer.text().await.context("the answer breaks off")?;
+    let time = start.elapsed();
+    let code = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|body| body["error"].as_str().map(ToOwned::to_owned));
+    Ok((time, format!("{status} {}", code.as_deref().unwrap_or("OK"))))
+}
+
+fn median_us(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+}
+
+/// Area under the curve, and its distance from 0.5 in standard errors (ties count half).
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn compare(known: &[Duration], unknown: &[Duration]) -> (f64, f64) {
+    if known.is_empty() || unknown.is_empty() {
+        return (0.5, 0.0);
+    }
+    let mut sorted = unknown.to_vec();
+    sorted.sort_unstable();
+    let mut wins = 0.0;
+    for time in known {
+        let below = sorted.partition_point(|other| other < time);
+        let not_above = sorted.partition_point(|other| other <= time);
+        wins += below as f64 + (not_above - below) as f64 / 2.0;
+    }
+    let (m, n) = (known.len() as f64, unknown.len() as f64);
+    let auc = wins / (m * n);
+    let deviation = ((m + n + 1.0) / (12.0 * m * n)).sqrt();
+    (auc, (auc - 0.5) / deviation)
+}
+
+impl Report {
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{}\n\n{:<38} {:>10} {:>10} {:>6} {:>7}  verdict\n",
+            self.server, "operation", "known us", "other us", "AUC", "z"
+        );
+        for operation in &self.operations {
+            let verdict = if operation.known_answers != operation.unknown_answers {
+                let list = |answers: &BTreeSet<String>| {
+                    answers.iter().cloned().collect::<Vec<_>>().join(", ")
+                };
+                let (known, other) =
+                    (list(&operation.known_answers), list(&operation.unknown_answers));
+                format!("the answer tells: {known} / {other}")
+            } else if operation.tells() {
+                "the time tells".to_owned()
+            } else {
+                "no difference to use".to_owned()
+            };
+            writeln!(
+                text,
+                "{:<38} {:>10.0} {:>10.0} {:>6.3} {:>7.1}  {verdict}",
+                operation.path,
+                operation.known_median_us,
+                operation.unknown_median_us,
+                operation.auc,
+                operation.z
+            )
+            .expect("a String can always be written to");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(list: &[u64]) -> Vec<Duration> {
+        list.iter().map(|&time| Duration::from_micros(time)).collect()
+    }
+
+    #[test]
+    fn the_area_says_how_often_a_known_address_takes_longer() {
+        let (low, high) = (times(&[1, 2, 3]), times(&[4, 5, 6]));
+        assert!((compare(&high, &low).0 - 1.0).abs() < 1e-9);
+        assert!(compare(&low, &high).0.abs() < 1e-9);
+        let (auc, z) = compare(&low, &low);
+        assert!((auc - 0.5).abs() < 1e-9 && z.abs() < 1e-9);
+        assert!(
+            compare(
+                &times(&(0..400).map(|n| 100 + n).collect::<Vec<_>>()),
+                &times(&(0..400).collect::<Vec<_>>())
+            )
+            .1 > 4.0
+        );
+        assert_eq!(compare(&[], &low), (0.5, 0.0));
+    }
+
+    #[test]
+    fn a_different_answer_tells_whatever_the_times() {
+        let operation = Operation {
+            path: "/x",
+            known_answers: BTreeSet::from(["200 OK".to_owned()]),
+            unknown_answers: BTreeSet::from(["401 x".to_owned()]),
+            known_median_us: 1.0,
+            unknown_median_us: 1.0,
+            auc: 0.5,
+            z: 0.0,
+        };
+        assert!(operation.tells());
+    }
+}

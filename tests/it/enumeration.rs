@@ -1,0 +1,68 @@
+//! `keywright bench enumeration`: what answers tell about an address. How long they take is for that
+//! command to measure, not for a test.
+
+use std::sync::atomic::AtomicBool;
+
+use clap::FromArgMatches as _;
+use keywright::cli::bench::args::{BenchArgs, BenchCommand, EnumerationArgs};
+use keywright::cli::bench::command;
+use keywright::cli::bench::enumeration::{Report, enumeration};
+
+use crate::support::app::TestApp;
+use crate::support::mailbox::Mailbox;
+
+fn args(url: &str) -> EnumerationArgs {
+    let line =
+        ["bench", "enumeration", "--url", url, "--known", "ann@example.com", "--requests", "20"];
+    let matches = command().try_get_matches_from(line).unwrap();
+    match BenchArgs::from_arg_matches(&matches).unwrap().what {
+        BenchCommand::Enumeration(args) => *args,
+        _ => unreachable!("the line says enumeration"),
+    }
+}
+
+async fn run(more: &[(&str, &str)]) -> Report {
+    let mailbox = Mailbox::start().await;
+    let mut settings = mailbox.settings(&[
+        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_OTP_EMAIL_ENABLED", "true"),
+        ("AUTH_ACCOUNT_ATTEMPTS", "0"),
+    ]);
+    settings.extend_from_slice(more);
+    let app = TestApp::start(&settings).await;
+    app.database
+        .execute(
+            "insert into auth.users (id, email, email_verified, locale, default_role) \
+             values (gen_random_uuid(), 'ann@example.com', true, 'en', 'user')",
+        )
+        .await;
+    enumeration(&args(app.url()), &AtomicBool::new(false)).await.unwrap()
+}
+
+/// S-07, S-08.
+#[tokio::test]
+async fn concealed_answers_are_the_same_for_every_operation() {
+    for signup in ["true", "false"] {
+        let settings = [("AUTH_CONCEAL_ERRORS", "true"), ("AUTH_DISABLE_SIGNUP", signup)];
+        let report = run(&settings).await;
+        assert_eq!(report.operations.len(), 6);
+        for operation in &report.operations {
+            assert_eq!(operation.known_answers, operation.unknown_answers, "{operation:?}");
+            assert!(operation.known_median_us > 0.0, "{operation:?}");
+        }
+    }
+}
+
+/// Without concealment the contract's own codes differ, and the command says so.
+#[tokio::test]
+async fn open_answers_are_reported() {
+    let report = run(&[("AUTH_DISABLE_SIGNUP", "true")]).await;
+    let telling: Vec<_> =
+        report.operations.iter().filter(|o| o.known_answers != o.unknown_answers).collect();
+    let paths: Vec<_> = telling.iter().map(|operation| operation.path).collect();
+    assert_eq!(
+        paths,
+        ["/user/email/send-verification-email", "/signin/passwordless/email", "/signin/otp/email"]
+    );
+    assert!(report.table().contains("the answer tells"));
+}
