@@ -7,6 +7,9 @@ use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
 use crate::support::mailbox::{Mailbox, verify};
 
 const CONCEAL: (&str, &str) = ("AUTH_CONCEAL_ERRORS", "true");
+/// What an administrator does to users.
+const DISABLED: &str = "update auth.users set disabled = true";
+const MFA: (&str, &str) = ("AUTH_MFA_ENABLED", "true");
 
 /// A sensitive refusal as it looks when concealed, to the byte.
 #[track_caller]
@@ -83,14 +86,17 @@ impl Case {
             Bearer::Ann => request.bearer_auth(world.ann.access_token()),
             Bearer::Anonymous => request.bearer_auth(world.anonymous.access_token()),
         };
-        Client::send(request).await
+        let answer = Client::send(request).await;
+        // There are many cases, and Postgres has room for so many connections.
+        app.stop().await;
+        before.stop().await;
+        answer
     }
 }
 
 fn cases() -> Vec<Case> {
     const SIGN_UP: &str = "/signup/email-password";
     const SIGN_IN: &str = "/signin/email-password";
-    const DISABLED: &str = "update auth.users set disabled = true";
     const VERIFIED: (&str, &str) = ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true");
     let ann = |_: &World| json!({"email": "ann@example.com", "password": PASSWORD});
     let new = |_: &World| json!({"email": "new@example.com", "password": PASSWORD});
@@ -125,6 +131,54 @@ fn cases() -> Vec<Case> {
         case("/user", (403, "forbidden-anonymous"), none).by(Bearer::Anonymous),
         case("/user", (401, "disabled-user"), none).by(Bearer::Ann).after(DISABLED),
         case("/user", (401, "unverified-user"), none).by(Bearer::Ann).with(&[VERIFIED]),
+    ]
+    .into_iter()
+    .chain(account_cases())
+    .chain(sign_in_cases())
+    .collect()
+}
+
+/// What users do with their account.
+fn account_cases() -> Vec<Case> {
+    let pat = |_: &World| json!({"expiresAt": "2090-01-01T00:00:00Z"});
+    let password = |_: &World| json!({"newPassword": "another-Passw0rd"});
+    let reset = |_: &World| json!({"newPassword": "another-Passw0rd", "ticket": "passwordReset:x"});
+    let taken = |_: &World| json!({"newEmail": "ANN@example.com"});
+    let blocked = |_: &World| json!({"newEmail": "new@blocked.com"});
+    let register = |_: &World| json!({"signInMethod": "email-password", "email": "ann@example.com", "password": PASSWORD});
+    let code = |_: &World| json!({"code": "123456", "activeMfaType": "totp"});
+    let no_code = |_: &World| json!({"code": "123456"});
+    vec![
+        case("/pat", (403, "forbidden-anonymous"), pat).by(Bearer::Anonymous),
+        case("/pat", (401, "disabled-user"), pat).by(Bearer::Ann).after(DISABLED),
+        case("/user/password", (403, "forbidden-anonymous"), password).by(Bearer::Anonymous),
+        case("/user/password", (401, "disabled-user"), password).by(Bearer::Ann).after(DISABLED),
+        case("/user/password", (401, "invalid-ticket"), reset),
+        case("/user/email/change", (409, "email-already-in-use"), taken).by(Bearer::Ann),
+        case("/user/email/change", (403, "forbidden-anonymous"), taken).by(Bearer::Anonymous),
+        case("/user/email/change", (401, "invalid-email-password"), blocked)
+            .by(Bearer::Ann)
+            .with(&[("AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS", "blocked.com")]),
+        case("/user/deanonymize", (409, "email-already-in-use"), register).by(Bearer::Anonymous),
+        case("/user/mfa", (400, "no-totp-secret"), code).by(Bearer::Ann).with(&[MFA]),
+        case("/user/mfa", (401, "disabled-mfa-totp"), no_code).by(Bearer::Ann).with(&[MFA]),
+        case("/user/mfa", (403, "forbidden-anonymous"), code).by(Bearer::Anonymous).with(&[MFA]),
+        case("/mfa/totp/generate", (403, "forbidden-anonymous"), |_| Value::Null)
+            .by(Bearer::Anonymous)
+            .with(&[MFA]),
+    ]
+}
+
+/// Ways to sign in besides passwords.
+fn sign_in_cases() -> Vec<Case> {
+    let pat = |_: &World| json!({"personalAccessToken": "00000000-0000-4000-8000-000000000000"});
+    let challenge = |_: &World| json!({"ticket": "mfaTotp:x", "otp": "123456"});
+    let code = |_: &World| json!({"email": "ann@example.com", "otp": "123456"});
+    vec![
+        case("/signin/pat", (401, "invalid-pat"), pat),
+        case("/signin/mfa/totp", (401, "invalid-ticket"), challenge).with(&[MFA]),
+        case("/signin/otp/email/verify", (401, "invalid-ticket"), code)
+            .with(&[("AUTH_OTP_EMAIL_ENABLED", "true")]),
     ]
 }
 

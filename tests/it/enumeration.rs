@@ -12,8 +12,18 @@ use crate::support::app::TestApp;
 use crate::support::mailbox::Mailbox;
 
 fn args(url: &str) -> EnumerationArgs {
-    let line =
-        ["bench", "enumeration", "--url", url, "--known", "ann@example.com", "--requests", "20"];
+    let line = [
+        "bench",
+        "enumeration",
+        "--url",
+        url,
+        "--known",
+        "ann@example.com",
+        "--requests",
+        "20",
+        "--pause",
+        "0.001",
+    ];
     let matches = command().try_get_matches_from(line).unwrap();
     match BenchArgs::from_arg_matches(&matches).unwrap().what {
         BenchCommand::Enumeration(args) => *args,

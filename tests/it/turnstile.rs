@@ -25,10 +25,10 @@ async fn sign_up(app: &TestApp, proof: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
+async fn s18_a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
     let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
     let app = start(&turnstile).await;
-    // S-18: nothing in it becomes a member of its own.
+    // Nothing in it becomes a member of its own.
     let proof = "x\",\"secret\":\"y";
     sign_up(&app, proof).await.session();
     let asked = turnstile.only();

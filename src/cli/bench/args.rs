@@ -109,6 +109,9 @@ pub struct EnumerationArgs {
     /// Requests of each operation for the known address, and as many for unknown ones.
     #[arg(long, default_value = "400", value_parser = clap::value_parser!(u32).range(20..=20_000))]
     pub requests: u32,
+    /// Time between two requests, in which the server finishes what the first has left to do.
+    #[arg(long, default_value = "0.03", value_name = "S", value_parser = pause)]
+    pub pause: Duration,
     /// Writes the figures as JSON to this file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
@@ -158,6 +161,10 @@ pub fn cores() -> usize {
 
 fn measured_time(text: &str) -> Result<Duration, String> {
     duration(text, 0.05, MAX_SECONDS)
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    duration(text, 0.001, 10.0)
 }
 
 fn warm_up_time(text: &str) -> Result<Duration, String> {

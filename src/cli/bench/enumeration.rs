@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use reqwest::redirect::Policy;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::args::EnumerationArgs;
@@ -84,6 +85,9 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
         .build()
         .context("no HTTP client")?;
     let base = args.url.as_str().trim_end_matches('/');
+    // What an answer leaves to be done (a mail) must not count for the next one.
+    let mut pause = tokio::time::interval(args.pause);
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut operations = Vec::new();
     for question in &QUESTIONS {
         let url = format!("{base}{}", question.path);
@@ -95,6 +99,7 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
             }
             let unknown = format!("nobody-{}@example.com", Uuid::new_v4().simple());
             for (side, email) in sides.iter_mut().zip([args.known.as_str(), &unknown]) {
+                pause.tick().await;
                 let (time, answer) = ask(&client, &url, &(question.body)(email)).await?;
                 side.answers.insert(answer);
                 if number > 0 {
