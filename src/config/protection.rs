@@ -20,6 +20,8 @@ pub struct ProtectionConfig {
     /// `AUTH_PASSWORD_HIBP_ENABLED`; apart from the rest, which stays when it is switched.
     pub hibp_enabled: bool,
     pub hibp: HibpConfig,
+    /// `AUTH_EVEN_ANSWER_TIME` (ours): answers about addresses take a multiple of it; 0 is off.
+    pub even_answer_time: Duration,
 }
 
 /// The policy of each bucket.
@@ -66,6 +68,7 @@ impl ProtectionConfig {
         let turnstile_url = reader.required_url("AUTH_TURNSTILE_URL");
         let turnstile_timeout = reader.duration("AUTH_TURNSTILE_TIMEOUT", false);
         Self {
+            even_answer_time: reader.duration("AUTH_EVEN_ANSWER_TIME", true),
             rate_limits: enabled.then_some(rate_limits),
             account_attempts: (attempts.limit > 0).then_some(attempts),
             turnstile: secret.map(|secret| TurnstileConfig {

@@ -9,6 +9,7 @@ pub mod code_check;
 pub mod create_pat;
 pub mod custom_claims;
 pub mod deanonymize_user;
+pub mod even_time;
 pub mod generate_totp;
 pub mod get_user;
 pub mod mail;

@@ -17,7 +17,7 @@ use crate::domain::ids::UserId;
 const MAX_ROWS: u32 = 1_000;
 /// Most members of one call of `jsonb_build_object`, which takes 100 arguments.
 const MAX_MEMBERS: usize = 50;
-/// Columns that no token may carry, whatever the settings say.
+/// Columns of schema `auth` that no token may carry, whatever the settings say.
 const SECRETS: [&str; 8] = [
     "password_hash",
     "totp_secret",
@@ -32,7 +32,7 @@ const SECRETS: [&str; 8] = [
 /// Why paths cannot be followed, or were not.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimsQueryError {
-    #[error("{table} has neither a column nor one foreign key for {name:?}")]
+    #[error("{table} has neither a column nor a foreign key for {name:?}")]
     Unknown { table: String, name: String },
     #[error("several foreign keys of {table} could be meant by {name:?}")]
     Ambiguous { table: String, name: String },
@@ -50,6 +50,9 @@ pub struct ClaimsQuery {
     sql: String,
 }
 
+/// What was found wrong with names; they are left out, so that their claims have their defaults.
+type Problems = Vec<ClaimsQueryError>;
+
 impl ClaimsQuery {
     /// Looks the names up in the catalogue.
     pub async fn prepare(pool: &PgPool, selection: &Selection) -> Result<Self, ClaimsQueryError> {
@@ -58,8 +61,14 @@ impl ClaimsQuery {
             table: "auth".to_owned(),
             name: "users".to_owned(),
         })?;
-        let mut aliases = 0;
-        let object = catalogue.object(users, selection, "t0", &mut aliases)?;
+        let (mut aliases, mut problems) = (0, Problems::new());
+        let object = catalogue.object(users, selection, "t0", &mut aliases, &mut problems);
+        for problem in problems {
+            tracing::error!(
+                error = &problem as &dyn std::error::Error,
+                "a custom claim leads nowhere, it has its default"
+            );
+        }
         Ok(Self { sql: format!("select {object} from auth.users t0 where t0.id = $1") })
     }
 
@@ -163,17 +172,24 @@ impl Catalogue {
         selection: &Selection,
         alias: &str,
         aliases: &mut u32,
-    ) -> Result<String, ClaimsQueryError> {
+        problems: &mut Problems,
+    ) -> String {
         let mut members = Vec::with_capacity(selection.fields.len());
         for (name, below) in &selection.fields {
-            let value = self.value(id, name, below, alias, aliases)?;
-            members.push(format!("{}, {value}", literal(name)));
+            match self.value(id, name, below, alias, aliases, problems) {
+                Ok(value) => members.push(format!("{}, {value}", literal(name))),
+                Err(problem) => problems.push(problem),
+            }
         }
         let calls: Vec<String> = members
             .chunks(MAX_MEMBERS)
             .map(|members| format!("jsonb_build_object({})", members.join(", ")))
             .collect();
-        Ok(format!("({})", calls.join(" || ")))
+        if calls.is_empty() {
+            "'{}'::jsonb".to_owned()
+        } else {
+            format!("({})", calls.join(" || "))
+        }
     }
 
     fn value(
@@ -183,6 +199,7 @@ impl Catalogue {
         below: &Selection,
         alias: &str,
         aliases: &mut u32,
+        problems: &mut Problems,
     ) -> Result<String, ClaimsQueryError> {
         let table = &self.tables[&id];
         let column = [name.to_owned(), snake_case(name)]
@@ -191,7 +208,7 @@ impl Catalogue {
         if let Some((column, is_json)) = column
             && (below.fields.is_empty() || *is_json)
         {
-            if SECRETS.contains(&column.as_str()) {
+            if table.schema == "auth" && SECRETS.contains(&column.as_str()) {
                 return Err(ClaimsQueryError::Secret {
                     table: table.name.clone(),
                     name: column.clone(),
@@ -199,11 +216,17 @@ impl Catalogue {
             }
             return Ok(format!("to_jsonb({alias}.{})", identifier(column)));
         }
+        if below.fields.is_empty() {
+            return Err(ClaimsQueryError::Unknown {
+                table: table.name.clone(),
+                name: name.to_owned(),
+            });
+        }
         let relation = self.relation(id, name)?;
         *aliases += 1;
         let inner = format!("t{aliases}");
         let target = &self.tables[&relation.table];
-        let object = self.object(relation.table, below, &inner, aliases)?;
+        let object = self.object(relation.table, below, &inner, aliases, problems);
         let mut sql = String::new();
         let (schema, target) = (identifier(&target.schema), identifier(&target.name));
         let (column, own) = (identifier(relation.column), identifier(relation.own_column));

@@ -13,6 +13,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Whether sensitive operations need a fresh proof by a security key",
     )
     .live(),
+    Setting::duration(
+        "even-answer-time",
+        "AUTH_EVEN_ANSWER_TIME",
+        "20ms",
+        "Answers that could tell by their time whether an address is known take a multiple of this; 0 is off",
+    )
+    .own()
+    .live(),
     Setting::boolean(
         "password-hibp-enabled",
         "AUTH_PASSWORD_HIBP_ENABLED",

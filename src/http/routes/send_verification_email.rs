@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::email::EmailAddress;
+use crate::flows::even_time::evenly;
 use crate::flows::send_verification_email::send_verification_email;
 use crate::http::extract::read_json;
 use crate::http::fields::not_null_object;
@@ -25,6 +26,6 @@ struct UserEmailSendVerificationEmailRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailSendVerificationEmailRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default();
-    send_verification_email(&app, &body.email, options.redirect_to()).await?;
+    evenly(&app, send_verification_email(&app, &body.email, options.redirect_to())).await?;
     Ok(ApiResponse::ok_text())
 }

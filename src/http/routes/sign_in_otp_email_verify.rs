@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::session_payload;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
+use crate::flows::even_time::evenly;
 use crate::flows::verify_sign_in_otp_email::verify_sign_in_otp_email;
 use crate::http::ApiRequest;
 use crate::http::extract::read_json;
@@ -24,6 +25,7 @@ struct SignInOtpEmailVerifyRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInOtpEmailVerifyRequest = read_json(&request)?;
     let (email, code) = (&body.email, body.otp.as_str());
-    let session = verify_sign_in_otp_email(&app, email, code, request.client_ip).await?;
+    let session =
+        evenly(&app, verify_sign_in_otp_email(&app, email, code, request.client_ip)).await?;
     session_payload(Some(&session))
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::email::EmailAddress;
+use crate::flows::even_time::evenly;
 use crate::flows::sign_in_by_mail::{MailedProof, sign_in_by_mail};
 use crate::http::extract::read_json;
 use crate::http::fields::not_null_object;
@@ -25,6 +26,6 @@ struct SignInPasswordlessEmailRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessEmailRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default().into();
-    sign_in_by_mail(&app, MailedProof::Link, &body.email, options).await?;
+    evenly(&app, sign_in_by_mail(&app, MailedProof::Link, &body.email, options)).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -1,0 +1,22 @@
+//! Answers that take as long whoever they are about (S-07).
+//!
+//! What is done for an address that is known differs from what is done for another one by a few
+//! statements. So the answer waits for the next full step of time since the request came; the work
+//! itself takes a small part of one.
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::app::App;
+
+/// Does the work, and ends at a multiple of `AUTH_EVEN_ANSWER_TIME` after its start.
+#[expect(clippy::disallowed_methods, reason = "bounded, and what this is for")]
+pub async fn evenly<T>(app: &App, work: impl Future<Output = T>) -> T {
+    let step = app.config().protection.even_answer_time;
+    let start = Instant::now();
+    let result = work.await;
+    if !step.is_zero() {
+        let steps = start.elapsed().as_nanos() / step.as_nanos() + 1;
+        sleep_until(start + step * u32::try_from(steps).unwrap_or(u32::MAX)).await;
+    }
+    result
+}
