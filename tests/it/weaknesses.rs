@@ -9,6 +9,9 @@ use crate::support::app::{Client, PASSWORD, TestApp};
 use crate::support::http_simulator::{HttpSimulator, Reply};
 use crate::support::jwt;
 use crate::support::mailbox::{Mailbox, verify};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::ServerProcess;
+use crate::support::smtp::eventually;
 
 const ANN: &str = "ann@example.com";
 
@@ -259,4 +262,57 @@ async fn s28_what_fails_half_way_leaves_nothing() {
     let session = app.sign_up(ANN).await.session();
     assert_eq!(session.0["user"]["metadata"], Value::Null);
     app.sign_in(ANN, PASSWORD).await.session();
+}
+
+#[tokio::test]
+async fn s24_neither_tickets_nor_other_secrets_reach_the_log() {
+    let mailbox = Mailbox::start().await;
+    let database = TestDatabase::new().await;
+    let settings = mailbox.settings(&[
+        ("AUTH_OTP_EMAIL_ENABLED", "true"),
+        ("AUTH_DEBUG", "true"),
+        ("AUTH_PASSWORD_MIN_LENGTH", "9"),
+    ]);
+    let server = ServerProcess::start(&database, &settings).await;
+    let client = server.client();
+    client.sign_up(ANN).await;
+    let verification = mailbox.last(&database, 1).await;
+    let (_, query) = client.get(&verification.path()).await.redirect();
+    let refresh_token = query["refreshToken"].clone();
+    let session = client.refresh(&refresh_token).await.session();
+    client.get_as("/user", session.access_token()).await;
+    client.post("/user/password/reset", json!({"email": ANN})).await.assert_ok();
+    let reset = mailbox.last(&database, 2).await.ticket().to_owned();
+    let body = json!({"newPassword": "sh0rt-pw", "ticket": reset});
+    client.post("/user/password", body).await.assert_refused(400, "password-too-short");
+    client.post("/signin/otp/email", json!({"email": ANN})).await.assert_ok();
+    let code = mailbox.last(&database, 3).await.ticket().to_owned();
+    let body = json!({"email": ANN, "otp": code});
+    client.post("/signin/otp/email/verify", body).await.session();
+    client.get(&verification.path()).await;
+    client.sign_in(ANN, "wrong-Passw0rd").await;
+    // The line of this request comes after all of the others.
+    client.get("/s24-is-over").await;
+    eventually("the log to be written", async || {
+        server.log().iter().any(|line| line.to_string().contains("s24-is-over"))
+    })
+    .await;
+    let log = Value::from(server.log()).to_string();
+    let (_, ticket) = verification.ticket().split_once(':').unwrap();
+    let (_, reset) = reset.split_once(':').unwrap();
+    let secrets = [
+        ticket,
+        reset,
+        &refresh_token,
+        session.refresh_token(),
+        session.access_token(),
+        PASSWORD,
+        "wrong-Passw0rd",
+        "sh0rt-pw",
+        ANN,
+    ];
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret} in the log");
+    }
+    assert!(!log.contains(&format!("\"{code}\"")), "the code in the log");
 }
