@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::app::App;
 
 /// Does the work, and ends at a multiple of `AUTH_EVEN_ANSWER_TIME` after its start.
-#[expect(clippy::disallowed_methods, reason = "bounded, and what this is for")]
 pub async fn evenly<T>(app: &App, work: impl Future<Output = T>) -> T {
     let step = app.config().protection.even_answer_time;
     let start = Instant::now();
