@@ -30,13 +30,7 @@ pub async fn change_user_email(
     require_transport(app)?;
 
     let user = &user.user;
-    let recipient = Recipient {
-        user_id: user.id,
-        email: user.email.as_deref().unwrap_or_default(),
-        new_email: Some(new_email.as_str()),
-        display_name: &user.display_name,
-        locale: &user.locale,
-    };
+    let recipient = Recipient { new_email: Some(new_email.as_str()), ..Recipient::from(user) };
     let mut transaction = app.pool.begin().await?;
     users::set_new_email(&mut *transaction, user.id, new_email).await?;
     let mail = promise_ticket(

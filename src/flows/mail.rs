@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
+use crate::domain::user::User;
 use crate::notify::message::mail_link;
 use crate::persistence::{outbox, tickets};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -21,6 +22,18 @@ pub struct Recipient<'a> {
     pub new_email: Option<&'a str>,
     pub display_name: &'a str,
     pub locale: &'a str,
+}
+
+impl<'a> From<&'a User> for Recipient<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            user_id: user.id,
+            email: user.email.as_deref().unwrap_or_default(),
+            new_email: None,
+            display_name: &user.display_name,
+            locale: &user.locale,
+        }
+    }
 }
 
 /// A message that is sent once the transaction is committed.
@@ -82,6 +95,22 @@ pub async fn promise_ticket(
         expires_at,
     };
     Ok(PromisedMail(outbox::enqueue(&mut *db, message).await?))
+}
+
+/// [`promise_ticket`] in a transaction of its own, and the hint to the courier.
+pub async fn send_ticket(
+    app: &App,
+    kind: TicketKind,
+    template: MailTemplate,
+    recipient: &Recipient<'_>,
+    redirect_to: &str,
+) -> Result<(), AuthError> {
+    let mut transaction = app.pool.begin().await?;
+    let mail =
+        promise_ticket(app, &mut transaction, kind, template, recipient, redirect_to).await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(())
 }
 
 /// Writes as much as [`promise_ticket`] and its commit would, and leaves nothing.

@@ -1,6 +1,6 @@
 //! `POST /user/password/reset`.
 
-use super::mail::{Recipient, pretend_to_promise, promise_ticket, require_transport};
+use super::mail::{Recipient, pretend_to_promise, require_transport, send_ticket};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
@@ -28,24 +28,6 @@ pub async fn send_password_reset_email(
     let Some(user) = welcome else {
         return pretend_to_promise(app).await;
     };
-    let recipient = Recipient {
-        user_id: user.id,
-        email: user.email.as_deref().unwrap_or_default(),
-        new_email: None,
-        display_name: &user.display_name,
-        locale: &user.locale,
-    };
-    let mut transaction = app.pool.begin().await?;
-    let mail = promise_ticket(
-        app,
-        &mut transaction,
-        TicketKind::PasswordReset,
-        MailTemplate::PasswordReset,
-        &recipient,
-        &redirect_to,
-    )
-    .await?;
-    transaction.commit().await?;
-    mail.send(app);
-    Ok(())
+    let (kind, template) = (TicketKind::PasswordReset, MailTemplate::PasswordReset);
+    send_ticket(app, kind, template, &Recipient::from(&user), &redirect_to).await
 }

@@ -1,6 +1,6 @@
 //! `POST /user/email/send-verification-email`.
 
-use super::mail::{Recipient, pretend_to_promise, promise_ticket, require_transport};
+use super::mail::{Recipient, pretend_to_promise, require_transport, send_ticket};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -37,24 +37,6 @@ async fn send(app: &App, email: &EmailAddress, redirect_to: &str) -> Result<(), 
     if user.email_verified {
         return Err(ErrorCode::EmailAlreadyVerified.into());
     }
-    let recipient = Recipient {
-        user_id: user.id,
-        email: user.email.as_deref().unwrap_or_default(),
-        new_email: None,
-        display_name: &user.display_name,
-        locale: &user.locale,
-    };
-    let mut transaction = app.pool.begin().await?;
-    let mail = promise_ticket(
-        app,
-        &mut transaction,
-        TicketKind::VerifyEmail,
-        MailTemplate::EmailVerify,
-        &recipient,
-        redirect_to,
-    )
-    .await?;
-    transaction.commit().await?;
-    mail.send(app);
-    Ok(())
+    let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
+    send_ticket(app, kind, template, &Recipient::from(&user), redirect_to).await
 }

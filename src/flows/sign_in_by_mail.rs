@@ -1,8 +1,6 @@
 //! `POST /signin/passwordless/email` and `POST /signin/otp/email`: a link or a code by mail.
 
-use sqlx::PgConnection;
-
-use super::mail::{PromisedMail, Recipient, pretend_to_promise, promise_ticket, require_transport};
+use super::mail::{Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::email::EmailAddress;
@@ -109,18 +107,8 @@ async fn send_to_user(
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),
     }
-    let recipient = Recipient {
-        user_id: user.id,
-        email: user.email.as_deref().unwrap_or_default(),
-        new_email: None,
-        display_name: &user.display_name,
-        locale: &user.locale,
-    };
-    let mut transaction = app.pool.begin().await?;
-    let mail = promise(app, &mut transaction, proof, &recipient, options).await?;
-    transaction.commit().await?;
-    mail.send(app);
-    Ok(())
+    let (kind, template) = (proof.ticket(), proof.template());
+    send_ticket(app, kind, template, &Recipient::from(user), &options.redirect_to).await
 }
 
 async fn send_to_new_user(
@@ -158,18 +146,11 @@ async fn send_to_new_user(
         display_name: &options.display_name,
         locale: &options.locale,
     };
-    let mail = promise(app, &mut transaction, proof, &recipient, options).await?;
+    let (kind, template) = (proof.ticket(), proof.template());
+    let redirect_to = &options.redirect_to;
+    let mail =
+        promise_ticket(app, &mut transaction, kind, template, &recipient, redirect_to).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())
-}
-
-async fn promise(
-    app: &App,
-    db: &mut PgConnection,
-    proof: MailedProof,
-    recipient: &Recipient<'_>,
-    options: &ResolvedOptions,
-) -> Result<PromisedMail, AuthError> {
-    promise_ticket(app, db, proof.ticket(), proof.template(), recipient, &options.redirect_to).await
 }
