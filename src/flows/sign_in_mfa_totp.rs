@@ -15,7 +15,7 @@ const MAX_TRIES: i16 = 5;
 
 /// Completes a sign-in whose password was right.
 ///
-/// The ticket is used up by the code that is right, or by [`MAX_TRIES`] that are not. One that the
+/// The ticket is used up by the code that is right, or by `MAX_TRIES` that are not. One that the
 /// reference wrote is used up by its first try, as there.
 pub async fn sign_in_mfa_totp(
     app: &App,

@@ -86,7 +86,7 @@ fn values_are_text_in_html_and_verbatim_elsewhere() {
 }
 
 #[test]
-fn an_unknown_locale_gets_the_same_template_in_the_default_locale() {
+fn q41_an_unknown_locale_gets_the_same_template_in_the_default_locale() {
     let mail = builtin().render(MailTemplate::PasswordReset, "xx", &variables()).unwrap();
     assert_eq!(mail.subject, "Reset your password");
     assert!(mail.html.contains("<html lang=\"en\""));

@@ -167,3 +167,14 @@ async fn q37_anonymous_users_are_not_disabled_with_new_users() {
     let app = TestApp::start(&[("AUTH_DISABLE_NEW_USERS", "true")]).await;
     app.anonymous().await;
 }
+
+#[tokio::test]
+async fn q14_users_without_address_have_no_picture() {
+    let app =
+        TestApp::start(&[("AUTH_SMS_PASSWORDLESS_ENABLED", "true"), ("AUTH_SMS_PROVIDER", "dev")])
+            .await;
+    let phone = json!({"phoneNumber": "+15550001111"});
+    app.post("/signin/passwordless/sms", phone).await.assert_ok();
+    let avatar = app.database.text("select avatar_url from auth.users").await;
+    assert_eq!(avatar.as_deref(), Some(""));
+}

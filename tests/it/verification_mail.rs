@@ -6,6 +6,9 @@ use time::Duration;
 
 use crate::support::app::{Client, PASSWORD, TestApp};
 use crate::support::mailbox::{Mailbox, verify};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::ServerProcess;
+use crate::support::smtp::eventually;
 
 const CLIENT_URL: &str = "http://localhost:3000";
 
@@ -292,4 +295,28 @@ async fn links_lead_below_the_prefix() {
     let link = mail.header("X-Link").unwrap();
     assert!(link.starts_with("https://auth.example.com/v1/verify?"), "{link}");
     assert!(app.get(&mail.path()).await.redirect().1.contains_key("refreshToken"));
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_between_commit_and_send_sends_once_after_its_restart() {
+    let database = TestDatabase::new().await;
+    let mailbox = Mailbox::start().await;
+    // Nobody listens there any more, so nothing leaves before the crash.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = closed.to_string();
+    let settings = mailbox.settings(&[("AUTH_SMTP_PORT", &closed)]);
+    let server = ServerProcess::start(&database, &settings).await;
+    assert_eq!(server.client().sign_up("ann@example.com").await.status, StatusCode::OK);
+    eventually("the first attempt to fail", async || {
+        let tried = "select count(*) from auth.keywright_outbox where last_error is not null";
+        database.count(tried).await == 1
+    })
+    .await;
+    server.kill().await;
+    assert!(mailbox.smtp.received().is_empty());
+
+    let server = ServerProcess::start(&database, &mailbox.settings(&[])).await;
+    let mail = mailbox.last(&database, 1).await;
+    let (_, query) = server.client().get(&mail.path()).await.redirect();
+    assert!(query.contains_key("refreshToken"), "{query:?}");
 }
