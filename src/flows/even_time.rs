@@ -4,6 +4,8 @@
 //! statements. So the answer waits for the next full step of time since the request came; the work
 //! itself takes a small part of one.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
@@ -11,6 +13,12 @@ use crate::app::App;
 /// Does the work, and ends at a multiple of `AUTH_EVEN_ANSWER_TIME` after its start.
 pub async fn evenly<T>(app: &App, work: impl Future<Output = T>) -> T {
     let step = app.config().protection.even_answer_time;
+    // In a box, or the work would be part of this future twice.
+    Box::pin(evenly_by(step, work)).await
+}
+
+/// The same with a step of its own; zero is off.
+pub async fn evenly_by<T>(step: Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let result = work.await;
     if !step.is_zero() {
