@@ -18,7 +18,7 @@ pub struct Lane<K, R> {
 /// The requests of one batch; dropping it unanswered fails them.
 pub type Batch<K, R> = HashMap<K, Vec<RpcReplyPort<R>>>;
 
-impl<K: Eq + Hash + Copy, R> Lane<K, R> {
+impl<K: Eq + Hash + Clone, R> Lane<K, R> {
     /// An idle lane whose statements take at most `batch_max` keys.
     pub fn new(batch_max: usize) -> Self {
         Self { waiting: HashMap::new(), under_way: false, batch_max }
@@ -51,7 +51,7 @@ impl<K: Eq + Hash + Copy, R> Lane<K, R> {
         if self.waiting.len() <= self.batch_max {
             return Some(std::mem::take(&mut self.waiting));
         }
-        let keys: Vec<K> = self.waiting.keys().take(self.batch_max).copied().collect();
+        let keys: Vec<K> = self.waiting.keys().take(self.batch_max).cloned().collect();
         Some(keys.into_iter().filter_map(|key| self.waiting.remove_entry(&key)).collect())
     }
 

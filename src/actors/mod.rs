@@ -1,6 +1,7 @@
 //! The supervision tree: one file an actor, and what they share.
 
 pub mod cached_user;
+pub mod challenge_store;
 pub mod change_feed;
 pub mod counters;
 pub mod courier;

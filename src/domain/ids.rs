@@ -33,6 +33,10 @@ id! {
     SessionId
 }
 id! {
+    /// Primary key of `auth.user_security_keys`.
+    SecurityKeyId
+}
+id! {
     /// Primary key of `auth.keywright_outbox`, also part of the mail's `Message-ID`.
     MessageId
 }

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod bench;
+pub mod challenges;
 pub mod changes;
 pub mod claims;
 pub mod connection_string;

@@ -1,0 +1,295 @@
+//! Pending WebAuthn ceremonies.
+//!
+//! - Owns: the order of inserts (one statement for all that wait) and the bounds on their number.
+//! - Caches: what this node knows of its ceremonies for good, so that a replay costs no query: a
+//!   challenge's purpose and user never change, and one that is used up stays so.
+//! - Writes through: `auth.keywright_challenges` before any reply. Taking one is a single conditional
+//!   statement of the caller, which needs no order and therefore no mailbox.
+//! - On restart: queued calls are sent again by their handle (inserts may meet themselves); the cache
+//!   stays.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use sqlx::PgPool;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::handle::{Crash, Handle};
+use super::lane::Lane;
+use crate::config::LiveConfig;
+use crate::domain::challenge::{Challenge, Purpose};
+use crate::domain::clock::Clock;
+use crate::domain::error::AuthError;
+use crate::domain::ids::UserId;
+use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
+use crate::persistence::pool::in_time;
+
+/// Ceremonies of one statement.
+const BATCH_MAX: usize = 256;
+
+/// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
+/// that a stranger who begins sign-ins does not disturb an elevation.
+const MAX_OF_USER: i64 = 64;
+
+/// Between two looks at what has expired or is too much.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Ceremonies that this node remembers; one that is forgotten costs a query.
+const REMEMBERED: u64 = 50_000;
+
+/// How long a ceremony is remembered; longer than the usual time limit.
+const REMEMBERED_FOR: Duration = Duration::from_mins(10);
+
+/// How long a stopping store waits for a statement under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is known for good of a ceremony.
+#[derive(Clone, Copy)]
+enum Known {
+    Pending { purpose: Purpose, user_id: Option<UserId> },
+    Used,
+}
+
+/// Where ceremonies begin and are used up; cheap to clone.
+#[derive(Clone)]
+pub struct ChallengeStore {
+    actor: Handle<ChallengeStoreMsg>,
+    known: Cache<Challenge, Known>,
+    pool: PgPool,
+    clock: Clock,
+}
+
+impl ChallengeStore {
+    /// A store whose inserts `actor` writes.
+    pub fn new(actor: Handle<ChallengeStoreMsg>, pool: PgPool, clock: Clock) -> Self {
+        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
+        Self { actor, known, pool, clock }
+    }
+
+    /// Stores a ceremony; once this returns, every node can finish it.
+    pub async fn put(&self, new: NewChallenge) -> Result<(), AuthError> {
+        let known = Known::Pending { purpose: new.purpose, user_id: new.user_id };
+        let (challenge, new) = (new.challenge, Arc::new(new));
+        self.actor
+            .call(|reply| ChallengeStoreMsg::Put(Arc::clone(&new), reply))
+            .await?
+            .map_err(AuthError::Storage)?;
+        self.known.insert(challenge, known);
+        Ok(())
+    }
+
+    /// Uses a ceremony up, whatever comes of it: committed before this returns, so that no answer of
+    /// an authenticator can be presented twice (S-04b). `None` unless purpose and user fit.
+    pub async fn take(
+        &self,
+        challenge: Challenge,
+        purpose: Purpose,
+        user_id: Option<UserId>,
+    ) -> Result<Option<TakenChallenge>, AuthError> {
+        match self.known.get(&challenge) {
+            Some(Known::Used) => return Ok(None),
+            Some(Known::Pending { purpose: of, user_id: whose })
+                if of != purpose || (user_id.is_some() && whose != user_id) =>
+            {
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let now = self.clock.now();
+        let taken = challenges::take(&self.pool, challenge, purpose, user_id, now).await?;
+        if taken.is_some() {
+            self.known.insert(challenge, Known::Used);
+        }
+        Ok(taken)
+    }
+
+    /// The actor (fault tests, and inspection).
+    pub fn actor(&self) -> &Handle<ChallengeStoreMsg> {
+        &self.actor
+    }
+}
+
+/// The answer to an insert.
+type Answer = Result<(), Arc<sqlx::Error>>;
+
+/// Messages of the store.
+pub enum ChallengeStoreMsg {
+    /// Store this ceremony.
+    Put(Arc<NewChallenge>, RpcReplyPort<Answer>),
+    /// An insert has ended; so many more are stored.
+    Finished(usize),
+    /// Time to look at what has expired or is too much.
+    Sweep,
+    /// A sweep has ended; so many are stored, if it could be found out.
+    Swept(Option<i64>),
+    /// Panic.
+    Crash,
+}
+
+impl Crash for ChallengeStoreMsg {
+    fn crash() -> Self {
+        Self::Crash
+    }
+}
+
+/// The actor.
+pub struct ChallengeStoreActor;
+
+/// What the actor works with.
+#[derive(Clone)]
+pub struct ChallengeStoreArgs {
+    pub pool: PgPool,
+    pub clock: Clock,
+    pub config: LiveConfig,
+}
+
+/// Inserts that wait, and an idea of how many ceremonies are stored.
+pub struct ChallengeStoreState {
+    args: ChallengeStoreArgs,
+    lane: Lane<Arc<NewChallenge>, Answer>,
+    stored: i64,
+    sweeping: bool,
+    tasks: TaskTracker,
+}
+
+impl Actor for ChallengeStoreActor {
+    type Msg = ChallengeStoreMsg;
+    type State = ChallengeStoreState;
+    type Arguments = ChallengeStoreArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ChallengeStoreMsg>,
+        args: ChallengeStoreArgs,
+    ) -> Result<ChallengeStoreState, ActorProcessingErr> {
+        myself.send_interval(SWEEP_INTERVAL, || ChallengeStoreMsg::Sweep);
+        Ok(ChallengeStoreState {
+            args,
+            lane: Lane::new(BATCH_MAX),
+            stored: 0,
+            sweeping: false,
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ChallengeStoreMsg>,
+        message: ChallengeStoreMsg,
+        state: &mut ChallengeStoreState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ChallengeStoreMsg::Put(new, reply) => {
+                state.lane.push(new, reply);
+                state.start_insert(&myself);
+            }
+            ChallengeStoreMsg::Finished(inserted) => {
+                state.lane.finished();
+                state.stored += i64::try_from(inserted).unwrap_or(i64::MAX);
+                if state.stored > state.max() {
+                    state.start_sweep(&myself);
+                }
+                state.start_insert(&myself);
+            }
+            ChallengeStoreMsg::Sweep => state.start_sweep(&myself),
+            ChallengeStoreMsg::Swept(stored) => {
+                state.sweeping = false;
+                state.stored = stored.unwrap_or(state.stored);
+            }
+            ChallengeStoreMsg::Crash => panic!("the challenge store was told to crash"),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<ChallengeStoreMsg>,
+        state: &mut ChallengeStoreState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
+            tracing::warn!("a statement is still under way while the challenge store stops");
+        }
+        Ok(())
+    }
+}
+
+impl ChallengeStoreState {
+    fn max(&self) -> i64 {
+        self.args.config.load().webauthn.max_challenges
+    }
+
+    fn start_insert(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
+        let Some(batch) = self.lane.next_batch() else { return };
+        let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
+        let limit = config.load().actors.call_timeout;
+        let mut done = Done { store: myself.clone(), inserted: 0 };
+        self.tasks.spawn(async move {
+            let new: Vec<&NewChallenge> = batch.keys().map(Arc::as_ref).collect();
+            let stored = in_time(limit, insert(&pool, &new)).await;
+            if stored.is_ok() {
+                done.inserted = new.len();
+            }
+            let answer = stored.map_err(Arc::new);
+            for reply in batch.into_values().flatten() {
+                // Whoever waits no longer lets the row expire.
+                let _ = reply.send(answer.clone());
+            }
+        });
+    }
+
+    fn start_sweep(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
+        if self.sweeping {
+            return;
+        }
+        self.sweeping = true;
+        let ChallengeStoreArgs { pool, clock, config } = self.args.clone();
+        let (limit, max) = (config.load().actors.call_timeout, self.max());
+        let store = myself.clone();
+        self.tasks.spawn(async move {
+            let swept = in_time(limit, async {
+                let mut db = pool.acquire().await?;
+                challenges::sweep(&mut db, max, clock.now()).await
+            })
+            .await;
+            match &swept {
+                Ok((_, 0)) => {}
+                Ok((_, evicted)) => {
+                    tracing::warn!(evicted, max, "too many pending passkey ceremonies, the oldest went");
+                }
+                Err(error) => tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "expired challenges not removed, will be tried again"
+                ),
+            }
+            let _ = store.send_message(ChallengeStoreMsg::Swept(swept.ok().map(|(left, _)| left)));
+        });
+    }
+}
+
+async fn insert(pool: &PgPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
+    let users: HashSet<Uuid> = new.iter().filter_map(|new| new.user_id.map(|id| id.0)).collect();
+    let mut db = pool.acquire().await?;
+    challenges::insert(&mut *db, new).await?;
+    if !users.is_empty() {
+        let users: Vec<Uuid> = users.into_iter().collect();
+        challenges::keep_newest_of_users(&mut *db, &users, MAX_OF_USER).await?;
+    }
+    Ok(())
+}
+
+/// Tells the actor that an insert has ended, also if it panicked.
+struct Done {
+    store: ActorRef<ChallengeStoreMsg>,
+    inserted: usize,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        let _ = self.store.send_message(ChallengeStoreMsg::Finished(self.inserted));
+    }
+}

@@ -1,0 +1,73 @@
+//! Challenges of WebAuthn ceremonies.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The random bytes that an authenticator signs; they name the ceremony.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Challenge(pub [u8; 32]);
+
+impl Challenge {
+    /// Reads base64url, whatever its padding; `None` for anything that no server here has made.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// Not the value: whoever reads it in a log could finish the ceremony.
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Challenge(..)")
+    }
+}
+
+/// What a challenge may be used for, and for nothing else (S-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    SignUp,
+    SignIn,
+    Elevate,
+    AddSecurityKey,
+}
+
+impl Purpose {
+    /// As stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SignUp => "webauthn-sign-up",
+            Self::SignIn => "webauthn-sign-in",
+            Self::Elevate => "webauthn-elevate",
+            Self::AddSecurityKey => "webauthn-add-security-key",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_read_with_and_without_padding_and_only_at_their_length() {
+        let challenge = Challenge([7; 32]);
+        let text = challenge.to_string();
+        assert_eq!(text.len(), 43);
+        assert_eq!(Challenge::parse(&text), Some(challenge));
+        assert_eq!(Challenge::parse(&format!("{text}=")), Some(challenge));
+        assert_eq!(Challenge::parse(&text[..42]), None);
+        assert_eq!(Challenge::parse("%"), None);
+    }
+
+    #[test]
+    fn a_challenge_is_not_shown_in_logs() {
+        assert!(!format!("{:?}", Challenge([7; 32])).contains('7'));
+    }
+}

@@ -1,0 +1,147 @@
+//! `auth.keywright_challenges`: pending WebAuthn ceremonies.
+
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::challenge::{Challenge, Purpose};
+use crate::domain::ids::UserId;
+
+/// A ceremony that begins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NewChallenge {
+    pub challenge: Challenge,
+    pub purpose: Purpose,
+    /// Whose it is, where that is known when it begins.
+    pub user_id: Option<UserId>,
+    /// What finishing it needs, as JSON.
+    pub data: String,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+}
+
+/// A ceremony that was begun and is used up now.
+#[derive(Clone, Debug)]
+pub struct TakenChallenge {
+    pub user_id: Option<UserId>,
+    pub data: String,
+}
+
+/// Stores ceremonies, all in one statement; one that is there already stays as it is.
+pub async fn insert(db: impl PgExecutor<'_>, new: &[&NewChallenge]) -> sqlx::Result<()> {
+    let challenges: Vec<Vec<u8>> = new.iter().map(|new| new.challenge.0.to_vec()).collect();
+    let purposes: Vec<String> = new.iter().map(|new| new.purpose.name().to_owned()).collect();
+    let users: Vec<Option<Uuid>> = new.iter().map(|new| new.user_id.map(|id| id.0)).collect();
+    let data: Vec<String> = new.iter().map(|new| new.data.clone()).collect();
+    let created: Vec<OffsetDateTime> = new.iter().map(|new| new.created_at).collect();
+    let expires: Vec<OffsetDateTime> = new.iter().map(|new| new.expires_at).collect();
+    sqlx::query!(
+        r#"
+        insert into auth.keywright_challenges
+               (challenge, purpose, user_id, data, created_at, expires_at)
+        select * from unnest(
+            $1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[]
+        )
+        on conflict (challenge) do nothing
+        "#,
+        &challenges,
+        &purposes,
+        &users as &[Option<Uuid>],
+        &data,
+        &created,
+        &expires,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses a ceremony up; of any number of calls on any number of nodes exactly one gets it.
+///
+/// With a `user_id`, only that user's.
+pub async fn take(
+    db: impl PgExecutor<'_>,
+    challenge: Challenge,
+    purpose: Purpose,
+    user_id: Option<UserId>,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<TakenChallenge>> {
+    sqlx::query_as!(
+        TakenChallenge,
+        r#"
+        delete from auth.keywright_challenges
+         where challenge = $1 and purpose = $2 and ($3::uuid is null or user_id = $3)
+           and expires_at > $4
+        returning user_id as "user_id: UserId", data
+        "#,
+        challenge.0.as_slice(),
+        purpose.name(),
+        user_id.map(|id| id.0),
+        now,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Leaves each of these users the newest `max` ceremonies of a purpose.
+pub async fn keep_newest_of_users(
+    db: impl PgExecutor<'_>,
+    users: &[Uuid],
+    max: i64,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        delete from auth.keywright_challenges
+         where challenge in (
+            select challenge
+              from (
+                select challenge,
+                       row_number() over (
+                           partition by user_id, purpose order by created_at desc, challenge
+                       ) as n
+                  from auth.keywright_challenges
+                 where user_id = any ($1)
+              ) ranked
+             where n > $2
+         )
+        "#,
+        users,
+        max,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes what has expired, then the oldest beyond `max`; tells how many are left and how many had
+/// to go before their time.
+pub async fn sweep(
+    db: &mut PgConnection,
+    max: i64,
+    now: OffsetDateTime,
+) -> sqlx::Result<(i64, u64)> {
+    sqlx::query!("delete from auth.keywright_challenges where expires_at <= $1", now)
+        .execute(&mut *db)
+        .await?;
+    let count =
+        sqlx::query_scalar!(r#"select count(*) as "count!" from auth.keywright_challenges"#)
+            .fetch_one(&mut *db)
+            .await?;
+    if count <= max {
+        return Ok((count, 0));
+    }
+    let evicted = sqlx::query!(
+        r#"
+        delete from auth.keywright_challenges
+         where challenge in (
+            select challenge from auth.keywright_challenges
+             order by created_at limit $1 for update skip locked
+         )
+        "#,
+        count - max,
+    )
+    .execute(db)
+    .await?
+    .rows_affected();
+    Ok((max, evicted))
+}
