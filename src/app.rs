@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use sqlx::PgPool;
 
+use crate::actors::challenge_store::ChallengeStore;
 use crate::actors::change_feed::ChangeFeedMsg;
 use crate::actors::courier::CourierMsg;
 use crate::actors::handle::Handle;
@@ -33,6 +34,7 @@ pub struct App {
     pub rotation_key: RotationKey,
     pub secrets: SecretStorage,
     pub passwords: Handle<PasswordHasherMsg>,
+    pub challenges: ChallengeStore,
     pub courier: Handle<CourierMsg>,
     pub change_feed: Handle<ChangeFeedMsg>,
     pub janitor: Handle<JanitorMsg>,

@@ -13,6 +13,7 @@ pub mod http;
 pub mod node;
 pub mod notify;
 pub mod outside;
+pub mod passkeys;
 pub mod passwords;
 pub mod persistence;
 pub mod reload;

@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::challenge_store::{
+    ChallengeStore, ChallengeStoreActor, ChallengeStoreArgs, ChallengeStoreMsg,
+};
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
@@ -46,6 +49,9 @@ use crate::tokens::keys::{KeyError, KeySet};
 
 /// Requests that wait for the courier or the key rotator; both are rare.
 const RARE_CALLS: usize = 64;
+
+/// Ceremonies that wait to be stored; a crowd comes at once, and one statement takes 256.
+const CHALLENGE_CALLS: usize = 32_768;
 
 /// How long a stopping server waits for its last connections to Postgres.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -271,6 +277,8 @@ async fn start_actors(
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
+    let challenge_args =
+        ChallengeStoreArgs { pool: pool.clone(), clock: clock.clone(), config: config.clone() };
     let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
     let counters = Counters::default();
     let counted = counters.clone();
@@ -303,6 +311,12 @@ async fn start_actors(
             || PasswordHasher,
             move || password_settings.clone(),
         ),
+        ChildSpec::actor(
+            "challenge_store",
+            &slots.challenges,
+            || ChallengeStoreActor,
+            move || challenge_args.clone(),
+        ),
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
         ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
         ChildSpec::actor(
@@ -333,6 +347,11 @@ async fn start_actors(
             slots.passwords,
             passwords.queue + passwords.threads,
             call_timeout,
+        ),
+        challenges: ChallengeStore::new(
+            Handle::new("challenge store", slots.challenges, CHALLENGE_CALLS, call_timeout),
+            pool.clone(),
+            clock.clone(),
         ),
         courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
         janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
@@ -366,6 +385,7 @@ struct Slots {
     key_rotator: Arc<Slot<KeyRotatorMsg>>,
     change_feed: Arc<Slot<ChangeFeedMsg>>,
     passwords: Arc<Slot<PasswordHasherMsg>>,
+    challenges: Arc<Slot<ChallengeStoreMsg>>,
     courier: Arc<Slot<CourierMsg>>,
     janitor: Arc<Slot<JanitorMsg>>,
     rate_limiter: Arc<Slot<RateLimiterMsg>>,

@@ -227,8 +227,9 @@ impl ChallengeStoreState {
         let Some(batch) = self.lane.next_batch() else { return };
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
-        let mut done = Done { store: myself.clone(), inserted: 0 };
+        let done = Done { store: myself.clone(), inserted: 0 };
         self.tasks.spawn(async move {
+            let mut done = done;
             let new: Vec<&NewChallenge> = batch.keys().map(Arc::as_ref).collect();
             let stored = in_time(limit, insert(&pool, &new)).await;
             if stored.is_ok() {
@@ -259,7 +260,11 @@ impl ChallengeStoreState {
             match &swept {
                 Ok((_, 0)) => {}
                 Ok((_, evicted)) => {
-                    tracing::warn!(evicted, max, "too many pending passkey ceremonies, the oldest went");
+                    tracing::warn!(
+                        evicted,
+                        max,
+                        "too many pending passkey ceremonies, the oldest went"
+                    );
                 }
                 Err(error) => tracing::warn!(
                     error = error as &dyn std::error::Error,

@@ -18,6 +18,7 @@ use super::accounts::{check_locale, check_role};
 use super::claims::{CLAIMS, ClaimsSource, DEFAULTS};
 use super::server::check_client_url;
 use super::value::{parse_http_url, parse_list};
+use super::webauthn::RelyingPartyConfig;
 
 /// Why a body was refused; the text is for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +36,8 @@ fn refused(member: &'static str, reason: impl Into<String>) -> ChangeEnvError {
 }
 
 /// Members whose settings do not exist or cannot change while the server runs; only their types count.
-const FLAGS_WITHOUT_EFFECT: &[&str] = &["AUTH_GRAVATAR_ENABLED", "AUTH_WEBAUTHN_ENABLED"];
-const INTEGERS_WITHOUT_EFFECT: &[&str] =
-    &["AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_WEBAUTHN_ATTESTATION_TIMEOUT"];
+const FLAGS_WITHOUT_EFFECT: &[&str] = &["AUTH_GRAVATAR_ENABLED"];
+const INTEGERS_WITHOUT_EFFECT: &[&str] = &["AUTH_ACCESS_TOKEN_EXPIRES_IN"];
 const TEXTS_WITHOUT_EFFECT: &[&str] = &[
     "AUTH_GRAVATAR_DEFAULT",
     "AUTH_GRAVATAR_RATING",
@@ -48,11 +48,8 @@ const TEXTS_WITHOUT_EFFECT: &[&str] = &[
     "AUTH_SMS_TWILIO_ACCOUNT_SID",
     "AUTH_SMS_TWILIO_AUTH_TOKEN",
     "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
-    "AUTH_WEBAUTHN_RPID",
-    "AUTH_WEBAUTHN_RPNAME",
     "HASURA_GRAPHQL_JWT_SECRET",
 ];
-const LISTS_WITHOUT_EFFECT: &[&str] = &["AUTH_WEBAUTHN_RP_ORIGINS"];
 
 impl Config {
     /// This configuration with the members of a `/change-env` body in force.
@@ -70,6 +67,7 @@ impl Config {
         change_locales(&mut config, &members)?;
         change_email_access(&mut config, &members)?;
         change_claims(&mut config, &members)?;
+        change_webauthn(&mut config, &members)?;
         Ok(config)
     }
 }
@@ -208,6 +206,36 @@ fn change_claims(config: &mut Config, members: &Members<'_>) -> Result<(), Chang
     Ok(())
 }
 
+/// The names of two members lack the underscores of the variables.
+fn change_webauthn(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
+    let webauthn = &mut config.webauthn;
+    if let Some(enabled) = members.boolean("AUTH_WEBAUTHN_ENABLED")? {
+        webauthn.enabled = enabled;
+    }
+    if let Some(id) = members.text("AUTH_WEBAUTHN_RPID")? {
+        id.clone_into(&mut webauthn.given.id);
+    }
+    if let Some(name) = members.text("AUTH_WEBAUTHN_RPNAME")? {
+        name.clone_into(&mut webauthn.given.name);
+    }
+    if let Some(origins) = members.list("AUTH_WEBAUTHN_RP_ORIGINS")? {
+        webauthn.given.origins = origins;
+    }
+    if let Some(nanoseconds) = members.integer("AUTH_WEBAUTHN_ATTESTATION_TIMEOUT")? {
+        // None, or less than a second, means the default, as in the reference.
+        let timeout = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
+        let usable = Duration::from_secs(1)..=Duration::from_hours(24);
+        webauthn.timeout = if usable.contains(&timeout) { timeout } else { Duration::from_mins(5) };
+    }
+    match webauthn.given.resolve(&config.server.client_url) {
+        Ok(relying_party) => webauthn.relying_party = relying_party,
+        Err(error) if webauthn.enabled => return Err(refused(error.variable, error.reason)),
+        // It cannot work, and need not while passkeys are off.
+        Err(_) => webauthn.relying_party = RelyingPartyConfig::default(),
+    }
+    Ok(())
+}
+
 /// The body, member by member; null is the same as missing.
 struct Members<'a>(&'a Map<String, Value>);
 
@@ -262,9 +290,6 @@ impl<'a> Members<'a> {
         }
         for member in TEXTS_WITHOUT_EFFECT {
             self.text(member)?;
-        }
-        for member in LISTS_WITHOUT_EFFECT {
-            self.list(member)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
     MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig,
-    ServerConfig, SmsConfig, TokensConfig,
+    ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -45,6 +45,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         sealing: SealingConfig::read(reader),
         protection: ProtectionConfig::read(reader),
         mail: MailConfig::read(reader),
+        webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),
         server,
     };

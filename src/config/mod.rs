@@ -27,6 +27,7 @@ mod sms;
 mod sources;
 mod tokens;
 pub mod value;
+mod webauthn;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
+pub use self::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
 pub type LiveConfig = Arc<ArcSwap<Config>>;
@@ -72,5 +74,6 @@ pub struct Config {
     pub protection: ProtectionConfig,
     pub mail: MailConfig,
     pub sms: SmsConfig,
+    pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
 }

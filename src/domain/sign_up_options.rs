@@ -1,5 +1,6 @@
 //! The `options` of operations that create users.
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::ErrorCode;
@@ -8,7 +9,7 @@ use super::redirect::RedirectRules;
 use super::roles::RoleRules;
 
 /// What the client asked for, within the contract's limits; everything may be absent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SignUpOptions {
     pub allowed_roles: Option<Vec<String>>,
     pub default_role: Option<String>,
@@ -36,6 +37,20 @@ pub struct ResolvedOptions {
 }
 
 impl SignUpOptions {
+    /// These wishes, except where others were given later.
+    #[must_use]
+    pub fn overridden_by(self, later: Option<Self>) -> Self {
+        let later = later.unwrap_or_default();
+        Self {
+            allowed_roles: later.allowed_roles.or(self.allowed_roles),
+            default_role: later.default_role.or(self.default_role),
+            display_name: later.display_name.or(self.display_name),
+            locale: later.locale.or(self.locale),
+            metadata: later.metadata.or(self.metadata),
+            redirect_to: later.redirect_to.or(self.redirect_to),
+        }
+    }
+
     /// Checks the wishes against the rules in the contract's order; the first refusal counts.
     pub fn resolve(
         self,

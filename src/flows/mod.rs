@@ -1,5 +1,6 @@
 //! What each operation means: its checks in order, without SQL and without HTTP.
 
+pub mod add_security_key;
 pub mod attempts;
 pub mod bearer;
 pub mod change_mfa;
@@ -9,12 +10,15 @@ pub mod code_check;
 pub mod create_pat;
 pub mod custom_claims;
 pub mod deanonymize_user;
+pub mod elevate_webauthn;
 pub mod even_time;
 pub mod generate_totp;
 pub mod get_user;
 pub mod mail;
+pub mod passkeys;
 pub mod passwords;
 pub mod refresh;
+pub mod security_keys;
 pub mod send_password_reset_email;
 pub mod send_verification_email;
 pub mod session;
@@ -24,8 +28,11 @@ pub mod sign_in_email_password;
 pub mod sign_in_mfa_totp;
 pub mod sign_in_passwordless_sms;
 pub mod sign_in_pat;
+pub mod sign_in_webauthn;
 pub mod sign_out;
+pub mod sign_up;
 pub mod sign_up_email_password;
+pub mod sign_up_webauthn;
 pub mod sms;
 pub mod totp;
 pub mod verify_sign_in_otp_email;

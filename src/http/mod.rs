@@ -20,6 +20,7 @@ pub mod router;
 pub mod routes;
 pub mod server;
 pub mod sign_up_options;
+pub mod webauthn;
 
 pub use error::error_response;
 pub use extract::{Query, read_json, read_optional_json, read_query};

@@ -49,10 +49,7 @@ pub async fn find_by_credential_id(
 }
 
 /// The credential ids of a user, oldest first as far as that is known.
-pub async fn credential_ids(
-    db: impl PgExecutor<'_>,
-    user_id: UserId,
-) -> sqlx::Result<Vec<String>> {
+pub async fn credential_ids(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
         select k.credential_id
@@ -122,9 +119,9 @@ pub async fn insert(
 
 /// Whether the credential id of a new key is stored already.
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| {
-        error.constraint() == Some("user_security_key_credential_id_key")
-    })
+    error
+        .as_database_error()
+        .is_some_and(|error| error.constraint() == Some("user_security_key_credential_id_key"))
 }
 
 /// What an authenticator said of itself when it signed.

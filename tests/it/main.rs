@@ -29,6 +29,7 @@ mod mail;
 mod mfa;
 mod nodes;
 mod options;
+mod passkeys;
 mod password_change;
 mod password_leaks;
 mod passwordless_email;

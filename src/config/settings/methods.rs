@@ -46,35 +46,43 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Sign in by passkeys and security keys",
     )
-    .not_yet(),
+    .live(),
     Setting::text(
         "webauthn-rp-id",
         "AUTH_WEBAUTHN_RP_ID",
         "",
         "Domain of passkeys; default is the host of the client URL",
     )
-    .not_yet(),
+    .live(),
     Setting::text(
         "webauthn-rp-name",
         "AUTH_WEBAUTHN_RP_NAME",
         "",
         "Name that browsers show with passkeys; default is the domain",
     )
-    .not_yet(),
+    .live(),
     Setting::list(
         "webauthn-rp-origins",
         "AUTH_WEBAUTHN_RP_ORIGINS",
         "",
         "Origins that may use passkeys; the client URL is added when missing",
     )
-    .not_yet(),
+    .live(),
     Setting::int(
         "webauthn-attestation-timeout",
         "AUTH_WEBAUTHN_ATTESTATION_TIMEOUT",
-        "60000",
-        "Time that browsers give people for a passkey, in milliseconds",
+        "300000",
+        "Time for a passkey ceremony, in milliseconds",
     )
-    .not_yet(),
+    .live(),
+    Setting::int(
+        "webauthn-max-challenges",
+        "AUTH_WEBAUTHN_MAX_CHALLENGES",
+        "100000",
+        "Pending passkey ceremonies in the whole cluster, past which the oldest go",
+    )
+    .own()
+    .live(),
     Setting::boolean(
         "disable-auto-signup",
         "AUTH_DISABLE_AUTO_SIGNUP",

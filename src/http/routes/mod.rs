@@ -2,6 +2,8 @@
 
 pub mod change_env;
 pub mod dev_inbox;
+pub mod elevate_webauthn;
+pub mod elevate_webauthn_verify;
 pub mod healthz;
 pub mod jwks;
 pub mod mfa_totp_generate;
@@ -16,8 +18,12 @@ pub mod sign_in_passwordless_email;
 pub mod sign_in_passwordless_sms;
 pub mod sign_in_passwordless_sms_otp;
 pub mod sign_in_pat;
+pub mod sign_in_webauthn;
+pub mod sign_in_webauthn_verify;
 pub mod sign_out;
 pub mod sign_up_email_password;
+pub mod sign_up_webauthn;
+pub mod sign_up_webauthn_verify;
 pub mod token;
 pub mod token_verify;
 pub mod user;
@@ -26,6 +32,9 @@ pub mod user_email_change;
 pub mod user_mfa;
 pub mod user_password;
 pub mod user_password_reset;
+pub mod user_webauthn_add;
+pub mod user_webauthn_keys;
+pub mod user_webauthn_verify;
 pub mod verify;
 pub mod version;
 
@@ -66,6 +75,17 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/user/mfa", user_mfa::post)
         .route(Method::POST, "/user/password", user_password::post)
         .route(Method::POST, "/user/password/reset", user_password_reset::post)
+        .route(Method::POST, "/elevate/webauthn", elevate_webauthn::post)
+        .route(Method::POST, "/elevate/webauthn/verify", elevate_webauthn_verify::post)
+        .route(Method::POST, "/signin/webauthn", sign_in_webauthn::post)
+        .route(Method::POST, "/signin/webauthn/verify", sign_in_webauthn_verify::post)
+        .route(Method::POST, "/signup/webauthn", sign_up_webauthn::post)
+        .route(Method::POST, "/signup/webauthn/verify", sign_up_webauthn_verify::post)
+        .route(Method::POST, "/user/webauthn/add", user_webauthn_add::post)
+        .route(Method::GET, "/user/webauthn/keys", user_webauthn_keys::get)
+        .route(Method::PATCH, "/user/webauthn/keys/{id}", user_webauthn_keys::patch)
+        .route(Method::DELETE, "/user/webauthn/keys/{id}", user_webauthn_keys::delete)
+        .route(Method::POST, "/user/webauthn/verify", user_webauthn_verify::post)
         .route(Method::GET, "/verify", verify::get)
         .route(Method::GET, "/version", version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)

@@ -12,5 +12,6 @@ pub(crate) mod mailbox;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod security_key;
 pub(crate) mod smtp;
 pub(crate) mod two_nodes;

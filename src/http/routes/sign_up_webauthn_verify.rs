@@ -1,0 +1,35 @@
+//! `POST /signup/webauthn/verify`: verifySignUpWebauthn.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::session_payload;
+use crate::app::App;
+use crate::flows::sign_up_webauthn;
+use crate::http::ApiRequest;
+use crate::http::extract::read_json;
+use crate::http::fields::{Object, TextField, not_null, not_null_object};
+use crate::http::router::HandlerResult;
+use crate::http::sign_up_options::SignUpOptionsField;
+use crate::http::webauthn::CreatedCredential;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignUpWebauthnVerifyRequest {
+    credential: Object<CreatedCredential>,
+    #[serde(default, deserialize_with = "not_null_object")]
+    options: Option<SignUpOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    nickname: Option<TextField>,
+}
+
+/// Answers `{}` while the address waits for verification.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignUpWebauthnVerifyRequest = read_json(&request)?;
+    let attestation = body.credential.0.into_attestation()?;
+    let options = body.options.map(Into::into);
+    let nickname = body.nickname.as_ref().map_or("", TextField::as_str);
+    let session = sign_up_webauthn::finish(&app, &attestation, options, nickname).await?;
+    session_payload(session.as_ref())
+}

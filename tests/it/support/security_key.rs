@@ -1,0 +1,157 @@
+//! A security key in software: it answers ceremonies as a browser would send them, or wrongly on
+//! purpose.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The origin of test servers' client URL.
+pub(crate) const ORIGIN: &str = "http://localhost:3000";
+
+const USER_PRESENT: u8 = 0x01;
+const BACKUP_ELIGIBLE: u8 = 0x08;
+const BACKED_UP: u8 = 0x10;
+const ATTESTED: u8 = 0x40;
+
+/// How the key's owner is named in its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handle {
+    /// The client took the id in the options for base64url.
+    Decoded,
+    /// The client encoded the text of the id.
+    Encoded,
+    /// The bytes of the UUID.
+    Raw,
+    None,
+}
+
+/// One key pair in one device. Its fields are what tests bend.
+pub(crate) struct SecurityKey {
+    pair: EcdsaKeyPair,
+    pub(crate) id: Vec<u8>,
+    pub(crate) user: String,
+    pub(crate) origin: String,
+    pub(crate) rp_id: String,
+    pub(crate) flags: u8,
+    /// Stays 0 on keys that do not count.
+    pub(crate) counter: u32,
+    pub(crate) handle: Handle,
+}
+
+pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl SecurityKey {
+    pub(crate) fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        Self {
+            pair,
+            id: Uuid::new_v4().as_bytes().to_vec(),
+            user: String::new(),
+            origin: ORIGIN.to_owned(),
+            rp_id: "localhost".to_owned(),
+            flags: USER_PRESENT,
+            counter: 0,
+            handle: Handle::Decoded,
+        }
+    }
+
+    /// One that its provider copies between devices.
+    pub(crate) fn synced() -> Self {
+        Self { flags: USER_PRESENT | BACKUP_ELIGIBLE | BACKED_UP, ..Self::new() }
+    }
+
+    pub(crate) fn credential_id(&self) -> String {
+        base64url(&self.id)
+    }
+
+    /// The key as the reference stores it.
+    pub(crate) fn cose(&self) -> Vec<u8> {
+        let point = self.pair.public_key().as_ref();
+        let mut cose = vec![0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32];
+        cose.extend_from_slice(&point[1..33]);
+        cose.extend_from_slice(&[0x22, 0x58, 32]);
+        cose.extend_from_slice(&point[33..]);
+        cose
+    }
+
+    fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
+        let data = json!({
+            "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false,
+        });
+        data.to_string().into_bytes()
+    }
+
+    fn authenticator_data(&self, flags: u8) -> Vec<u8> {
+        let mut data = digest(&SHA256, self.rp_id.as_bytes()).as_ref().to_vec();
+        data.push(self.flags | flags);
+        data.extend_from_slice(&self.counter.to_be_bytes());
+        data
+    }
+
+    /// Answers creation options.
+    pub(crate) fn create(&mut self, options: &Value) -> Value {
+        self.user = options["user"]["id"].as_str().unwrap().to_owned();
+        let mut data = self.authenticator_data(ATTESTED);
+        data.extend_from_slice(&[0; 16]);
+        data.extend_from_slice(&u16::try_from(self.id.len()).unwrap().to_be_bytes());
+        data.extend_from_slice(&self.id);
+        data.extend_from_slice(&self.cose());
+        let mut object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".to_vec();
+        object.push(u8::try_from(data.len()).unwrap());
+        object.extend_from_slice(&data);
+        let challenge = options["challenge"].as_str().unwrap();
+        json!({
+            "id": self.credential_id(),
+            "rawId": self.credential_id(),
+            "type": "public-key",
+            "authenticatorAttachment": "cross-platform",
+            "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": base64url(self.client_data("webauthn.create", challenge)),
+                "attestationObject": base64url(object),
+                "transports": ["usb", "nfc"],
+            },
+        })
+    }
+
+    /// Answers request options.
+    pub(crate) fn get(&mut self, options: &Value) -> Value {
+        let client_data = self.client_data("webauthn.get", options["challenge"].as_str().unwrap());
+        self.sign(&client_data)
+    }
+
+    /// Signs these client data.
+    pub(crate) fn sign(&mut self, client_data: &[u8]) -> Value {
+        if self.counter > 0 {
+            self.counter += 1;
+        }
+        let data = self.authenticator_data(0);
+        let mut signed = data.clone();
+        signed.extend_from_slice(digest(&SHA256, client_data).as_ref());
+        let signature = self.pair.sign(&SystemRandom::new(), &signed).unwrap();
+        let handle = match self.handle {
+            Handle::Decoded => Value::from(self.user.clone()),
+            Handle::Encoded => Value::from(base64url(&self.user)),
+            Handle::Raw => base64url(self.user.parse::<Uuid>().unwrap().as_bytes()).into(),
+            Handle::None => Value::Null,
+        };
+        json!({
+            "id": self.credential_id(),
+            "rawId": self.credential_id(),
+            "type": "public-key",
+            "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": base64url(client_data),
+                "authenticatorData": base64url(data),
+                "signature": base64url(signature.as_ref()),
+                "userHandle": handle,
+            },
+        })
+    }
+}
