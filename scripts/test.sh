@@ -9,6 +9,7 @@ if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
 fi
 step "The official JavaScript client (npm)"
 npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
+scripts/install-chromium.sh
 step "Schemathesis (PyPI)"
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
     step "Python is missing, installing it"

@@ -12,9 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::actors::challenge_store::{
-    ChallengeStore, ChallengeStoreActor, ChallengeStoreArgs, ChallengeStoreMsg,
-};
+use crate::actors::challenge_store::ChallengeStore;
 use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
@@ -49,9 +47,6 @@ use crate::tokens::keys::{KeyError, KeySet};
 
 /// Requests that wait for the courier or the key rotator; both are rare.
 const RARE_CALLS: usize = 64;
-
-/// Ceremonies that wait to be stored; a crowd comes at once, and one statement takes 256.
-const CHALLENGE_CALLS: usize = 32_768;
 
 /// How long a stopping server waits for its last connections to Postgres.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -274,11 +269,10 @@ async fn start_actors(
         users.clone(),
     );
 
+    let (challenges, challenge_store) = ChallengeStore::start(&pool, &clock, &config);
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
-    let challenge_args =
-        ChallengeStoreArgs { pool: pool.clone(), clock: clock.clone(), config: config.clone() };
     let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
     let counters = Counters::default();
     let counted = counters.clone();
@@ -311,12 +305,7 @@ async fn start_actors(
             || PasswordHasher,
             move || password_settings.clone(),
         ),
-        ChildSpec::actor(
-            "challenge_store",
-            &slots.challenges,
-            || ChallengeStoreActor,
-            move || challenge_args.clone(),
-        ),
+        challenge_store,
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
         ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
         ChildSpec::actor(
@@ -326,13 +315,8 @@ async fn start_actors(
             move || counted.clone(),
         ),
     ];
-    let args = SupervisorArgs {
-        path: String::new(),
-        policy,
-        tree: tree.clone(),
-        children,
-        gave_up: Some(gave_up),
-    };
+    let (path, gave_up) = (String::new(), Some(gave_up));
+    let args = SupervisorArgs { path, policy, tree: tree.clone(), children, gave_up };
     let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
 
     let call_timeout = settings.call_timeout;
@@ -348,11 +332,7 @@ async fn start_actors(
             passwords.queue + passwords.threads,
             call_timeout,
         ),
-        challenges: ChallengeStore::new(
-            Handle::new("challenge store", slots.challenges, CHALLENGE_CALLS, call_timeout),
-            pool.clone(),
-            clock.clone(),
-        ),
+        challenges,
         courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
         janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
         rate_limiter: Handle::new("rate limiter", slots.rate_limiter, RARE_CALLS, call_timeout),
@@ -385,7 +365,6 @@ struct Slots {
     key_rotator: Arc<Slot<KeyRotatorMsg>>,
     change_feed: Arc<Slot<ChangeFeedMsg>>,
     passwords: Arc<Slot<PasswordHasherMsg>>,
-    challenges: Arc<Slot<ChallengeStoreMsg>>,
     courier: Arc<Slot<CourierMsg>>,
     janitor: Arc<Slot<JanitorMsg>>,
     rate_limiter: Arc<Slot<RateLimiterMsg>>,

@@ -18,8 +18,9 @@ use sqlx::PgPool;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::handle::{Crash, Handle};
+use super::handle::{Crash, Handle, Slot};
 use super::lane::Lane;
+use super::supervisor::ChildSpec;
 use crate::config::LiveConfig;
 use crate::domain::challenge::{Challenge, Purpose};
 use crate::domain::clock::Clock;
@@ -30,6 +31,9 @@ use crate::persistence::pool::in_time;
 
 /// Ceremonies of one statement.
 const BATCH_MAX: usize = 256;
+
+/// Ceremonies that wait to be stored; a crowd comes at once.
+const MAX_WAITING: usize = 32_768;
 
 /// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
 /// that a stranger who begins sign-ins does not disturb an elevation.
@@ -64,10 +68,28 @@ pub struct ChallengeStore {
 }
 
 impl ChallengeStore {
-    /// A store whose inserts `actor` writes.
-    pub fn new(actor: Handle<ChallengeStoreMsg>, pool: PgPool, clock: Clock) -> Self {
-        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
-        Self { actor, known, pool, clock }
+    /// The store, and the actor that writes its inserts, for the supervisor to start.
+    pub fn start(pool: &PgPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
+        let slot = Arc::new(Slot::default());
+        let args = ChallengeStoreArgs {
+            pool: pool.clone(),
+            clock: clock.clone(),
+            config: Arc::clone(config),
+        };
+        let actor = ChildSpec::actor(
+            "challenge_store",
+            &slot,
+            || ChallengeStoreActor,
+            move || args.clone(),
+        );
+        let call_timeout = config.load().actors.call_timeout;
+        let store = Self {
+            actor: Handle::new("challenge store", slot, MAX_WAITING, call_timeout),
+            known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+        };
+        (store, actor)
     }
 
     /// Stores a ceremony; once this returns, every node can finish it.

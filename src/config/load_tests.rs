@@ -227,7 +227,7 @@ fn storage_compatibility_is_a_choice() {
 fn features_to_come_are_reported_once() {
     for variable in [
         ("AUTH_PROVIDER_GITHUB_ENABLED", "true"),
-        ("AUTH_WEBAUTHN_RP_ORIGINS", "http://localhost"),
+        ("AUTH_PROVIDER_APPLE_ENABLED", "true"),
         ("AUTH_RATE_LIMIT_MEMCACHE_SERVER", "memcached:11211"),
         ("NODE_ENV", "production"),
     ] {

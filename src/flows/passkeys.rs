@@ -48,7 +48,7 @@ pub async fn remember(
     challenge: Challenge,
     purpose: Purpose,
     user_id: Option<UserId>,
-    data: &impl Serialize,
+    data: &(impl Serialize + Sync),
 ) -> Result<(), AuthError> {
     let created_at = app.clock.now();
     let data = serde_json::to_string(data)

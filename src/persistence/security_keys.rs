@@ -217,6 +217,7 @@ pub async fn rename(
 
 /// What a user can sign in with besides security keys.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one a column")]
 pub struct OtherWays {
     pub has_password: bool,
     pub has_email: bool,

@@ -9,6 +9,7 @@ mod adoption;
 mod anonymous;
 mod attempts;
 mod bench;
+mod browser;
 mod caches;
 mod change_env;
 mod conceal_errors;

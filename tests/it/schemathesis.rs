@@ -25,6 +25,7 @@ async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
         ("AUTH_OTP_EMAIL_ENABLED", "true"),
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_SMS_PROVIDER", "dev"),
+        ("AUTH_WEBAUTHN_ENABLED", "true"),
         // Its refusals are answers outside the contract, and it is tested elsewhere.
         ("AUTH_ACCOUNT_ATTEMPTS", "0"),
     ])

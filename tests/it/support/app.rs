@@ -209,6 +209,11 @@ impl Client {
         Self { base, http }
     }
 
+    /// `http://127.0.0.1:port`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A request that can be shaped further; send it with [`Client::send`].
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))

@@ -80,6 +80,11 @@ impl SecurityKey {
         cose
     }
 
+    /// The same in the notation of Postgres.
+    pub(crate) fn cose_hex(&self) -> String {
+        self.cose().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
     fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
         let data = json!({
             "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false,
@@ -96,7 +101,7 @@ impl SecurityKey {
 
     /// Answers creation options.
     pub(crate) fn create(&mut self, options: &Value) -> Value {
-        self.user = options["user"]["id"].as_str().unwrap().to_owned();
+        options["user"]["id"].as_str().unwrap().clone_into(&mut self.user);
         let mut data = self.authenticator_data(ATTESTED);
         data.extend_from_slice(&[0; 16]);
         data.extend_from_slice(&u16::try_from(self.id.len()).unwrap().to_be_bytes());

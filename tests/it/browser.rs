@@ -1,0 +1,40 @@
+//! Passkeys in headless Chromium, against server processes that share a database.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+use crate::support::postgres::TestDatabase;
+use crate::support::process::ServerProcess;
+
+#[tokio::test]
+async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_another_server() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
+    assert!(
+        folder.join("node_modules/playwright-core").exists(),
+        "playwright-core is not installed: run make test, or npm ci --prefix tests/js"
+    );
+    let database = TestDatabase::new().await;
+    let on = ("AUTH_WEBAUTHN_ENABLED", "true");
+    let hasty = [on, ("AUTH_WEBAUTHN_ATTESTATION_TIMEOUT", "1000")];
+    let (one, other, hasty) = tokio::join!(
+        ServerProcess::start(&database, &[on]),
+        ServerProcess::start(&database, &[on]),
+        ServerProcess::start(&database, &hasty),
+    );
+    let servers = [&one, &other, &hasty];
+    let output = Command::new("node")
+        .arg(folder.join("passkeys.mjs"))
+        .args(servers.map(|server| server.client().base().to_owned()))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("node is installed: run make test");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 9, "{said}");
+    for server in servers {
+        let panics = server.log().iter().filter(|line| line["level"] == "ERROR").count();
+        assert_eq!(panics, 0, "{:?}", server.log());
+    }
+}
