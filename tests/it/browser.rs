@@ -16,10 +16,11 @@ async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_anot
     );
     let database = TestDatabase::new().await;
     let on = ("AUTH_WEBAUTHN_ENABLED", "true");
+    let usual = [on];
     let hasty = [on, ("AUTH_WEBAUTHN_ATTESTATION_TIMEOUT", "1000")];
     let (one, other, hasty) = tokio::join!(
-        ServerProcess::start(&database, &[on]),
-        ServerProcess::start(&database, &[on]),
+        ServerProcess::start(&database, &usual),
+        ServerProcess::start(&database, &usual),
         ServerProcess::start(&database, &hasty),
     );
     let servers = [&one, &other, &hasty];
