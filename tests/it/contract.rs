@@ -306,7 +306,7 @@ async fn every_route_answers_other_methods_by_405_and_the_list_of_its_own() {
                 answer.assert_refused(405, "method-not-allowed");
             }
         }
-        let unknown = format!("{path}/more");
+        let unknown = format!("{path}/no/more");
         app.get(&unknown).await.assert_refused(404, "not-found");
     }
     assert_eq!(rows(&app).await, 0);
