@@ -1,0 +1,100 @@
+//! The bodies that end passkey ceremonies: whatever a client sends, nothing panics.
+//!
+//! `cargo +nightly fuzz run passkey_bodies`
+
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keywright::config::{GivenRelyingParty, WebauthnConfig};
+use keywright::http::webauthn::{AssertionRequest, CreatedCredential};
+use keywright::passkeys::{PendingAssertion, PendingRegistration, RelyingParty};
+use libfuzzer_sys::fuzz_target;
+
+/// 32 zero bytes.
+const CHALLENGE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
+    let given = GivenRelyingParty::default();
+    let relying_party = given.resolve("http://localhost:3000").expect("a usable client URL");
+    RelyingParty::new(&WebauthnConfig {
+        enabled: true,
+        given,
+        relying_party,
+        timeout: Duration::from_mins(5),
+        max_challenges: 1,
+    })
+});
+
+fn client_data(kind: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!(
+        r#"{{"type":"{kind}","challenge":"{CHALLENGE}","origin":"http://localhost:3000"}}"#
+    ))
+}
+
+fn finish_assertion(body: &[u8]) {
+    let Ok(request) = serde_json::from_slice::<AssertionRequest>(body) else { return };
+    let Ok(assertion) = request.into_assertion() else { return };
+    let pending: PendingAssertion = serde_json::from_str(&format!(
+        r#"{{"credentials":[],"policy":"preferred","challenge":"{CHALLENGE}","appid":null,
+            "allow_backup_eligible_upgrade":true}}"#
+    ))
+    .expect("as stored");
+    // A valid key; the other run below takes the body itself for one.
+    let mut key = vec![0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32];
+    key.extend_from_slice(&GENERATOR[..32]);
+    key.extend_from_slice(&[0x22, 0x58, 32]);
+    key.extend_from_slice(&GENERATOR[32..]);
+    let _ = PARTY.finish_assertion(&assertion.response, &key, &pending);
+    let _ = PARTY.finish_assertion(&assertion.response, body, &pending);
+}
+
+/// The generator of P-256, a valid public key.
+const GENERATOR: [u8; 64] = [
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
+
+fn finish_registration(body: &[u8]) {
+    let Ok(created) = serde_json::from_slice::<CreatedCredential>(body) else { return };
+    let Ok(attestation) = created.into_attestation() else { return };
+    let pending: PendingRegistration = serde_json::from_str(&format!(
+        r#"{{"policy":"preferred","exclude_credentials":[],"challenge":"{CHALLENGE}",
+            "credential_algorithms":["ES256","ES384","RS256"],"require_resident_key":false,
+            "authenticator_attachment":null,"extensions":{{}},
+            "allow_synchronised_authenticators":true}}"#
+    ))
+    .expect("as stored");
+    let _ = PARTY.finish_registration(&attestation.response, Vec::new(), &pending);
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((kind, rest)) = data.split_first() else { return };
+    let bytes = URL_SAFE_NO_PAD.encode(rest);
+    match kind % 4 {
+        0 => finish_assertion(rest),
+        1 => finish_registration(rest),
+        // Past the JSON, into the CBOR and the authenticator data.
+        2 => finish_registration(
+            format!(
+                r#"{{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{{
+                    "clientDataJSON":"{}","attestationObject":"{bytes}"}}}}"#,
+                client_data("webauthn.create")
+            )
+            .as_bytes(),
+        ),
+        _ => finish_assertion(
+            format!(
+                r#"{{"credential":{{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{{
+                    "clientDataJSON":"{}","authenticatorData":"{bytes}","signature":"{bytes}"}}}}}}"#,
+                client_data("webauthn.get")
+            )
+            .as_bytes(),
+        ),
+    }
+});
