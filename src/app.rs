@@ -21,6 +21,9 @@ use crate::domain::user::UserRules;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::notify::sender::MailSender;
+use crate::oauth::discovery::Discovery;
+use crate::oauth::jwks::IssuerKeys;
+use crate::outside::Network;
 use crate::tokens::chain::RotationKey;
 
 /// Handles to actors, and the pool for what needs no actor. One per server.
@@ -43,6 +46,10 @@ pub struct App {
     pub claims: ClaimsCache,
     /// For services of others that are asked during a request.
     pub outside: reqwest::Client,
+    /// For providers of identities.
+    pub network: Network,
+    pub issuer_keys: IssuerKeys,
+    pub discovery: Discovery,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,
 }

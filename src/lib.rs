@@ -12,6 +12,7 @@ pub mod hasura;
 pub mod http;
 pub mod node;
 pub mod notify;
+pub mod oauth;
 pub mod outside;
 pub mod passkeys;
 pub mod passwords;

@@ -37,10 +37,12 @@ use crate::http::layers::turnstile::TurnstileParts;
 use crate::http::routes;
 use crate::http::server;
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::outside;
+use crate::oauth::discovery::Discovery;
+use crate::oauth::jwks::IssuerKeys;
+use crate::outside::{self, Network};
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::settings::StoredKey;
-use crate::persistence::{migrate, pool, settings};
+use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
@@ -197,6 +199,7 @@ async fn prepare_database(config: &Config) -> Result<PgPool, StartError> {
     if !inserted.is_empty() {
         tracing::info!(roles = inserted.join(", "), "inserted roles");
     }
+    user_providers::seed(&pool, &config.providers.custom_ids()).await?;
     Ok(pool)
 }
 
@@ -255,6 +258,7 @@ async fn start_actors(
     let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
     let settings = config.load().actors.clone();
     let outside = outside::client()?;
+    let network = Network::new(outside.clone())?;
     let policy = restart_policy(&settings);
     let tree = TreeView::default();
     let feed_state = Arc::new(FeedState::default());
@@ -339,6 +343,9 @@ async fn start_actors(
         counters,
         claims: ClaimsCache::default(),
         outside,
+        network,
+        issuer_keys: IssuerKeys::default(),
+        discovery: Discovery::default(),
         rotation_key,
         secrets,
         mail,

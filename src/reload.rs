@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::config::{Config, MailTransport};
 use crate::domain::error::AuthError;
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::persistence::migrate;
+use crate::persistence::{migrate, user_providers};
 use crate::tokens::keys::{KeyError, KeySet};
 
 /// Why the old configuration stays in force.
@@ -18,8 +18,8 @@ pub enum ReloadError {
     Keys(#[from] KeyError),
     #[error("the mail settings cannot be used")]
     Mail(#[from] MailSetupError),
-    #[error("new roles not inserted")]
-    Roles(#[from] sqlx::Error),
+    #[error("new roles or providers not inserted")]
+    Rows(#[from] sqlx::Error),
     #[error("keys not published")]
     Publish(#[source] AuthError),
 }
@@ -36,6 +36,7 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     let mut roles = config.accounts.roles.allowed().to_vec();
     roles.push(config.accounts.roles.default_role().to_owned());
     migrate::seed_roles(&app.pool, &roles).await?;
+    user_providers::seed(&app.pool, &config.providers.custom_ids()).await?;
 
     app.config.store(Arc::new(config));
     let mail = Arc::new(mail);

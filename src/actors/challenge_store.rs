@@ -1,4 +1,4 @@
-//! Pending WebAuthn ceremonies.
+//! Pending flows of several requests: passkey ceremonies, provider sign-ins, codes to be exchanged.
 //!
 //! - Owns: the order of inserts (one statement for all that wait) and the bounds on their number.
 //! - Caches: what this node knows of its ceremonies for good, so that a replay costs no query: a
@@ -8,7 +8,7 @@
 //! - On restart: queued calls are sent again by their handle (inserts may meet themselves); the cache
 //!   stays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::handle::{Crash, Handle, Slot};
 use super::lane::Lane;
 use super::supervisor::ChildSpec;
-use crate::config::LiveConfig;
-use crate::domain::challenge::{Challenge, Purpose};
+use crate::config::{Config, LiveConfig};
+use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
@@ -135,6 +135,9 @@ impl ChallengeStore {
     }
 }
 
+/// How many flows of each family there are.
+type Counts = HashMap<Family, i64>;
+
 /// The answer to an insert.
 type Answer = Result<(), Arc<sqlx::Error>>;
 
@@ -142,12 +145,12 @@ type Answer = Result<(), Arc<sqlx::Error>>;
 pub enum ChallengeStoreMsg {
     /// Store this ceremony.
     Put(Arc<NewChallenge>, RpcReplyPort<Answer>),
-    /// An insert has ended; so many more are stored.
-    Finished(usize),
+    /// An insert has ended; so many more of each family are stored.
+    Finished(Counts),
     /// Time to look at what has expired or is too much.
     Sweep,
-    /// A sweep has ended; so many are stored, if it could be found out.
-    Swept(Option<i64>),
+    /// A sweep has ended; so many of each family are stored, if it could be found out.
+    Swept(Option<Counts>),
     /// Panic.
     Crash,
 }
@@ -173,7 +176,7 @@ pub struct ChallengeStoreArgs {
 pub struct ChallengeStoreState {
     args: ChallengeStoreArgs,
     lane: Lane<Arc<NewChallenge>, Answer>,
-    stored: i64,
+    stored: Counts,
     sweeping: bool,
     tasks: TaskTracker,
 }
@@ -192,7 +195,7 @@ impl Actor for ChallengeStoreActor {
         Ok(ChallengeStoreState {
             args,
             lane: Lane::new(BATCH_MAX),
-            stored: 0,
+            stored: Counts::new(),
             sweeping: false,
             tasks: TaskTracker::new(),
         })
@@ -211,8 +214,14 @@ impl Actor for ChallengeStoreActor {
             }
             ChallengeStoreMsg::Finished(inserted) => {
                 state.lane.finished();
-                state.stored += i64::try_from(inserted).unwrap_or(i64::MAX);
-                if state.stored > state.max() {
+                let config = state.args.config.load_full();
+                let mut is_full = false;
+                for (family, inserted) in inserted {
+                    let stored = state.stored.entry(family).or_default();
+                    *stored += inserted;
+                    is_full |= *stored > max(&config, family);
+                }
+                if is_full {
                     state.start_sweep(&myself);
                 }
                 state.start_insert(&myself);
@@ -220,7 +229,9 @@ impl Actor for ChallengeStoreActor {
             ChallengeStoreMsg::Sweep => state.start_sweep(&myself),
             ChallengeStoreMsg::Swept(stored) => {
                 state.sweeping = false;
-                state.stored = stored.unwrap_or(state.stored);
+                if let Some(stored) = stored {
+                    state.stored = stored;
+                }
             }
             ChallengeStoreMsg::Crash => panic!("the challenge store was told to crash"),
         }
@@ -241,21 +252,19 @@ impl Actor for ChallengeStoreActor {
 }
 
 impl ChallengeStoreState {
-    fn max(&self) -> i64 {
-        self.args.config.load().webauthn.max_challenges
-    }
-
     fn start_insert(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
         let Some(batch) = self.lane.next_batch() else { return };
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
-        let done = Done { store: myself.clone(), inserted: 0 };
+        let done = Done { store: myself.clone(), inserted: Counts::new() };
         self.tasks.spawn(async move {
             let mut done = done;
             let new: Vec<&NewChallenge> = batch.keys().map(Arc::as_ref).collect();
             let stored = in_time(limit, insert(&pool, &new)).await;
             if stored.is_ok() {
-                done.inserted = new.len();
+                for new in &new {
+                    *done.inserted.entry(new.purpose.family()).or_default() += 1;
+                }
             }
             let answer = stored.map_err(Arc::new);
             for reply in batch.into_values().flatten() {
@@ -271,31 +280,42 @@ impl ChallengeStoreState {
         }
         self.sweeping = true;
         let ChallengeStoreArgs { pool, clock, config } = self.args.clone();
-        let (limit, max) = (config.load().actors.call_timeout, self.max());
+        let limit = config.load().actors.call_timeout;
         let store = myself.clone();
         self.tasks.spawn(async move {
-            let swept = in_time(limit, async {
-                let mut db = pool.acquire().await?;
-                challenges::sweep(&mut db, max, clock.now()).await
-            })
-            .await;
-            match &swept {
-                Ok((_, 0)) => {}
-                Ok((_, evicted)) => {
-                    tracing::warn!(
-                        evicted,
-                        max,
-                        "too many pending passkey ceremonies, the oldest went"
-                    );
-                }
-                Err(error) => tracing::warn!(
+            let swept =
+                in_time(limit, async { sweep(&pool, &config.load_full(), &clock).await }).await;
+            if let Err(error) = &swept {
+                tracing::warn!(
                     error = error as &dyn std::error::Error,
                     "expired challenges not removed, will be tried again"
-                ),
+                );
             }
-            let _ = store.send_message(ChallengeStoreMsg::Swept(swept.ok().map(|(left, _)| left)));
+            let _ = store.send_message(ChallengeStoreMsg::Swept(swept.ok()));
         });
     }
+}
+
+fn max(config: &Config, family: Family) -> i64 {
+    match family {
+        Family::Passkeys => config.webauthn.max_challenges,
+        Family::Providers => config.providers.max_states,
+    }
+}
+
+async fn sweep(pool: &PgPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
+    let mut db = pool.acquire().await?;
+    challenges::delete_expired(&mut *db, clock.now()).await?;
+    let mut stored = Counts::new();
+    for family in Family::ALL {
+        let max = max(config, family);
+        let (left, evicted) = challenges::keep_newest(&mut db, family, max).await?;
+        if evicted > 0 {
+            tracing::warn!(evicted, max, ?family, "too many pending flows, the oldest went");
+        }
+        stored.insert(family, left);
+    }
+    Ok(stored)
 }
 
 async fn insert(pool: &PgPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
@@ -312,11 +332,12 @@ async fn insert(pool: &PgPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
 /// Tells the actor that an insert has ended, also if it panicked.
 struct Done {
     store: ActorRef<ChallengeStoreMsg>,
-    inserted: usize,
+    inserted: Counts,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
-        let _ = self.store.send_message(ChallengeStoreMsg::Finished(self.inserted));
+        let inserted = std::mem::take(&mut self.inserted);
+        let _ = self.store.send_message(ChallengeStoreMsg::Finished(inserted));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction};
 
-use super::settings::{Kind, SECTIONS, Setting, Support};
+use super::settings::{Kind, Setting, Support, sections};
 
 /// One argument for every setting that has a flag, under the heading of its section.
 ///
@@ -12,7 +12,7 @@ use super::settings::{Kind, SECTIONS, Setting, Support};
 /// what is well formed, so that flags and environment are treated alike.
 pub fn arguments() -> Vec<Arg> {
     let mut arguments = Vec::new();
-    for section in SECTIONS {
+    for section in sections() {
         for setting in section.settings {
             arguments.extend(setting.flag.map(|flag| argument(flag, setting, section.heading)));
         }

@@ -6,8 +6,8 @@ use super::reader::Reader;
 use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
-    MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, SealingConfig,
-    ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
+    MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, ProvidersConfig,
+    SealingConfig, ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -44,6 +44,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         methods,
         sealing: SealingConfig::read(reader),
         protection: ProtectionConfig::read(reader),
+        providers: ProvidersConfig::read(reader, server.server_url.as_ref()),
         mail: MailConfig::read(reader),
         webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),

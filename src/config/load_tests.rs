@@ -226,8 +226,7 @@ fn storage_compatibility_is_a_choice() {
 #[test]
 fn features_to_come_are_reported_once() {
     for variable in [
-        ("AUTH_PROVIDER_GITHUB_ENABLED", "true"),
-        ("AUTH_PROVIDER_APPLE_ENABLED", "true"),
+        ("AUTH_OAUTH2_PROVIDER_ENABLED", "true"),
         ("AUTH_RATE_LIMIT_MEMCACHE_SERVER", "memcached:11211"),
         ("NODE_ENV", "production"),
     ] {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{Kind, SECTIONS, Setting, Support};
+use super::settings::{Kind, Setting, Support, sections};
 
 const INTRODUCTION: &str = "\
 # Settings
@@ -34,7 +34,7 @@ contradict each other; all of them are listed at once.
 /// The documentation of every setting, grouped as in `--help`.
 pub fn settings_markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for section in SECTIONS {
+    for section in sections() {
         let heading = section.heading;
         let _ = write!(
             page,

@@ -19,6 +19,7 @@ mod methods;
 mod notice;
 mod passwords;
 mod protection;
+mod providers;
 mod reader;
 mod sealing;
 mod server;
@@ -48,6 +49,10 @@ pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
+pub use self::providers::{
+    ClientSecret, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
+    ProvidersConfig,
+};
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
@@ -72,6 +77,7 @@ pub struct Config {
     pub methods: MethodsConfig,
     pub sealing: SealingConfig,
     pub protection: ProtectionConfig,
+    pub providers: ProvidersConfig,
     pub mail: MailConfig,
     pub sms: SmsConfig,
     pub webauthn: WebauthnConfig,

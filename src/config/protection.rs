@@ -34,6 +34,8 @@ pub struct RateLimits {
     pub sms: Policy,
     pub brute_force: Policy,
     pub signups: Policy,
+    /// `AUTH_RATE_LIMIT_PROVIDERS_BURST` (ours) and `…_INTERVAL` (ours): sign-ins that begin.
+    pub providers: Policy,
     pub oauth2_server: Policy,
 }
 
@@ -95,10 +97,12 @@ impl RateLimits {
         let brute_force =
             bucket("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "AUTH_RATE_LIMIT_BRUTE_FORCE_INTERVAL");
         let signups = bucket("AUTH_RATE_LIMIT_SIGNUPS_BURST", "AUTH_RATE_LIMIT_SIGNUPS_INTERVAL");
+        let providers =
+            bucket("AUTH_RATE_LIMIT_PROVIDERS_BURST", "AUTH_RATE_LIMIT_PROVIDERS_INTERVAL");
         let oauth2_server =
             bucket("AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST", "AUTH_RATE_LIMIT_OAUTH2_SERVER_INTERVAL");
         let email_is_global = reader.boolean("AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL");
-        Self { global, email, email_is_global, sms, brute_force, signups, oauth2_server }
+        Self { global, email, email_is_global, sms, brute_force, signups, providers, oauth2_server }
     }
 }
 

@@ -13,11 +13,13 @@ mod mail;
 mod methods;
 mod passwords;
 mod protection;
-mod providers;
 mod server;
 mod sms;
+mod social;
 mod successor;
 mod tokens;
+
+use crate::oauth::providers;
 
 use super::value::{Malformed, parse_bool, parse_choice, parse_duration, parse_int, parse_list};
 
@@ -148,7 +150,7 @@ impl Setting {
         }
     }
 
-    const fn text(
+    pub(crate) const fn text(
         flag: &'static str,
         variable: &'static str,
         default: &'static str,
@@ -157,13 +159,17 @@ impl Setting {
         Self::new(Kind::Text, flag, variable, default, help)
     }
 
-    const fn secret(flag: &'static str, variable: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn secret(
+        flag: &'static str,
+        variable: &'static str,
+        help: &'static str,
+    ) -> Self {
         let mut setting = Self::new(Kind::Text, flag, variable, "", help);
         setting.secret = true;
         setting
     }
 
-    const fn boolean(
+    pub(crate) const fn boolean(
         flag: &'static str,
         variable: &'static str,
         default: &'static str,
@@ -190,7 +196,7 @@ impl Setting {
         Self::new(Kind::Duration, flag, variable, default, help)
     }
 
-    const fn list(
+    pub(crate) const fn list(
         flag: &'static str,
         variable: &'static str,
         default: &'static str,
@@ -199,7 +205,7 @@ impl Setting {
         Self::new(Kind::List, flag, variable, default, help)
     }
 
-    const fn choice(
+    pub(crate) const fn choice(
         flag: &'static str,
         variable: &'static str,
         allowed: &'static [&'static str],
@@ -233,12 +239,18 @@ impl Setting {
         self
     }
 
-    const fn own(mut self) -> Self {
+    pub(crate) const fn own(mut self) -> Self {
         self.own = true;
         self
     }
 
-    const fn live(mut self) -> Self {
+    /// [`Setting::own`], if so.
+    pub(crate) const fn own_if(mut self, own: bool) -> Self {
+        self.own = own;
+        self
+    }
+
+    pub(crate) const fn live(mut self) -> Self {
         self.live = true;
         self
     }
@@ -266,8 +278,9 @@ pub struct Section {
     pub settings: &'static [Setting],
 }
 
-/// The table.
-pub const SECTIONS: &[Section] = &[
+/// The table, but for the providers of identities, which keep their settings with the rest of what
+/// makes them: see [`sections`].
+const SECTIONS: &[Section] = &[
     Section { heading: "General", settings: server::GENERAL },
     Section { heading: "Front end", settings: front_end::SETTINGS },
     Section { heading: "Database", settings: database::SETTINGS },
@@ -280,14 +293,22 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "Sign-in methods", settings: methods::SETTINGS },
     Section { heading: "Protection", settings: protection::SETTINGS },
     Section { heading: "SMS", settings: sms::SETTINGS },
-    Section { heading: "Social sign-in", settings: providers::SETTINGS },
+    Section { heading: "Social sign-in", settings: social::SETTINGS },
     Section { heading: "OAuth2 server", settings: successor::SETTINGS },
     Section { heading: "Names of older versions", settings: legacy::SETTINGS },
 ];
 
+/// The whole table.
+pub fn sections() -> impl Iterator<Item = Section> {
+    let providers = providers::ALL
+        .iter()
+        .map(|provider| Section { heading: provider.title, settings: provider.settings });
+    SECTIONS.iter().copied().chain(providers)
+}
+
 /// Every setting, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    SECTIONS.iter().flat_map(|section| section.settings)
+    sections().flat_map(|section| section.settings)
 }
 
 /// The setting that has this environment variable, as its first name or as its alias.

@@ -1,11 +1,13 @@
-//! Challenges of WebAuthn ceremonies.
+//! What names a flow of several requests that is under way: a passkey ceremony, a sign-in with a
+//! provider, a code that waits for its exchange.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The random bytes that an authenticator signs; they name the ceremony.
+/// The random bytes that an authenticator signs, or the hash of a secret that a browser brings back;
+/// they name the flow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Challenge(pub [u8; 32]);
 
@@ -37,9 +39,51 @@ pub enum Purpose {
     SignIn,
     Elevate,
     AddSecurityKey,
+    /// Somebody is at a provider.
+    ProviderSignIn,
+    /// A code waits for its exchange.
+    CodeExchange,
+}
+
+/// Purposes that share a bound on how many flows may be under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    Passkeys,
+    Providers,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 2] = [Self::Passkeys, Self::Providers];
+
+    /// Its purposes, as stored.
+    pub fn purpose_names(self) -> Vec<String> {
+        Purpose::ALL
+            .into_iter()
+            .filter(|purpose| purpose.family() == self)
+            .map(|purpose| purpose.name().to_owned())
+            .collect()
+    }
 }
 
 impl Purpose {
+    const ALL: [Self; 6] = [
+        Self::SignUp,
+        Self::SignIn,
+        Self::Elevate,
+        Self::AddSecurityKey,
+        Self::ProviderSignIn,
+        Self::CodeExchange,
+    ];
+
+    /// What it shares its bound with.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::SignUp | Self::SignIn | Self::Elevate | Self::AddSecurityKey => Family::Passkeys,
+            Self::ProviderSignIn | Self::CodeExchange => Family::Providers,
+        }
+    }
+
     /// As stored.
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +91,8 @@ impl Purpose {
             Self::SignIn => "webauthn-sign-in",
             Self::Elevate => "webauthn-elevate",
             Self::AddSecurityKey => "webauthn-add-security-key",
+            Self::ProviderSignIn => "provider-sign-in",
+            Self::CodeExchange => "code-exchange",
         }
     }
 }

@@ -21,16 +21,22 @@ pub enum ErrorCode {
     InvalidPat,
     InvalidRefreshToken,
     InvalidRequest,
+    InvalidState,
     InvalidTicket,
     InvalidTotp,
     NoTotpSecret,
+    OauthProfileFetchFailed,
+    OauthProviderError,
+    OauthTokenEchangeFailed,
     PasswordInHibpDatabase,
     PasswordTooShort,
+    ProviderAccountAlreadyLinked,
     RedirectToNotAllowed,
     RoleNotAllowed,
     SignupDisabled,
     TotpAlreadyActive,
     UnverifiedUser,
+    UserAlreadyExists,
     UserNotAnonymous,
     // Of the transport, outside the contract's enum.
     MethodNotAllowed,
@@ -103,13 +109,30 @@ impl ErrorCode {
             Self::InvalidRequest => {
                 ("invalid-request", 400, "The request payload is incorrect", false)
             }
+            Self::InvalidState => ("invalid-state", 400, "Invalid state", false),
             Self::InvalidTicket => ("invalid-ticket", 401, "Invalid ticket", true),
             Self::InvalidTotp => ("invalid-totp", 401, "Invalid TOTP code", true),
             Self::NoTotpSecret => ("no-totp-secret", 400, "User does not have a TOTP secret", true),
+            Self::OauthProfileFetchFailed => {
+                ("oauth-profile-fetch-failed", 400, "Failed to get user profile", false)
+            }
+            Self::OauthProviderError => {
+                ("oauth-provider-error", 400, "Provider returned an error", false)
+            }
+            // The spelling is the contract's.
+            Self::OauthTokenEchangeFailed => {
+                ("oauth-token-echange-failed", 400, "Failed to exchange token", false)
+            }
             Self::PasswordInHibpDatabase => {
                 ("password-in-hibp-database", 400, "Password is in HIBP database", false)
             }
             Self::PasswordTooShort => ("password-too-short", 400, "Password is too short", false),
+            Self::ProviderAccountAlreadyLinked => (
+                "provider-account-already-linked",
+                400,
+                "This provider account is already linked to a user",
+                false,
+            ),
             Self::RedirectToNotAllowed => (
                 "redirectTo-not-allowed",
                 400,
@@ -122,6 +145,7 @@ impl ErrorCode {
                 ("totp-already-active", 400, "TOTP MFA is already active", false)
             }
             Self::UnverifiedUser => ("unverified-user", 401, "User is not verified.", true),
+            Self::UserAlreadyExists => ("user-already-exists", 409, "User already exists", true),
             Self::UserNotAnonymous => {
                 ("user-not-anonymous", 400, "Logged in user is not anonymous", false)
             }
@@ -163,6 +187,15 @@ pub enum AuthError {
     /// Too many proofs were wrong for this account; whether it exists does not matter.
     #[error("too many attempts")]
     TooManyAttempts { retry_after: Duration },
+    /// A provider of identities did not do its part, which the client is told by this code; the
+    /// cause is for the log.
+    #[error("the provider {provider} failed")]
+    Provider {
+        code: ErrorCode,
+        provider: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Postgres did not answer as it should.
     #[error("storage failed")]
     Storage(#[source] Arc<sqlx::Error>),
@@ -192,7 +225,7 @@ impl AuthError {
     /// The code that the client sees when errors are not concealed.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Refused(code) => *code,
+            Self::Refused(code) | Self::Provider { code, .. } => *code,
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
             Self::TooManyAttempts { .. } => ErrorCode::TooManyRequests,

@@ -3,6 +3,7 @@
 pub mod challenge;
 pub mod claim_path;
 pub mod clock;
+pub mod code_challenge;
 pub mod custom_claims;
 pub mod email;
 pub mod email_access;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod locale;
 pub mod mail;
 pub mod phone;
+pub mod random_secret;
 pub mod rate_limit;
 pub mod redirect;
 mod redirect_pattern;

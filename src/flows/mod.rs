@@ -1,6 +1,7 @@
 //! What each operation means: its checks in order, without SQL and without HTTP.
 
 pub mod add_security_key;
+pub mod address_proof;
 pub mod attempts;
 pub mod bearer;
 pub mod change_mfa;
@@ -12,11 +13,18 @@ pub mod custom_claims;
 pub mod deanonymize_user;
 pub mod elevate_webauthn;
 pub mod even_time;
+pub mod exchange_code;
 pub mod generate_totp;
 pub mod get_user;
+pub mod id_tokens;
 pub mod mail;
 pub mod passkeys;
 pub mod passwords;
+pub mod provider_accounts;
+pub mod provider_callback;
+pub mod provider_endpoints;
+pub mod provider_state;
+pub mod provider_tokens;
 pub mod refresh;
 pub mod security_keys;
 pub mod send_password_reset_email;
@@ -28,6 +36,7 @@ pub mod sign_in_email_password;
 pub mod sign_in_mfa_totp;
 pub mod sign_in_passwordless_sms;
 pub mod sign_in_pat;
+pub mod sign_in_provider;
 pub mod sign_in_webauthn;
 pub mod sign_out;
 pub mod sign_up;

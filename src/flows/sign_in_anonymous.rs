@@ -42,6 +42,7 @@ pub async fn sign_in_anonymous(
         avatar_url: "",
         locale: config.accounts.locales.resolve(options.locale.as_deref()),
         email: None,
+        email_verified: false,
         phone_number: None,
         password_hash: None,
         default_role: ROLE,

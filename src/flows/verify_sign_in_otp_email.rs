@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret as _;
 
+use super::address_proof::prove_address;
 use super::attempts::{self, Account, Proof};
 use super::code_check::{CheckedCode, check_code};
 use super::session::{IssuedSession, start};
@@ -54,7 +55,7 @@ pub async fn verify_sign_in_otp_email(
         consumed.ok_or(ErrorCode::InvalidTicket)?;
     }
     if !found.user.email_verified {
-        users::set_email_verified(&mut *transaction, id).await?;
+        prove_address(app, &mut transaction, id, None).await?;
     }
     let started = start(app, &mut transaction, id).await?;
     transaction.commit().await?;

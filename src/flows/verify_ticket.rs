@@ -1,5 +1,8 @@
 //! `GET /verify`: what following a mailed link does.
 
+use secrecy::SecretString;
+
+use super::address_proof::prove_address;
 use super::session::{IssuedSession, start};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -9,11 +12,13 @@ use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Uses a ticket up, does what it stands for and signs its user in; answers where to go next.
 ///
-/// Refusals are told to the target in its query, never to a target that is not allowed.
+/// Refusals are told to the target in its query, never to a target that is not allowed. `browser` is
+/// what the browser keeps of a sign-up with a provider.
 pub async fn verify_ticket(
     app: &App,
     ticket: &str,
     redirect_to: &str,
+    browser: Option<&SecretString>,
 ) -> Result<String, AuthError> {
     let config = app.config.load_full();
     if url::Url::parse(redirect_to).is_err() {
@@ -30,7 +35,7 @@ pub async fn verify_ticket(
         }
         return Ok(refusal_at(client_url, ErrorCode::RedirectToNotAllowed));
     }
-    match consume(app, ticket).await {
+    match consume(app, ticket, browser).await {
         Ok((kind, session)) => Ok(with_query(
             redirect_to,
             &[("refreshToken", session.refresh_token().expose()), ("type", kind.name())],
@@ -41,7 +46,11 @@ pub async fn verify_ticket(
 }
 
 /// One transaction: a refusal leaves the ticket as it was.
-async fn consume(app: &App, text: &str) -> Result<(TicketKind, IssuedSession), AuthError> {
+async fn consume(
+    app: &App,
+    text: &str,
+    browser: Option<&SecretString>,
+) -> Result<(TicketKind, IssuedSession), AuthError> {
     let invalid = AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(text) {
         Ok(ticket) if ticket.kind().is_link() => ticket,
@@ -67,7 +76,7 @@ async fn consume(app: &App, text: &str) -> Result<(TicketKind, IssuedSession), A
         Err(refusal) => return Err(refusal.into()),
     }
     if proves_address && !user.email_verified {
-        users::set_email_verified(&mut *transaction, user_id).await?;
+        prove_address(app, &mut transaction, user_id, browser).await?;
     }
     if kind == TicketKind::EmailConfirmChange {
         match users::confirm_new_email(&mut *transaction, user_id).await {

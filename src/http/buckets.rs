@@ -25,6 +25,8 @@ const MAILS: [&str; 6] = [
 const VERIFICATION_MAILS: [&str; 3] =
     ["/user/email/send-verification-email", "/signup/email-password", "/user/deanonymize"];
 const SMS: [&str; 2] = ["/signin/passwordless/sms", "/signup/passwordless/sms"];
+const PROVIDERS: [&str; 2] = ["/signin/provider/", "/signup/provider/"];
+const CODE_EXCHANGE: &str = "/token/exchange";
 const OAUTH2_SERVER: [&str; 2] = ["/oauth2/token", "/oauth2/introspect"];
 const OAUTH2_SIGN_IN: [&str; 2] = ["/oauth2/authorize", "/oauth2/login"];
 
@@ -39,8 +41,10 @@ pub fn buckets<'a>(
     let path = bare(path);
     let verifies = config.accounts.email_verification_required;
     let sends_mail = MAILS.contains(&path) || (verifies && VERIFICATION_MAILS.contains(&path));
-    let proves = path.starts_with("/signin")
+    let provider = provider_path(path);
+    let proves = (path.starts_with("/signin") && provider.is_none())
         || path.ends_with("/verify")
+        || path == CODE_EXCHANGE
         || path.ends_with("/otp")
         || OAUTH2_SIGN_IN.contains(&path);
     let (mail_name, mail_subject) = if limits.email_is_global {
@@ -53,12 +57,28 @@ pub fn buckets<'a>(
         (sends_mail, mail_name, limits.email, mail_subject),
         (SMS.contains(&path), "user-sms", limits.sms, client),
         (proves, "user-bruteforce", limits.brute_force, client),
-        (path.starts_with("/signup"), "user-signups", limits.signups, client),
+        (path.starts_with("/signup") && provider.is_none(), "user-signups", limits.signups, client),
+        (provider == Some(Step::Start), "user-providers", limits.providers, client),
         (OAUTH2_SERVER.contains(&path), "user-oauth2-server", limits.oauth2_server, client),
     ]
     .into_iter()
     .filter(|(applies, ..)| *applies)
     .map(|(_, name, policy, subject)| Bucket { name, policy, subject })
+}
+
+/// Where a sign-in with a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It begins.
+    Start,
+    /// Back from the provider, with a state that nobody can guess: no more of a proof than that a
+    /// page is asked for, so five people behind one address do not lock each other out (Q14).
+    Callback,
+}
+
+fn provider_path(path: &str) -> Option<Step> {
+    let rest = PROVIDERS.iter().find_map(|prefix| path.strip_prefix(prefix))?;
+    Some(if rest.contains('/') { Step::Callback } else { Step::Start })
 }
 
 /// Without one slash at the end.
@@ -114,6 +134,12 @@ mod tests {
             ("/signup/email-password", &["user-email", "user-signups"]),
             ("/signup/webauthn", &["user-signups"]),
             ("/signup/webauthn/verify", &["user-bruteforce", "user-signups"]),
+            ("/signin/provider/github", &["user-providers"]),
+            ("/signup/provider/github", &["user-providers"]),
+            ("/signin/provider/github/callback", &[]),
+            ("/signin/idtoken", &["user-bruteforce"]),
+            ("/signup/idtoken", &["user-signups"]),
+            ("/token/exchange", &["user-bruteforce"]),
             ("/oauth2/token", &["user-oauth2-server"]),
             ("/oauth2/login", &["user-bruteforce"]),
             ("/v1/signin/pat", &[]),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{ApiResponse, RequestId, json};
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::redirect::with_query;
 
 /// When clients should come back while Postgres is away.
 const OUTAGE_RETRY: Duration = Duration::from_secs(1);
@@ -26,22 +27,49 @@ struct ErrorBody<'a> {
 /// `conceal` is `AUTH_CONCEAL_ERRORS`.
 pub fn error_response(error: &AuthError, conceal: bool, request_id: &RequestId) -> ApiResponse {
     let code = error.code().concealed(conceal);
+    log(error, request_id);
     match error {
-        AuthError::Refused(_) => code_response(code),
+        AuthError::Refused(_) | AuthError::Provider { .. } => code_response(code),
         AuthError::InvalidRequest(reason) => response(code, reason),
-        AuthError::Unavailable { what, retry_after } => {
-            tracing::warn!(%request_id, what, "request shed");
-            code_response(code).with_header(RETRY_AFTER, seconds(*retry_after))
-        }
-        AuthError::TooManyAttempts { retry_after } => {
+        AuthError::Unavailable { retry_after, .. } | AuthError::TooManyAttempts { retry_after } => {
             code_response(code).with_header(RETRY_AFTER, seconds(*retry_after))
         }
         AuthError::Storage(_) | AuthError::Internal { .. } => {
-            tracing::error!(%request_id, error = %chain(error), "request failed");
             if code == ErrorCode::ServiceUnavailable {
                 return code_response(code).with_header(RETRY_AFTER, seconds(OUTAGE_RETRY));
             }
             code_response(code)
+        }
+    }
+}
+
+/// The same for flows that end with a redirect: the target is told in its query.
+pub fn error_redirect(
+    error: &AuthError,
+    target: &str,
+    details: &[(&str, &str)],
+    conceal: bool,
+    request_id: &RequestId,
+) -> Result<ApiResponse, AuthError> {
+    log(error, request_id);
+    let row = error.code().concealed(conceal).row();
+    let mut pairs = vec![("error", row.code), ("errorDescription", row.message)];
+    pairs.extend_from_slice(details);
+    ApiResponse::redirect(&with_query(target, &pairs))
+}
+
+/// What the client is not told.
+fn log(error: &AuthError, request_id: &RequestId) {
+    match error {
+        AuthError::Refused(_)
+        | AuthError::InvalidRequest(_)
+        | AuthError::TooManyAttempts { .. } => {}
+        AuthError::Unavailable { what, .. } => tracing::warn!(%request_id, what, "request shed"),
+        AuthError::Provider { provider, .. } => {
+            tracing::warn!(%request_id, provider, error = %chain(error), "provider failed");
+        }
+        AuthError::Storage(_) | AuthError::Internal { .. } => {
+            tracing::error!(%request_id, error = %chain(error), "request failed");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
+use serde::de::value::StrDeserializer;
 use serde_path_to_error::Segment;
 use url::form_urlencoded;
 
@@ -24,7 +25,7 @@ pub fn read_json<T: DeserializeOwned>(request: &ApiRequest) -> Result<T, AuthErr
     if request.body.is_empty() {
         return Err(AuthError::InvalidRequest("the request body is missing".to_owned()));
     }
-    check_content_type(request)?;
+    check_content_type(request, "application/json")?;
     parse(&request.body)
 }
 
@@ -35,13 +36,13 @@ pub fn read_optional_json<T: DeserializeOwned>(
     if request.body.is_empty() { Ok(None) } else { read_json(request).map(Some) }
 }
 
-fn check_content_type(request: &ApiRequest) -> Result<(), AuthError> {
+fn check_content_type(request: &ApiRequest, expected: &str) -> Result<(), AuthError> {
     let value = request.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(b"application/json") {
+    if essence.eq_ignore_ascii_case(expected.as_bytes()) {
         return Ok(());
     }
-    Err(AuthError::InvalidRequest("header Content-Type must be application/json".to_owned()))
+    Err(AuthError::InvalidRequest(format!("header Content-Type must be {expected}")))
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
@@ -97,22 +98,35 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// The decoded query of one request.
+/// The decoded query, or form, of one request.
 #[derive(Debug)]
-pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-/// Decodes the query string as a form; parameters that nobody asks for are ignored.
-pub fn read_query(request: &ApiRequest) -> Query<'_> {
-    Query(form_urlencoded::parse(request.query().unwrap_or_default().as_bytes()).collect())
+pub struct Parameters<'a> {
+    /// What they are called in refusals.
+    kind: &'static str,
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-impl Query<'_> {
+/// Decodes the query string as a form; parameters that nobody asks for are ignored.
+pub fn read_query(request: &ApiRequest) -> Parameters<'_> {
+    let query = request.query().unwrap_or_default().as_bytes();
+    Parameters { kind: "query parameter", pairs: form_urlencoded::parse(query).collect() }
+}
+
+/// The form in the body; its content type is required.
+pub fn read_form(request: &ApiRequest) -> Result<Parameters<'_>, AuthError> {
+    check_content_type(request, "application/x-www-form-urlencoded")?;
+    Ok(Parameters { kind: "form field", pairs: form_urlencoded::parse(&request.body).collect() })
+}
+
+impl Parameters<'_> {
     /// The parameter's value; given twice it is refused.
     pub fn optional(&self, name: &str) -> Result<Option<&str>, AuthError> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
+        let mut values =
+            self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(AuthError::InvalidRequest(format!(
-                "query parameter {name}: more than one value was given"
+                "{} {name}: more than one value was given",
+                self.kind
             ))),
             (value, None) => Ok(value),
         }
@@ -121,8 +135,25 @@ impl Query<'_> {
     /// The parameter's value; absent or empty it is refused.
     pub fn required(&self, name: &str) -> Result<&str, AuthError> {
         self.optional(name)?.filter(|value| !value.is_empty()).ok_or_else(|| {
-            AuthError::InvalidRequest(format!("query parameter {name}: a value is required"))
+            AuthError::InvalidRequest(format!("{} {name}: a value is required", self.kind))
         })
+    }
+
+    /// A parameter that has to look like a field of a body.
+    pub fn field<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AuthError> {
+        let Some(text) = self.optional(name)? else { return Ok(None) };
+        let value = StrDeserializer::<serde::de::value::Error>::new(text);
+        T::deserialize(value).map(Some).map_err(|error| self.refusal(name, &error))
+    }
+
+    /// A parameter that holds JSON.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AuthError> {
+        let Some(text) = self.optional(name)? else { return Ok(None) };
+        serde_json::from_str(text).map(Some).map_err(|error| self.refusal(name, &error))
+    }
+
+    fn refusal(&self, name: &str, error: &dyn std::error::Error) -> AuthError {
+        AuthError::InvalidRequest(shortened(format!("{} {name}: {error}", self.kind)))
     }
 }
 

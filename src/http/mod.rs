@@ -1,6 +1,7 @@
 //! The front end: from a socket to a typed request, and from a result back to the contract's body.
 
 pub mod access_log;
+pub mod browser_cookies;
 pub mod buckets;
 pub mod call;
 pub mod client_address;
@@ -13,6 +14,7 @@ pub mod front_end;
 pub mod json;
 pub mod layers;
 pub mod listener;
+pub mod providers;
 pub mod request;
 pub mod request_id;
 pub mod response;
@@ -23,7 +25,7 @@ pub mod sign_up_options;
 pub mod webauthn;
 
 pub use error::error_response;
-pub use extract::{Query, read_json, read_optional_json, read_query};
+pub use extract::{Parameters, read_json, read_optional_json, read_query};
 pub use front_end::{FrontEnd, FrontEndSettings};
 pub use listener::bind;
 pub use request::ApiRequest;

@@ -1,7 +1,7 @@
 //! A response as handlers make it.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -44,14 +44,16 @@ impl ApiResponse {
             .with_header(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
     }
 
-    /// 302 to an absolute URL, without a body; never cached, since such URLs carry tokens.
+    /// 302 to an absolute URL, without a body; never cached and never named as a
+    /// referrer, since such URLs carry tokens.
     pub fn redirect(location: &str) -> Result<Self, AuthError> {
         let location = HeaderValue::from_str(location).map_err(|error| {
             AuthError::internal("a redirect target has characters that no header may have", error)
         })?;
         Ok(Self::empty(StatusCode::FOUND)
             .with_header(LOCATION, location)
-            .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+            .with_header(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
     }
 
     /// The status alone.
@@ -63,6 +65,14 @@ impl ApiResponse {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Has the browser keep, or forget, a cookie.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: &cookie::Cookie<'_>) -> Self {
+        let value = HeaderValue::from_str(&cookie.to_string());
+        self.headers.append(SET_COOKIE, value.expect("names and values of cookies are base64url"));
         self
     }
 

@@ -4,14 +4,24 @@ pub mod hasura_claims;
 pub mod hibp;
 pub mod modica;
 pub mod postmark;
+mod public_network;
 pub mod turnstile;
 pub mod twilio;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
-use reqwest::{Response, redirect};
+use reqwest::{ClientBuilder, Response, redirect};
+use url::Url;
+
+use self::public_network::PublicOnly;
 
 /// Most bytes that are read of an answer; the longest that is expected has some 50,000.
 const MAX_ANSWER: usize = 1024 * 1024;
+
+/// How long it may take to be connected; calls have time limits of their own for the whole.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a service could not be asked. Never says what was asked: URLs and bodies carry parts of
 /// passwords and secrets.
@@ -29,6 +39,8 @@ pub enum OutsideError {
     Malformed,
     #[error("the answer has no data")]
     NoData,
+    #[error("the address is in a private network")]
+    Private,
 }
 
 impl From<reqwest::Error> for OutsideError {
@@ -40,10 +52,64 @@ impl From<reqwest::Error> for OutsideError {
 /// One client for all, so that connections are used again. Redirects are not followed: what was
 /// meant for one host must not reach another.
 pub fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(redirect::Policy::none()).build()
+    builder().build()
 }
 
-async fn read(mut answer: Response) -> Result<Bytes, OutsideError> {
+fn builder() -> ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("keywright/", env!("CARGO_PKG_VERSION")))
+}
+
+/// A client for addresses that the operator chose, and another for those that others named.
+#[derive(Clone, Debug)]
+pub struct Network {
+    anywhere: reqwest::Client,
+    public: reqwest::Client,
+}
+
+impl Network {
+    /// `anywhere` is the client for everything else, see [`client`].
+    pub fn new(anywhere: reqwest::Client) -> reqwest::Result<Self> {
+        let public = builder().no_proxy().dns_resolver(Arc::new(PublicOnly)).build()?;
+        Ok(Self { anywhere, public })
+    }
+
+    /// The client for this address.
+    pub fn client(&self, at: &Address) -> Result<&reqwest::Client, OutsideError> {
+        match at.chosen_by {
+            ChosenBy::Operator => Ok(&self.anywhere),
+            ChosenBy::Others if public_network::may_be_public(&at.url) => Ok(&self.public),
+            ChosenBy::Others => Err(OutsideError::Private),
+        }
+    }
+}
+
+/// An address, and how far it is trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub url: Url,
+    pub chosen_by: ChosenBy,
+}
+
+impl Address {
+    /// One from the settings.
+    pub const fn configured(url: Url) -> Self {
+        Self { url, chosen_by: ChosenBy::Operator }
+    }
+}
+
+/// Who decided on an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChosenBy {
+    /// By a setting: it may be anywhere.
+    Operator,
+    /// By a document of somebody else: it must not be in a private network.
+    Others,
+}
+
+pub(crate) async fn read(mut answer: Response) -> Result<Bytes, OutsideError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > MAX_ANSWER {

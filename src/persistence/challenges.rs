@@ -1,10 +1,10 @@
-//! `auth.keywright_challenges`: pending WebAuthn ceremonies.
+//! `auth.keywright_challenges`: pending passkey ceremonies, provider sign-ins and codes.
 
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::challenge::{Challenge, Purpose};
+use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::ids::UserId;
 
 /// A ceremony that begins.
@@ -113,20 +113,26 @@ pub async fn keep_newest_of_users(
     Ok(done.rows_affected())
 }
 
-/// Removes what has expired, then the oldest beyond `max`; tells how many are left and how many had
-/// to go before their time.
-pub async fn sweep(
-    db: &mut PgConnection,
-    max: i64,
-    now: OffsetDateTime,
-) -> sqlx::Result<(i64, u64)> {
+/// Removes what has expired.
+pub async fn delete_expired(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<u64> {
     sqlx::query!("delete from auth.keywright_challenges where expires_at <= $1", now)
-        .execute(&mut *db)
-        .await?;
-    let count =
-        sqlx::query_scalar!(r#"select count(*) as "count!" from auth.keywright_challenges"#)
-            .fetch_one(&mut *db)
-            .await?;
+        .execute(db)
+        .await
+        .map(|done| done.rows_affected())
+}
+
+/// Removes the oldest of a family beyond `max`; tells how many are left and how many had to go.
+pub async fn keep_newest(
+    db: &mut PgConnection,
+    family: Family,
+    max: i64,
+) -> sqlx::Result<(i64, u64)> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from auth.keywright_challenges where purpose = any ($1)"#,
+        &family.purpose_names(),
+    )
+    .fetch_one(&mut *db)
+    .await?;
     if count <= max {
         return Ok((count, 0));
     }
@@ -135,10 +141,12 @@ pub async fn sweep(
         delete from auth.keywright_challenges
          where challenge in (
             select challenge from auth.keywright_challenges
+             where purpose = any ($2)
              order by created_at limit $1 for update skip locked
          )
         "#,
         count - max,
+        &family.purpose_names(),
     )
     .execute(db)
     .await?

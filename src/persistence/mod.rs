@@ -22,4 +22,6 @@ pub mod security_keys;
 pub mod settings;
 pub mod tickets;
 pub mod totp;
+pub mod unproven_links;
+pub mod user_providers;
 pub mod users;

@@ -148,6 +148,8 @@ pub struct NewUser<'a> {
     pub avatar_url: &'a str,
     pub locale: &'a str,
     pub email: Option<&'a str>,
+    /// Whether somebody vouches for the address already.
+    pub email_verified: bool,
     pub phone_number: Option<&'a str>,
     pub password_hash: Option<&'a str>,
     pub default_role: &'a str,
@@ -170,6 +172,7 @@ impl<'a> NewUser<'a> {
             avatar_url: "",
             locale: &options.locale,
             email: None,
+            email_verified: false,
             phone_number: None,
             password_hash: None,
             default_role: &options.default_role,
@@ -189,11 +192,12 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         r#"
         insert into auth.users (
             id, created_at, updated_at, disabled, display_name, avatar_url, locale, email,
-            password_hash, default_role, is_anonymous, metadata, last_seen, phone_number
+            password_hash, default_role, is_anonymous, metadata, last_seen, phone_number,
+            email_verified
         )
         values (
             $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12,
-            $13
+            $13, $14
         )
         "#,
         user.id.0,
@@ -209,6 +213,7 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<(
         user.metadata.map_or("null", RawValue::get),
         user.last_seen,
         user.phone_number,
+        user.email_verified,
     )
     .execute(&mut *db)
     .await?;

@@ -164,6 +164,22 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .live(),
     Setting::int(
+        "rate-limit-providers-burst",
+        "AUTH_RATE_LIMIT_PROVIDERS_BURST",
+        "60",
+        "Sign-ins with providers that one address begins in the interval",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "rate-limit-providers-interval",
+        "AUTH_RATE_LIMIT_PROVIDERS_INTERVAL",
+        "5m0s",
+        "Interval of the limit of sign-ins with providers",
+    )
+    .own()
+    .live(),
+    Setting::int(
         "rate-limit-oauth2-server-burst",
         "AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST",
         "100",

@@ -5,9 +5,11 @@ pub mod dev_inbox;
 pub mod elevate_webauthn;
 pub mod elevate_webauthn_verify;
 pub mod healthz;
+pub mod id_tokens;
 pub mod jwks;
 pub mod mfa_totp_generate;
 pub mod pat;
+pub mod provider_tokens;
 pub mod send_verification_email;
 pub mod sign_in_anonymous;
 pub mod sign_in_email_password;
@@ -18,13 +20,17 @@ pub mod sign_in_passwordless_email;
 pub mod sign_in_passwordless_sms;
 pub mod sign_in_passwordless_sms_otp;
 pub mod sign_in_pat;
+pub mod sign_in_provider;
+pub mod sign_in_provider_callback;
 pub mod sign_in_webauthn;
 pub mod sign_in_webauthn_verify;
 pub mod sign_out;
 pub mod sign_up_email_password;
+pub mod sign_up_provider;
 pub mod sign_up_webauthn;
 pub mod sign_up_webauthn_verify;
 pub mod token;
+pub mod token_exchange;
 pub mod token_verify;
 pub mod user;
 pub mod user_deanonymize;
@@ -77,6 +83,20 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/user/password/reset", user_password_reset::post)
         .route(Method::POST, "/elevate/webauthn", elevate_webauthn::post)
         .route(Method::POST, "/elevate/webauthn/verify", elevate_webauthn_verify::post)
+        .route(Method::POST, "/link/idtoken", id_tokens::link)
+        .route(Method::POST, "/signin/idtoken", id_tokens::sign_in)
+        .route(Method::GET, "/signin/provider/{provider}", sign_in_provider::get)
+        .route(Method::GET, "/signin/provider/{provider}/callback", sign_in_provider_callback::get)
+        .route(
+            Method::POST,
+            "/signin/provider/{provider}/callback",
+            sign_in_provider_callback::post,
+        )
+        .route(Method::GET, "/signin/provider/{provider}/callback/tokens", provider_tokens::get)
+        .route(Method::POST, "/signup/idtoken", id_tokens::sign_up)
+        .route(Method::GET, "/signup/provider/{provider}", sign_up_provider::get)
+        .route(Method::POST, "/token/exchange", token_exchange::post)
+        .route(Method::POST, "/token/provider/{provider}", provider_tokens::post)
         .route(Method::POST, "/signin/webauthn", sign_in_webauthn::post)
         .route(Method::POST, "/signin/webauthn/verify", sign_in_webauthn_verify::post)
         .route(Method::POST, "/signup/webauthn", sign_up_webauthn::post)

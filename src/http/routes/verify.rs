@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::flows::verify_ticket::verify_ticket;
+use crate::http::browser_cookies::find_link;
 use crate::http::extract::read_query;
 use crate::http::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
@@ -23,6 +24,6 @@ pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     {
         return Err(AuthError::InvalidRequest(format!("type: one of {}", TYPES.join(", "))));
     }
-    let location = verify_ticket(&app, ticket, redirect_to).await?;
+    let location = verify_ticket(&app, ticket, redirect_to, find_link(&request).as_ref()).await?;
     ApiResponse::redirect(&location)
 }

@@ -1,0 +1,48 @@
+//! Settings of sign-in with providers that hold for all of them; those of one stand in its own file,
+//! `src/oauth/providers/`.
+
+use super::Setting;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::json(
+        "custom-providers",
+        "AUTH_PROVIDER_CUSTOM",
+        "OpenID Connect providers under names of their own, a JSON object: {\"acme\":{\"issuer\":…,\"clientId\":…,\"clientSecret\":…}}",
+    )
+    .hidden()
+    .without_flag()
+    .live(),
+    Setting::duration(
+        "provider-timeout",
+        "AUTH_PROVIDER_TIMEOUT",
+        "10s",
+        "Longest time of one call to a provider",
+    )
+    .own()
+    .live(),
+    Setting::duration(
+        "provider-state-lifetime",
+        "AUTH_PROVIDER_STATE_LIFETIME",
+        "10m0s",
+        "How long people may take at a provider",
+    )
+    .own()
+    .live(),
+    Setting::int(
+        "provider-max-states",
+        "AUTH_PROVIDER_MAX_STATES",
+        "100000",
+        "Sign-ins with providers that may be under way on all nodes together; the oldest go",
+    )
+    .own()
+    .live(),
+    Setting::choice(
+        "provider-tokens",
+        "AUTH_PROVIDER_TOKENS",
+        &["never", "on-request", "always"],
+        "on-request",
+        "Whether tokens of providers are kept, sealed, for their users to fetch; on-request: if the sign-in began with providerTokens=true",
+    )
+    .own()
+    .live(),
+];

@@ -1,0 +1,112 @@
+//! `POST /signin/idtoken`, `/signup/idtoken` and `/link/idtoken`: identities that applications got from
+//! Apple or Google by themselves (oauth.md 3).
+
+use secrecy::SecretString;
+
+use super::bearer::{Sensitive, authenticate_elevated};
+use super::provider_accounts::{self, Entrance, Identity, Wishes};
+use super::provider_endpoints::failed;
+use super::provider_state::Intent;
+use super::session::IssuedSession;
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::oauth::id_token::{ExpectedNonce, IdTokenError, Judge};
+use crate::oauth::profile::{Answers, Profile};
+use crate::oauth::providers;
+
+/// An id token, and what it must say.
+pub struct PresentedIdToken<'a> {
+    pub provider: &'a str,
+    pub token: &'a SecretString,
+    /// The application's own nonce; the token holds its hash.
+    pub nonce: Option<&'a str>,
+}
+
+/// A session for an identity; `None` if the address has to be verified first.
+pub async fn sign_in(
+    app: &App,
+    presented: &PresentedIdToken<'_>,
+    options: &SignUpOptions,
+) -> Result<Option<IssuedSession>, AuthError> {
+    enter(app, presented, options, Intent::SignIn).await
+}
+
+/// The same for somebody who must not be known yet.
+pub async fn sign_up(
+    app: &App,
+    presented: &PresentedIdToken<'_>,
+    options: &SignUpOptions,
+) -> Result<Option<IssuedSession>, AuthError> {
+    if app.config().accounts.disable_signup {
+        return Err(ErrorCode::SignupDisabled.into());
+    }
+    enter(app, presented, options, Intent::SignUp).await
+}
+
+/// Adds an identity to the bearer.
+pub async fn link(
+    app: &App,
+    bearer: Option<&str>,
+    presented: &PresentedIdToken<'_>,
+) -> Result<(), AuthError> {
+    let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
+    let identity = identify(app, presented).await?;
+    provider_accounts::link(app, caller.id, &identity).await
+}
+
+async fn enter(
+    app: &App,
+    presented: &PresentedIdToken<'_>,
+    options: &SignUpOptions,
+    intent: Intent,
+) -> Result<Option<IssuedSession>, AuthError> {
+    let identity = identify(app, presented).await?;
+    if !identity.is_welcome(&app.config().accounts.email_access) {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    let wishes = Wishes { intent, options, code_challenge: None, has_browser: false };
+    match provider_accounts::enter(app, &identity, wishes).await?.entrance {
+        Entrance::Session(session) => Ok(Some(*session)),
+        Entrance::Code(_) | Entrance::MailSent => Ok(None),
+    }
+}
+
+async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identity, AuthError> {
+    let config = app.config.load_full();
+    let id = presented.provider;
+    let provider = providers::find(id).ok_or(ErrorCode::DisabledEndpoint)?;
+    let rules = config.providers.id_tokens.get(id).ok_or(ErrorCode::DisabledEndpoint)?;
+    let judge = Judge {
+        keys: &app.issuer_keys,
+        network: &app.network,
+        timeout: config.providers.timeout,
+        now: app.clock.now(),
+    };
+    let nonce = ExpectedNonce::HashOf(presented.nonce);
+    let claims =
+        judge.verify(presented.token, rules, nonce).await.map_err(|error| match error {
+            // That is not the client's fault, and worth a line in the log.
+            IdTokenError::Keys(_) => failed(id, ErrorCode::InvalidRequest, error.into()),
+            error => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "id token refused");
+                ErrorCode::InvalidRequest.into()
+            }
+        })?;
+    if claims["email"].as_str().is_none() {
+        return Err(ErrorCode::InvalidRequest.into());
+    }
+    let answers = Answers { profile: claims, ..Answers::default() };
+    let profile = (provider.profile)(&answers)
+        .and_then(Profile::cleaned)
+        .map_err(|error| failed(id, ErrorCode::OauthProfileFetchFailed, error.into()))?;
+    let name = profile.name.clone().or_else(|| name_claim(&answers));
+    let profile = Profile { name, ..profile };
+    Ok(Identity::new(id, profile, false, None))
+}
+
+/// Apple's mapping reads names from its form only, but applications may have asked for the claim.
+fn name_claim(answers: &Answers) -> Option<String> {
+    let name = answers.profile["name"].as_str()?.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -1,0 +1,86 @@
+//! A configured provider with its addresses, which some have to be asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::config::{Config, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::oauth::client::{ProviderClient, ProviderError};
+use crate::oauth::discovery::Discovered;
+use crate::outside::Network;
+
+/// A provider that can be spoken to.
+pub struct Reachable<'a> {
+    config: &'a ProviderConfig,
+    discovered: Option<Arc<Discovered>>,
+    network: &'a Network,
+    timeout: Duration,
+    redirect_uri: String,
+}
+
+impl<'a> Reachable<'a> {
+    /// Finds out where it is; an issuer's document is read at most once an hour.
+    pub async fn find(
+        app: &'a App,
+        config: &Config,
+        provider: &'a ProviderConfig,
+    ) -> Result<Self, ProviderError> {
+        let timeout = config.providers.timeout;
+        let discovered = match &provider.endpoints {
+            Endpoints::Known(_) => None,
+            Endpoints::Discovered { .. } => {
+                Some(app.discovery.find(&app.network, timeout, provider).await?)
+            }
+        };
+        let server_url = config.server.server_url.as_ref().map_or("", url::Url::as_str);
+        Ok(Self {
+            config: provider,
+            discovered,
+            network: &app.network,
+            timeout,
+            redirect_uri: format!(
+                "{}/signin/provider/{}/callback",
+                server_url.trim_end_matches('/'),
+                provider.id
+            ),
+        })
+    }
+
+    fn endpoints(&self) -> &KnownEndpoints {
+        match (&self.config.endpoints, &self.discovered) {
+            (Endpoints::Known(endpoints), _) => endpoints,
+            (Endpoints::Discovered { .. }, Some(discovered)) => &discovered.endpoints,
+            (Endpoints::Discovered { .. }, None) => unreachable!("was asked for in the beginning"),
+        }
+    }
+
+    /// What its id tokens are judged by, if identity comes from them.
+    pub fn id_token_rules(&self) -> Option<&IdTokenRules> {
+        match &self.discovered {
+            Some(discovered) => Some(&discovered.id_token),
+            None => self.config.id_token.as_ref(),
+        }
+    }
+
+    /// Where the provider sends people back to.
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// To speak to it.
+    pub fn client(&self) -> ProviderClient<'_> {
+        ProviderClient {
+            config: self.config,
+            endpoints: self.endpoints(),
+            network: self.network,
+            timeout: self.timeout,
+            redirect_uri: &self.redirect_uri,
+        }
+    }
+}
+
+/// What the application is told about a failure of a provider, whose cause is for the log.
+pub fn failed(provider: &str, code: ErrorCode, error: ProviderError) -> AuthError {
+    AuthError::Provider { code, provider: provider.to_owned(), source: Box::new(error) }
+}

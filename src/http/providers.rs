@@ -1,0 +1,88 @@
+//! What the routes of sign-in with providers share.
+
+use percent_encoding::percent_decode_str;
+use secrecy::ExposeSecret as _;
+
+use super::browser_cookies::state_cookie;
+use super::error::error_redirect;
+use super::extract::{Parameters, read_query};
+use super::fields::{DisplayName, LocaleField, MetadataField};
+use super::router::HandlerResult;
+use super::{ApiRequest, ApiResponse};
+use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::sign_in_provider::{Refusal, SignInRequest, begin};
+use crate::oauth::providers::{self, custom};
+
+/// The provider that the path names; whether it is on is decided later.
+pub fn provider_of(request: &ApiRequest) -> Result<String, AuthError> {
+    let id = request.param("provider").unwrap_or_default();
+    let id = percent_decode_str(id).decode_utf8_lossy();
+    if providers::find(&id).is_some() || id.starts_with(custom::PREFIX) {
+        return Ok(id.into_owned());
+    }
+    Err(AuthError::InvalidRequest("path parameter provider: no such provider".to_owned()))
+}
+
+/// Sends a browser off to a provider.
+pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> HandlerResult {
+    let provider = provider_of(request)?;
+    let query = read_query(request);
+    let text = |name: &str| query.optional(name).map(|text| text.filter(|text| !text.is_empty()));
+    let wanted = SignInRequest {
+        provider: &provider,
+        is_sign_up,
+        connect: text("connect")?,
+        options: options(&query)?,
+        client_state: query.optional("state")?.map(ToOwned::to_owned),
+        code_challenge: code_challenge(&query)?,
+        organization: text("organization")?.map(ToOwned::to_owned),
+        connection: text("connection")?.map(ToOwned::to_owned),
+        wants_tokens: query.optional("providerTokens")? == Some("true"),
+    };
+    match begin(app, wanted).await {
+        Ok(departure) => {
+            let config = app.config();
+            let handle = departure.state.handle.expose_secret();
+            let lifetime = config.providers.state_lifetime;
+            let secret = &departure.state.browser;
+            let cookie = state_cookie(&config.server, &provider, handle, secret, lifetime);
+            Ok(ApiResponse::redirect(&departure.location)?.with_cookie(&cookie))
+        }
+        Err(refusal) => refuse(app, request, refusal),
+    }
+}
+
+/// Tells a refusal where it has to be told.
+pub fn refuse(app: &App, request: &ApiRequest, refusal: Refusal) -> HandlerResult {
+    match refusal {
+        Refusal::Answer(error) => Err(error),
+        Refusal::Redirect { target, error, details } => {
+            let details: Vec<(&str, &str)> =
+                details.iter().map(|(name, text)| (*name, text.as_str())).collect();
+            let conceal = app.config().server.conceal_errors;
+            error_redirect(&error, &target, &details, conceal, &request.request_id)
+        }
+    }
+}
+
+fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
+    let roles = query.optional("allowedRoles")?.map(|roles| {
+        roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect()
+    });
+    Ok(SignUpOptions {
+        allowed_roles: roles.filter(|roles: &Vec<String>| !roles.is_empty()),
+        default_role: query.optional("defaultRole")?.map(ToOwned::to_owned),
+        display_name: query.field::<DisplayName>("displayName")?.map(DisplayName::into_string),
+        locale: query.field::<LocaleField>("locale")?.map(LocaleField::into_string),
+        metadata: query.json::<MetadataField>("metadata")?.map(MetadataField::into_raw),
+        redirect_to: query.optional("redirectTo")?.map(ToOwned::to_owned),
+    })
+}
+
+fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
+    let text = query.optional("codeChallenge")?.map(ToOwned::to_owned);
+    text.map(CodeChallenge::try_from).transpose().map_err(|_| ErrorCode::InvalidRequest.into())
+}

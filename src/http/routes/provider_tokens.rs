@@ -1,0 +1,33 @@
+//! `GET /signin/provider/{provider}/callback/tokens` and `POST /token/provider/{provider}`:
+//! getProviderTokens and refreshProviderToken.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::flows::provider_tokens::{fetch, refresh};
+use crate::http::extract::read_json;
+use crate::http::providers::provider_of;
+use crate::http::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RefreshProviderTokenRequest {
+    refresh_token: SecretString,
+}
+
+/// What the provider issued at the bearer's last sign-in, once.
+pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let provider = provider_of(&request)?;
+    ApiResponse::json(&fetch(&app, request.bearer(), &provider).await?)
+}
+
+/// Trades a refresh token of the provider.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let provider = provider_of(&request)?;
+    let body: RefreshProviderTokenRequest = read_json(&request)?;
+    ApiResponse::json(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
+}

@@ -1,0 +1,185 @@
+//! What makes one provider differ from the next: data, and one mapping function.
+
+use super::profile::{Answers, Profile, ProfileError};
+use crate::config::settings::Setting;
+
+/// A provider as this server knows it, before anything is configured.
+#[derive(Debug)]
+pub struct Provider {
+    /// Path segment, and `provider_id` of `auth.user_providers`.
+    pub id: &'static str,
+    /// `AUTH_PROVIDER_<variable>_…`.
+    pub variable: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// Its rows of the table of settings.
+    pub settings: &'static [Setting],
+    pub protocol: Protocol,
+    /// Parameters of the authorization request beyond the usual ones (oauth.md 1.4).
+    pub authorization_parameters: &'static [(&'static str, &'static str)],
+    pub source: Source,
+    /// Header of profile requests that carries the client id.
+    pub client_id_header: Option<&'static str>,
+    /// Whether an application may name an organization or a connection (`WorkOS`).
+    pub takes_organizations: bool,
+    /// Whether a nonce is sent when `openid` is asked for.
+    pub nonce: bool,
+    /// Makes a profile of what the provider answered (oauth.md 1.7, 5.3, 5.4).
+    pub profile: fn(&Answers) -> Result<Profile, ProfileError>,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    OAuth2,
+    /// RFC 5849.
+    OAuth1,
+}
+
+/// Where identity comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The profile endpoint.
+    Profile,
+    /// The profile endpoint, and another one for e-mail addresses.
+    ProfileAndEmails,
+    /// The id token of the token response, without which there is no sign-in.
+    IdToken,
+}
+
+/// The settings that every provider of `OAuth` 2 has, then those that are its own.
+///
+/// A macro, since names of settings are constants and functions cannot join texts into one.
+macro_rules! oauth2_settings {
+    (
+        $flag:literal, $variable:literal, $title:literal,
+        $(own_urls: $own:literal,)?
+        scope: $scope:literal,
+        authorization_url: $authorization:literal,
+        token_url: $token:literal,
+        style: $style:literal
+        $(, $more:expr)* $(,)?
+    ) => {
+        &[
+            $crate::config::settings::Setting::boolean(
+                concat!($flag, "-enabled"),
+                concat!("AUTH_PROVIDER_", $variable, "_ENABLED"),
+                "false",
+                concat!("Sign in with ", $title),
+            )
+            .live(),
+            $crate::config::settings::Setting::text(
+                concat!($flag, "-client-id"),
+                concat!("AUTH_PROVIDER_", $variable, "_CLIENT_ID"),
+                "",
+                concat!("Client id at ", $title),
+            )
+            .live(),
+            $crate::config::settings::Setting::list(
+                concat!($flag, "-scope"),
+                concat!("AUTH_PROVIDER_", $variable, "_SCOPE"),
+                $scope,
+                concat!("Scopes asked of ", $title),
+            )
+            .live(),
+            $crate::config::settings::Setting::text(
+                concat!($flag, "-authorization-url"),
+                concat!("AUTH_PROVIDER_", $variable, "_AUTHORIZATION_URL"),
+                $authorization,
+                concat!("Where people consent at ", $title),
+            )
+            .own_if(true $(&& $own)?)
+            .live(),
+            $crate::config::settings::Setting::text(
+                concat!($flag, "-token-url"),
+                concat!("AUTH_PROVIDER_", $variable, "_TOKEN_URL"),
+                $token,
+                concat!("Token endpoint of ", $title),
+            )
+            .own_if(true $(&& $own)?)
+            .live(),
+            $crate::config::settings::Setting::choice(
+                concat!($flag, "-token-auth-style"),
+                concat!("AUTH_PROVIDER_", $variable, "_TOKEN_AUTH_STYLE"),
+                &["basic", "body"],
+                $style,
+                concat!("How the client id and secret travel to the token endpoint of ", $title),
+            )
+            .own()
+            .live(),
+            $crate::config::settings::Setting::boolean(
+                concat!($flag, "-pkce"),
+                concat!("AUTH_PROVIDER_", $variable, "_PKCE"),
+                "true",
+                concat!("Send a code challenge to ", $title),
+            )
+            .own()
+            .live(),
+            $($more,)*
+        ]
+    };
+}
+
+/// The secret that providers hand out with the client id.
+macro_rules! client_secret {
+    ($flag:literal, $variable:literal, $title:literal) => {
+        $crate::config::settings::Setting::secret(
+            concat!($flag, "-client-secret"),
+            concat!("AUTH_PROVIDER_", $variable, "_CLIENT_SECRET"),
+            concat!("Client secret at ", $title),
+        )
+        .live()
+    };
+}
+
+/// Where profiles are read.
+macro_rules! profile_url {
+    ($flag:literal, $variable:literal, $title:literal, $url:literal $(, own: $own:literal)?) => {
+        $crate::config::settings::Setting::text(
+            concat!($flag, "-user-profile-url"),
+            concat!("AUTH_PROVIDER_", $variable, "_USER_PROFILE_URL"),
+            $url,
+            concat!("Profile endpoint of ", $title),
+        )
+        .own_if(true $(&& $own)?)
+        .live()
+    };
+}
+
+/// Where addresses are read, for providers that keep them apart.
+macro_rules! emails_url {
+    ($flag:literal, $variable:literal, $title:literal) => {
+        $crate::config::settings::Setting::text(
+            concat!($flag, "-user-emails-url"),
+            concat!("AUTH_PROVIDER_", $variable, "_USER_EMAILS_URL"),
+            "",
+            concat!(
+                "Endpoint for addresses of ",
+                $title,
+                "; empty: the profile endpoint and /emails"
+            ),
+        )
+        .own()
+        .live()
+    };
+}
+
+/// For providers that do not tell whether an address is verified.
+macro_rules! trust_email {
+    ($flag:literal, $variable:literal, $title:literal) => {
+        $crate::config::settings::Setting::boolean(
+            concat!($flag, "-trust-email"),
+            concat!("AUTH_PROVIDER_", $variable, "_TRUST_EMAIL"),
+            "false",
+            concat!(
+                "Take every address from ",
+                $title,
+                " as verified, which it does not tell: it may then open existing accounts"
+            ),
+        )
+        .own()
+        .live()
+    };
+}
+
+pub(crate) use {client_secret, emails_url, oauth2_settings, profile_url, trust_email};

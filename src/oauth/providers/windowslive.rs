@@ -1,0 +1,60 @@
+//! Windows Live.
+
+use super::super::json::{text};
+use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
+
+pub(super) const PROVIDER: Provider = Provider {
+    id: "windowslive",
+    variable: "WINDOWS_LIVE",
+    title: "Windows Live",
+    settings: oauth2_settings!(
+        "windowslive", "WINDOWS_LIVE", "Windows Live",
+        scope: "wl.basic,wl.emails",
+        authorization_url: "https://login.live.com/oauth20_authorize.srf",
+        token_url: "https://login.live.com/oauth20_token.srf",
+        style: "body",
+        client_secret!("windowslive", "WINDOWS_LIVE", "Windows Live"),
+        profile_url!("windowslive", "WINDOWS_LIVE", "Windows Live", "https://apis.live.net/v5.0/me"),
+        trust_email!("windowslive", "WINDOWS_LIVE", "Windows Live"),
+    ),
+    protocol: Protocol::OAuth2,
+    authorization_parameters: &[],
+    source: Source::Profile,
+    client_id_header: None,
+    takes_organizations: false,
+    nonce: false,
+    profile,
+};
+
+fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
+    let profile = &answers.profile;
+    Ok(Profile {
+        subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
+        email: text(profile, "/emails/preferred").or_else(|| text(profile, "/emails/account")),
+        attestation: Attestation::Unknown,
+        // The whole name, surname included (Q6).
+        name: text(profile, "/name"),
+        picture: text(profile, "/profile_image_url"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_vector_of_the_specification() {
+        let answers = Answers { profile: json!({"id":"113","name":"Win Live","last_name":"Live","emails":{"account":"wl@x.test","preferred":""}}), ..Answers::default() };
+        let profile = profile(&answers).unwrap();
+        assert_eq!(profile.subject, "113");
+        assert_eq!(profile.email.as_deref(), Some("wl@x.test"));
+        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.name.as_deref(), Some("Win Live"));
+        assert_eq!(profile.picture.as_deref(), None);
+        let nobody = Answers { profile: json!({}), ..answers };
+        assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
+    }
+}
