@@ -455,16 +455,10 @@ impl CustomProvider {
             return Err("clientId must not be empty");
         }
         let issuer = parse_http_url(&self.issuer).map_err(|_| "issuer must be an address")?;
-        let document = match &self.discovery_url {
-            Some(text) => parse_http_url(text).map_err(|_| "discoveryUrl must be an address")?,
-            None => {
-                let text = format!(
-                    "{}/.well-known/openid-configuration",
-                    self.issuer.trim_end_matches('/')
-                );
-                Url::parse(&text).map_err(|_| "issuer must be an address")?
-            }
-        };
+        let document = self.discovery_url.unwrap_or_else(|| {
+            format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'))
+        });
+        let document = parse_http_url(&document).map_err(|_| "discoveryUrl must be an address")?;
         if issuer.scheme() == "http" && !is_loopback(&issuer) {
             return Err("issuer must be https");
         }

@@ -1,5 +1,7 @@
 //! Secrets that are handed out once and looked up by their hash.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +22,15 @@ pub fn hash_of(parts: &[&str]) -> [u8; 32] {
         all.extend_from_slice(part.as_bytes());
     }
     digest(&SHA256, &all).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

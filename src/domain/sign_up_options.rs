@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::code_challenge::CodeChallenge;
 use super::error::ErrorCode;
+use super::landing::Landing;
 use super::locale::Locales;
 use super::redirect::RedirectRules;
 use super::roles::RoleRules;
@@ -17,13 +19,15 @@ pub struct SignUpOptions {
     pub locale: Option<String>,
     pub metadata: Option<Box<RawValue>>,
     pub redirect_to: Option<String>,
+    /// Beside `options` in requests: a code is wanted where a link is followed.
+    #[serde(default)]
+    pub code_challenge: Option<CodeChallenge>,
 }
 
 /// What the new user gets.
 #[derive(Clone, Debug)]
 pub struct ResolvedOptions {
-    /// Allowed target, or the client URL.
-    pub redirect_to: String,
+    pub landing: Landing,
     /// One of `allowed_roles`.
     pub default_role: String,
     /// Without duplicates.
@@ -39,8 +43,7 @@ pub struct ResolvedOptions {
 impl SignUpOptions {
     /// These wishes, except where others were given later.
     #[must_use]
-    pub fn overridden_by(self, later: Option<Self>) -> Self {
-        let later = later.unwrap_or_default();
+    pub fn overridden_by(self, later: Self) -> Self {
         Self {
             allowed_roles: later.allowed_roles.or(self.allowed_roles),
             default_role: later.default_role.or(self.default_role),
@@ -48,6 +51,7 @@ impl SignUpOptions {
             locale: later.locale.or(self.locale),
             metadata: later.metadata.or(self.metadata),
             redirect_to: later.redirect_to.or(self.redirect_to),
+            code_challenge: later.code_challenge.or(self.code_challenge),
         }
     }
 
@@ -62,7 +66,7 @@ impl SignUpOptions {
         let redirect_to = redirects.choose(self.redirect_to.as_deref())?;
         let chosen = roles.choose(self.default_role.as_deref(), self.allowed_roles.as_deref())?;
         Ok(ResolvedOptions {
-            redirect_to,
+            landing: Landing { redirect_to, code_challenge: self.code_challenge },
             default_role: chosen.default,
             allowed_roles: chosen.allowed,
             display_name: self.display_name.unwrap_or_else(|| fallback_name.to_owned()),
@@ -92,7 +96,7 @@ mod tests {
     #[test]
     fn without_wishes_the_defaults_are_taken() {
         let options = resolve(SignUpOptions::default()).unwrap();
-        assert_eq!(options.redirect_to, "https://a.io");
+        assert_eq!(options.landing.redirect_to, "https://a.io");
         assert_eq!(options.default_role, "user");
         assert_eq!(options.allowed_roles, ["me", "user"]);
         assert_eq!(options.display_name, "me@a.io");
@@ -110,9 +114,10 @@ mod tests {
             display_name: Some("Jo <3".to_owned()),
             locale: Some("de".to_owned()),
             metadata: Some(RawValue::from_string(metadata.to_owned()).unwrap()),
+            code_challenge: None,
         })
         .unwrap();
-        assert_eq!(options.redirect_to, "https://a.io/x");
+        assert_eq!(options.landing.redirect_to, "https://a.io/x");
         assert_eq!(options.allowed_roles, ["me"]);
         assert_eq!(options.display_name, "Jo <3");
         assert_eq!(options.locale, "de");

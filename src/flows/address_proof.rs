@@ -29,6 +29,16 @@ pub async fn prove_address(
     browser: Option<&SecretString>,
 ) -> Result<(), AuthError> {
     users::set_email_verified(&mut *db, user_id).await?;
+    settle_links(app, db, user_id, browser).await
+}
+
+/// What [`prove_address`] does with identities, for proofs that leave the address as it is.
+pub async fn settle_links(
+    app: &App,
+    db: &mut PgConnection,
+    user_id: UserId,
+    browser: Option<&SecretString>,
+) -> Result<(), AuthError> {
     let browser = browser.map(browser_hash);
     for link in unproven_links::take(&mut *db, user_id).await? {
         let is_same = browser

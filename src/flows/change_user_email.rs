@@ -5,6 +5,7 @@ use super::mail::{Recipient, promise_ticket, require_transport};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::landing::LandingWish;
 use crate::domain::mail::MailTemplate;
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
@@ -14,11 +15,11 @@ pub async fn change_user_email(
     app: &App,
     bearer: Option<&str>,
     new_email: &EmailAddress,
-    redirect_to: Option<&str>,
+    landing: LandingWish,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
-    let redirect_to = config.accounts.redirects.choose(redirect_to)?;
+    let landing = landing.resolve(&config.accounts.redirects)?;
     let user = registered(app, caller.id).await?;
     // The rules for addresses hold for new ones too (S-10).
     if !config.accounts.email_access.allows(new_email.as_str()) {
@@ -39,7 +40,7 @@ pub async fn change_user_email(
         TicketKind::EmailConfirmChange,
         MailTemplate::EmailConfirmChange,
         &recipient,
-        &redirect_to,
+        &landing,
     )
     .await?;
     transaction.commit().await?;

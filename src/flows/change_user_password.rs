@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
+use super::address_proof::settle_links;
 use super::bearer::{Sensitive, authenticate_elevated, registered};
 use super::passwords;
 use crate::app::App;
@@ -67,12 +68,13 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
 
     let mut transaction = app.pool.begin().await?;
     let consumed = match tickets::consume(&mut *transaction, &hash, purpose, now).await? {
-        Some(id) => Some(id),
+        Some(consumed) => Some(consumed.user_id),
         None => tickets::consume_reference(&mut *transaction, ticket.expose(), now).await?,
     };
     if consumed != Some(id) {
         return Err(invalid());
     }
+    settle_links(app, &mut transaction, id, None).await?;
     set(app, &mut transaction, id, &password_hash, None).await?;
     transaction.commit().await?;
     Ok(())

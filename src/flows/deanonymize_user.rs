@@ -96,11 +96,8 @@ pub async fn deanonymize_user(
                 display_name: &options.display_name,
                 locale: &options.locale,
             };
-            let redirect_to = &options.redirect_to;
-            Some(
-                promise_ticket(app, &mut transaction, kind, template, &recipient, redirect_to)
-                    .await?,
-            )
+            let landing = &options.landing;
+            Some(promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?)
         }
     };
     transaction.commit().await?;

@@ -4,7 +4,8 @@
 use secrecy::SecretString;
 
 use super::bearer::{Sensitive, authenticate_elevated};
-use super::provider_accounts::{self, Entrance, Identity, Wishes};
+use super::entrance::Entrance;
+use super::provider_accounts::{self, Identity, Wishes};
 use super::provider_endpoints::failed;
 use super::provider_state::Intent;
 use super::session::IssuedSession;
@@ -65,10 +66,10 @@ async fn enter(
     if !identity.is_welcome(&app.config().accounts.email_access) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    let wishes = Wishes { intent, options, code_challenge: None, has_browser: false };
+    let wishes = Wishes { intent, options, has_browser: false };
     match provider_accounts::enter(app, &identity, wishes).await?.entrance {
-        Entrance::Session(session) => Ok(Some(*session)),
-        Entrance::Code(_) | Entrance::MailSent => Ok(None),
+        Some(Entrance::Session(session)) => Ok(Some(*session)),
+        Some(Entrance::Code(_)) | None => Ok(None),
     }
 }
 

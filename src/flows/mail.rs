@@ -4,8 +4,10 @@ use sqlx::PgConnection;
 
 use crate::actors::courier::CourierMsg;
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{MessageId, UserId};
+use crate::domain::landing::Landing;
 use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
 use crate::domain::user::User;
 use crate::notify::message::mail_link;
@@ -62,7 +64,7 @@ pub async fn promise_ticket(
     kind: TicketKind,
     template: MailTemplate,
     recipient: &Recipient<'_>,
-    redirect_to: &str,
+    landing: &Landing,
 ) -> Result<PromisedMail, AuthError> {
     let config = app.config.load_full();
     let server_url = config.server.server_url.as_ref();
@@ -70,7 +72,10 @@ pub async fn promise_ticket(
     let ticket = Ticket::generate(kind);
     let expires_at = now + kind.lifetime();
     let hash = stored_hash(app, recipient.user_id, &ticket);
-    tickets::put(&mut *db, recipient.user_id, kind.name(), &hash, now, expires_at).await?;
+    let challenge = landing.code_challenge.as_ref().map(CodeChallenge::as_str);
+    let (user_id, purpose) = (recipient.user_id, kind.name());
+    tickets::put(&mut *db, user_id, purpose, &hash, now, expires_at, challenge).await?;
+    let redirect_to = landing.redirect_to.as_str();
     let link = match (server_url, kind.link_type()) {
         (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
         _ => String::new(),
@@ -103,11 +108,10 @@ pub async fn send_ticket(
     kind: TicketKind,
     template: MailTemplate,
     recipient: &Recipient<'_>,
-    redirect_to: &str,
+    landing: &Landing,
 ) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
-    let mail =
-        promise_ticket(app, &mut transaction, kind, template, recipient, redirect_to).await?;
+    let mail = promise_ticket(app, &mut transaction, kind, template, recipient, landing).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

@@ -12,6 +12,7 @@ pub mod create_pat;
 pub mod custom_claims;
 pub mod deanonymize_user;
 pub mod elevate_webauthn;
+pub mod entrance;
 pub mod even_time;
 pub mod exchange_code;
 pub mod generate_totp;

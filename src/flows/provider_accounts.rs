@@ -1,18 +1,16 @@
 //! From an identity to a user: who is known signs in, who is not becomes a user (oauth.md 2.5, 5.1).
 
-use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::PgConnection;
+use secrecy::SecretString;
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::address_proof::browser_hash;
 use super::bearer::registered;
-use super::exchange_code;
+use super::entrance::{Entrance, let_in};
 use super::mail::{Recipient, promise_ticket, require_transport};
 use super::provider_state::Intent;
-use super::session::{IssuedSession, start};
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::domain::email_access::EmailAccess;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -76,18 +74,11 @@ impl Identity {
     }
 }
 
-/// What the client gets.
-pub enum Entrance {
-    Session(Box<IssuedSession>),
-    /// To be exchanged for a session.
-    Code(SecretString),
-    /// Nothing until the address is verified.
-    MailSent,
-}
-
-/// An entrance, and what the browser has to keep until the address is proven.
+/// How it went.
 pub struct Entered {
-    pub entrance: Entrance,
+    /// `None` until the address is verified, by the mail that was sent.
+    pub entrance: Option<Entrance>,
+    /// What the browser has to keep until then.
     pub browser: Option<SecretString>,
 }
 
@@ -96,7 +87,6 @@ pub struct Entered {
 pub struct Wishes<'a> {
     pub intent: Intent,
     pub options: &'a SignUpOptions,
-    pub code_challenge: Option<&'a CodeChallenge>,
     /// Whether there is a browser that can keep something.
     pub has_browser: bool,
 }
@@ -157,7 +147,7 @@ async fn try_to_enter(
         let user = user.ok_or(ErrorCode::InvalidEmailPassword)?;
         check_known(&user, &config, wishes.intent)?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return let_in(app, transaction, user.id, wishes, None).await;
+        return welcome(app, transaction, user.id, wishes, None).await;
     }
     if let Some(email) = &identity.email
         && let Some(found) = users::find_by_email(&mut *transaction, email).await?
@@ -179,7 +169,7 @@ async fn try_to_enter(
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return let_in(app, transaction, user.id, wishes, None).await;
+        return welcome(app, transaction, user.id, wishes, None).await;
     }
     sign_up(app, transaction, identity, wishes, &config).await
 }
@@ -195,28 +185,22 @@ fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), Error
     user.check_registered(&config.user_rules())
 }
 
-/// Writes a session, or a code that stands for one, and commits.
-async fn let_in(
+/// Lets a user in.
+async fn welcome(
     app: &App,
-    mut transaction: sqlx::Transaction<'_, sqlx::Postgres>,
+    transaction: Transaction<'_, Postgres>,
     user_id: UserId,
     wishes: Wishes<'_>,
     browser: Option<SecretString>,
 ) -> Result<Entered, Collision> {
-    let entrance = if let Some(challenge) = wishes.code_challenge {
-        transaction.commit().await?;
-        Entrance::Code(exchange_code::issue(app, user_id, challenge).await?)
-    } else {
-        let started = start(app, &mut transaction, user_id).await?;
-        transaction.commit().await?;
-        Entrance::Session(Box::new(started.issue(app).await?))
-    };
+    let challenge = wishes.options.code_challenge.as_ref();
+    let entrance = Some(let_in(app, transaction, user_id, challenge).await?);
     Ok(Entered { entrance, browser })
 }
 
 async fn sign_up(
     app: &App,
-    mut transaction: sqlx::Transaction<'_, sqlx::Postgres>,
+    mut transaction: Transaction<'_, Postgres>,
     identity: &Identity,
     wishes: Wishes<'_>,
     config: &Config,
@@ -282,7 +266,7 @@ async fn sign_up(
         return Err(ErrorCode::DisabledUser.into());
     }
     if !needs_mail {
-        return let_in(app, transaction, user.id, wishes, browser).await;
+        return welcome(app, transaction, user.id, wishes, browser).await;
     }
     let recipient = Recipient {
         user_id: user.id,
@@ -292,11 +276,11 @@ async fn sign_up(
         locale: &options.locale,
     };
     let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
-    let target = &options.redirect_to;
-    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, target).await?;
+    let landing = &options.landing;
+    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
     transaction.commit().await?;
     mail.send(app);
-    Ok(Entered { entrance: Entrance::MailSent, browser })
+    Ok(Entered { entrance: None, browser })
 }
 
 /// Seals the provider's tokens for this row and no other.
@@ -315,15 +299,4 @@ async fn keep_tokens(
 /// What sealed tokens are bound to.
 pub(super) fn token_context(link: Uuid) -> Vec<u8> {
     [b"provider tokens:".as_slice(), link.as_bytes()].concat()
-}
-
-impl Entrance {
-    /// What the application finds in the query of its redirect.
-    pub fn parameters(&self) -> Vec<(&'static str, &str)> {
-        match self {
-            Self::Session(session) => vec![("refreshToken", session.refresh_token().expose())],
-            Self::Code(code) => vec![("code", code.expose_secret())],
-            Self::MailSent => Vec::new(),
-        }
-    }
 }

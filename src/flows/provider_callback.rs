@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::provider_accounts::{self, Entered, Entrance, Identity, Wishes};
+use super::provider_accounts::{self, Entered, Identity, Wishes};
 use super::provider_endpoints::{Reachable, failed};
 use super::provider_state::{self, Intent, PendingSignIn};
 use super::provider_tokens::KeptTokens;
@@ -79,8 +79,8 @@ pub async fn finish(app: &App, callback: Callback) -> Result<Arrival, Refusal> {
         Ok(None) => Ok(Arrival { location: target, browser: None }),
         Ok(Some(Entered { entrance, browser })) => {
             let location = match entrance {
-                Entrance::MailSent => target,
-                entrance => with_query(&target, &entrance.parameters()),
+                Some(entrance) => with_query(&target, &entrance.parameters()),
+                None => target,
             };
             Ok(Arrival { location, browser })
         }
@@ -127,12 +127,7 @@ async fn arrive(
         provider_accounts::link(app, user_id, &identity).await?;
         return Ok(None);
     }
-    let wishes = Wishes {
-        intent: pending.intent,
-        options: &pending.options,
-        code_challenge: pending.code_challenge.as_ref(),
-        has_browser: true,
-    };
+    let wishes = Wishes { intent: pending.intent, options: &pending.options, has_browser: true };
     provider_accounts::enter(app, &identity, wishes).await.map(Some)
 }
 

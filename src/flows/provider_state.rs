@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::domain::challenge::{Challenge, Purpose};
-use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::random_secret::{hash_of, random_secret};
@@ -37,8 +36,6 @@ pub struct PendingSignIn {
     pub redirect_to: String,
     /// The application's own state, given back with every redirect.
     pub client_state: Option<String>,
-    /// A code is asked for instead of a refresh token.
-    pub code_challenge: Option<CodeChallenge>,
     /// The application will ask for the provider's tokens.
     pub keep_tokens: bool,
     /// Proof for the provider's token endpoint (RFC 7636).

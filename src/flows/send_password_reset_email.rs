@@ -4,6 +4,7 @@ use super::mail::{Recipient, pretend_to_promise, require_transport, send_ticket}
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
+use crate::domain::landing::LandingWish;
 use crate::domain::mail::MailTemplate;
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
@@ -15,10 +16,10 @@ use crate::tokens::ticket::TicketKind;
 pub async fn send_password_reset_email(
     app: &App,
     email: &EmailAddress,
-    redirect_to: Option<&str>,
+    landing: LandingWish,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
-    let redirect_to = config.accounts.redirects.choose(redirect_to)?;
+    let landing = landing.resolve(&config.accounts.redirects)?;
     require_transport(app)?;
     let found = users::find_by_email(&app.pool, email).await?.map(|found| found.user);
     let welcome = found.filter(|user| {
@@ -29,5 +30,5 @@ pub async fn send_password_reset_email(
         return pretend_to_promise(app).await;
     };
     let (kind, template) = (TicketKind::PasswordReset, MailTemplate::PasswordReset);
-    send_ticket(app, kind, template, &Recipient::from(&user), &redirect_to).await
+    send_ticket(app, kind, template, &Recipient::from(&user), &landing).await
 }

@@ -4,6 +4,7 @@ use super::mail::{Recipient, pretend_to_promise, require_transport, send_ticket}
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::landing::{Landing, LandingWish};
 use crate::domain::mail::MailTemplate;
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
@@ -14,12 +15,12 @@ use crate::tokens::ticket::TicketKind;
 pub async fn send_verification_email(
     app: &App,
     email: &EmailAddress,
-    redirect_to: Option<&str>,
+    landing: LandingWish,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
-    let redirect_to = config.accounts.redirects.choose(redirect_to)?;
+    let landing = landing.resolve(&config.accounts.redirects)?;
     require_transport(app)?;
-    match send(app, email, &redirect_to).await {
+    match send(app, email, &landing).await {
         Err(AuthError::Refused(code)) if config.server.conceal_errors && code.row().sensitive => {
             pretend_to_promise(app).await
         }
@@ -27,7 +28,7 @@ pub async fn send_verification_email(
     }
 }
 
-async fn send(app: &App, email: &EmailAddress, redirect_to: &str) -> Result<(), AuthError> {
+async fn send(app: &App, email: &EmailAddress, landing: &Landing) -> Result<(), AuthError> {
     let found = users::find_by_email(&app.pool, email).await?;
     let user = found.ok_or(ErrorCode::InvalidEmailPassword)?.user;
     match user.check_registered(&app.config().user_rules()) {
@@ -38,5 +39,5 @@ async fn send(app: &App, email: &EmailAddress, redirect_to: &str) -> Result<(), 
         return Err(ErrorCode::EmailAlreadyVerified.into());
     }
     let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
-    send_ticket(app, kind, template, &Recipient::from(&user), redirect_to).await
+    send_ticket(app, kind, template, &Recipient::from(&user), landing).await
 }

@@ -108,7 +108,7 @@ async fn send_to_user(
         Err(refusal) => return Err(refusal.into()),
     }
     let (kind, template) = (proof.ticket(), proof.template());
-    send_ticket(app, kind, template, &Recipient::from(user), &options.redirect_to).await
+    send_ticket(app, kind, template, &Recipient::from(user), &options.landing).await
 }
 
 async fn send_to_new_user(
@@ -147,9 +147,8 @@ async fn send_to_new_user(
         locale: &options.locale,
     };
     let (kind, template) = (proof.ticket(), proof.template());
-    let redirect_to = &options.redirect_to;
-    let mail =
-        promise_ticket(app, &mut transaction, kind, template, &recipient, redirect_to).await?;
+    let landing = &options.landing;
+    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

@@ -59,7 +59,7 @@ pub async fn sign_in_email_password(
         let now = app.clock.now();
         let expires_at = now + ticket.kind().lifetime();
         let purpose = ticket.kind().name();
-        tickets::put(&app.pool, user.id, purpose, &ticket.hash(), now, expires_at).await?;
+        tickets::put(&app.pool, user.id, purpose, &ticket.hash(), now, expires_at, None).await?;
         return Ok(SignedIn::MfaRequired(ticket));
     }
     sign_in(app, user.id).await.map(SignedIn::Session)

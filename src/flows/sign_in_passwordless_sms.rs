@@ -118,7 +118,7 @@ async fn remember(
 ) -> Result<(), AuthError> {
     if let Some(hash) = sent.hash(app, id) {
         let (kind, now) = (TicketKind::SmsOtp, app.clock.now());
-        tickets::put(&mut *db, id, kind.name(), &hash, now, now + kind.lifetime()).await?;
+        tickets::put(&mut *db, id, kind.name(), &hash, now, now + kind.lifetime(), None).await?;
     }
     Ok(())
 }

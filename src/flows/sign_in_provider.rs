@@ -8,7 +8,6 @@ use super::provider_endpoints::{Reachable, failed};
 use super::provider_state::{self, Intent, PendingSignIn, StateHandle};
 use crate::app::App;
 use crate::config::{KeepTokens, ProviderConfig};
-use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
@@ -27,7 +26,6 @@ pub struct SignInRequest<'a> {
     pub connect: Option<&'a str>,
     pub options: SignUpOptions,
     pub client_state: Option<String>,
-    pub code_challenge: Option<CodeChallenge>,
     /// `WorkOS` only.
     pub organization: Option<String>,
     /// `WorkOS` only.
@@ -97,7 +95,6 @@ pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, R
         options: request.options,
         redirect_to,
         client_state: request.client_state,
-        code_challenge: request.code_challenge,
         keep_tokens: match config.providers.tokens {
             KeepTokens::Never => false,
             KeepTokens::OnRequest => request.wants_tokens,
@@ -112,9 +109,9 @@ pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, R
             let more = [("organization", request.organization), ("connection", request.connection)];
             depart(&reachable, provider, &state, pending, more)
         }
-        Protocol::OAuth1 => announce(app, &reachable, provider, &state, pending)
-            .await
-            .map_err(|error| refuse(error))?,
+        Protocol::OAuth1 => {
+            announce(app, &reachable, provider, &state, pending).await.map_err(refuse)?
+        }
     };
     provider_state::put(app, &provider.id, &state, &pending).await.map_err(refuse)?;
     Ok(Departure { location, state })

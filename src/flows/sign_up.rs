@@ -90,7 +90,7 @@ pub async fn register(
         TicketKind::VerifyEmail,
         MailTemplate::EmailVerify,
         &recipient,
-        &options.redirect_to,
+        &options.landing,
     )
     .await?;
     transaction.commit().await?;

@@ -49,7 +49,7 @@ pub async fn begin(
 pub async fn finish(
     app: &App,
     attestation: &Attestation,
-    options: Option<SignUpOptions>,
+    options: SignUpOptions,
     nickname: &str,
 ) -> Result<Option<IssuedSession>, AuthError> {
     let party = open(app)?;

@@ -3,22 +3,31 @@
 use secrecy::SecretString;
 
 use super::address_proof::prove_address;
-use super::session::{IssuedSession, start};
+use super::entrance::{Entrance, let_in};
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::redirect::with_query;
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
+/// What the browser of whoever follows a link brings.
+#[derive(Debug, Default)]
+pub struct Follower {
+    /// What it keeps of a sign-up with a provider.
+    pub browser: Option<SecretString>,
+    /// In links of the reference's successor; ours keep it with the ticket, where nobody can drop it.
+    pub code_challenge: Option<CodeChallenge>,
+}
+
 /// Uses a ticket up, does what it stands for and signs its user in; answers where to go next.
 ///
-/// Refusals are told to the target in its query, never to a target that is not allowed. `browser` is
-/// what the browser keeps of a sign-up with a provider.
+/// Refusals are told to the target in its query, never to a target that is not allowed.
 pub async fn verify_ticket(
     app: &App,
     ticket: &str,
     redirect_to: &str,
-    browser: Option<&SecretString>,
+    follower: &Follower,
 ) -> Result<String, AuthError> {
     let config = app.config.load_full();
     if url::Url::parse(redirect_to).is_err() {
@@ -35,11 +44,12 @@ pub async fn verify_ticket(
         }
         return Ok(refusal_at(client_url, ErrorCode::RedirectToNotAllowed));
     }
-    match consume(app, ticket, browser).await {
-        Ok((kind, session)) => Ok(with_query(
-            redirect_to,
-            &[("refreshToken", session.refresh_token().expose()), ("type", kind.name())],
-        )),
+    match consume(app, ticket, follower).await {
+        Ok((kind, entrance)) => {
+            let mut pairs = entrance.parameters();
+            pairs.push(("type", kind.name()));
+            Ok(with_query(redirect_to, &pairs))
+        }
         Err(AuthError::Refused(code)) => Ok(refusal_at(redirect_to, code)),
         Err(error) => Err(error),
     }
@@ -49,8 +59,8 @@ pub async fn verify_ticket(
 async fn consume(
     app: &App,
     text: &str,
-    browser: Option<&SecretString>,
-) -> Result<(TicketKind, IssuedSession), AuthError> {
+    follower: &Follower,
+) -> Result<(TicketKind, Entrance), AuthError> {
     let invalid = AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(text) {
         Ok(ticket) if ticket.kind().is_link() => ticket,
@@ -60,12 +70,14 @@ async fn consume(
     let now = app.clock.now();
     let mut transaction = app.pool.begin().await?;
     let consumed = tickets::consume(&mut *transaction, &ticket.hash(), kind.name(), now).await?;
-    let user_id = match consumed {
-        Some(user_id) => user_id,
-        None => tickets::consume_reference(&mut *transaction, ticket.expose(), now)
-            .await?
-            .ok_or(invalid)?,
+    let (user_id, challenge) = if let Some(consumed) = consumed {
+        (consumed.user_id, consumed.code_challenge)
+    } else {
+        let reference = tickets::consume_reference(&mut *transaction, ticket.expose(), now).await?;
+        (reference.ok_or(invalid)?, None)
     };
+    let challenge = challenge.and_then(|text| CodeChallenge::try_from(text).ok());
+    let challenge = challenge.or_else(|| follower.code_challenge.clone());
     let user = users::find_by_ids(&mut *transaction, &[user_id]).await?.pop();
     let user = user.ok_or(ErrorCode::InvalidTicket)?;
 
@@ -76,7 +88,7 @@ async fn consume(
         Err(refusal) => return Err(refusal.into()),
     }
     if proves_address && !user.email_verified {
-        prove_address(app, &mut transaction, user_id, browser).await?;
+        prove_address(app, &mut transaction, user_id, follower.browser.as_ref()).await?;
     }
     if kind == TicketKind::EmailConfirmChange {
         match users::confirm_new_email(&mut *transaction, user_id).await {
@@ -88,9 +100,6 @@ async fn consume(
             Err(error) => return Err(error.into()),
         }
     }
-    let started = start(app, &mut transaction, user_id).await?;
-    transaction.commit().await?;
-    // The change feed will say so too, but this client's next request may come before it.
-    app.sessions.users().forget(user_id);
-    Ok((kind, started.issue(app).await?))
+    let entrance = let_in(app, transaction, user_id, challenge.as_ref()).await?;
+    Ok((kind, entrance))
 }

@@ -7,7 +7,7 @@ use time::Duration;
 
 use super::ApiRequest;
 use crate::config::ServerConfig;
-use crate::domain::random_secret::hash_of;
+use crate::domain::random_secret::{hash_of, hex};
 use crate::flows::address_proof::BROWSER_COOKIE;
 
 /// How long a browser keeps what belongs to a mailed link: as long as the link works.
@@ -66,8 +66,7 @@ fn find(request: &ApiRequest, name: &str) -> Option<String> {
 /// Cannot be guessed from the outside, and tells nothing of the handle.
 fn state_name(handle: &str) -> String {
     let hash = hash_of(&["state cookie", handle]);
-    let digits: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("keywright-provider-{digits}")
+    format!("keywright-provider-{}", hex(&hash[..8]))
 }
 
 fn callback_path(provider: &str) -> String {

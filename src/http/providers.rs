@@ -37,7 +37,6 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         connect: text("connect")?,
         options: options(&query)?,
         client_state: query.optional("state")?.map(ToOwned::to_owned),
-        code_challenge: code_challenge(&query)?,
         organization: text("organization")?.map(ToOwned::to_owned),
         connection: text("connection")?.map(ToOwned::to_owned),
         wants_tokens: query.optional("providerTokens")? == Some("true"),
@@ -79,10 +78,12 @@ fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
         locale: query.field::<LocaleField>("locale")?.map(LocaleField::into_string),
         metadata: query.json::<MetadataField>("metadata")?.map(MetadataField::into_raw),
         redirect_to: query.optional("redirectTo")?.map(ToOwned::to_owned),
+        code_challenge: code_challenge(query)?,
     })
 }
 
-fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
+/// `codeChallenge`: a code is wanted instead of a refresh token.
+pub fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
     let text = query.optional("codeChallenge")?.map(ToOwned::to_owned);
     text.map(CodeChallenge::try_from).transpose().map_err(|_| ErrorCode::InvalidRequest.into())
 }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use super::fields::{DisplayName, LocaleField, MetadataField, TextField, not_null};
+use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::landing::LandingWish;
 use crate::domain::sign_up_options::SignUpOptions;
 
 /// The `options` member of operations that create users, with the contract's limits.
@@ -26,6 +28,7 @@ pub struct SignUpOptionsField {
 impl From<SignUpOptionsField> for SignUpOptions {
     fn from(options: SignUpOptionsField) -> Self {
         Self {
+            code_challenge: None,
             allowed_roles: options
                 .allowed_roles
                 .map(|roles| roles.into_iter().map(TextField::into_string).collect()),
@@ -46,9 +49,16 @@ pub struct RedirectOptionsField {
     redirect_to: Option<TextField>,
 }
 
+impl SignUpOptionsField {
+    /// With the challenge that stands beside the options.
+    pub fn with_challenge(self, code_challenge: Option<CodeChallenge>) -> SignUpOptions {
+        SignUpOptions { code_challenge, ..self.into() }
+    }
+}
+
 impl RedirectOptionsField {
-    /// The wish, if there is one.
-    pub fn redirect_to(&self) -> Option<&str> {
-        self.redirect_to.as_ref().map(TextField::as_str)
+    /// With the challenge that stands beside the options.
+    pub fn into_wish(self, code_challenge: Option<CodeChallenge>) -> LandingWish {
+        LandingWish { redirect_to: self.redirect_to.map(TextField::into_string), code_challenge }
     }
 }

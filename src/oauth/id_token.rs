@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use super::jwks::IssuerKeys;
 use crate::config::IdTokenRules;
+use crate::domain::random_secret::hex;
 use crate::outside::{Network, OutsideError};
 
 /// Clocks of issuers may be so many seconds off.
@@ -167,7 +168,7 @@ fn check_nonce(claims: &Value, expected: ExpectedNonce<'_>) -> Result<(), IdToke
                 &aws_lc_rs::digest::SHA256,
                 nonce.unwrap_or_default().as_bytes(),
             );
-            digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+            hex(digest.as_ref())
         }
     };
     let found = found.ok_or(IdTokenError::WrongNonce)?;

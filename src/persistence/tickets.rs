@@ -13,38 +13,51 @@ pub async fn put(
     ticket_hash: &[u8; 32],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
+    code_challenge: Option<&str>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
-        insert into auth.keywright_tickets (ticket_hash, user_id, purpose, created_at, expires_at)
-        values ($1, $2, $3, $4, $5)
+        insert into auth.keywright_tickets
+               (ticket_hash, user_id, purpose, created_at, expires_at, code_challenge)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict on constraint keywright_tickets_user_id_purpose_key
         do update set ticket_hash = excluded.ticket_hash, created_at = excluded.created_at,
-                      tries = 0, expires_at = excluded.expires_at
+                      tries = 0, expires_at = excluded.expires_at,
+                      code_challenge = excluded.code_challenge
         "#,
         ticket_hash.as_slice(),
         user_id.0,
         purpose,
         now,
         expires_at,
+        code_challenge,
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// Uses a ticket up; of any number of parallel calls exactly one gets the user.
+/// A ticket that is used up now.
+#[derive(Debug)]
+pub struct ConsumedTicket {
+    pub user_id: UserId,
+    /// Of the application that waits for a code.
+    pub code_challenge: Option<String>,
+}
+
+/// Uses a ticket up; of any number of parallel calls exactly one gets it.
 pub async fn consume(
     db: impl PgExecutor<'_>,
     ticket_hash: &[u8; 32],
     purpose: &str,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<UserId>> {
-    sqlx::query_scalar!(
+) -> sqlx::Result<Option<ConsumedTicket>> {
+    sqlx::query_as!(
+        ConsumedTicket,
         r#"
         delete from auth.keywright_tickets
          where ticket_hash = $1 and purpose = $2 and expires_at > $3
-        returning user_id as "user_id: UserId"
+        returning user_id as "user_id: UserId", code_challenge
         "#,
         ticket_hash.as_slice(),
         purpose,

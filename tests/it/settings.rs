@@ -159,13 +159,13 @@ fn notices(server: &ServerProcess, setting: &str) -> usize {
 async fn what_is_not_supported_is_reported_once_and_never_ignored_in_silence() {
     let database = TestDatabase::new().await;
     let settings = [
-        ("AUTH_PROVIDER_GITHUB_ENABLED", "true"),
+        ("AUTH_OAUTH2_PROVIDER_ENABLED", "true"),
         ("AUTH_NO_SUCH_SETTING", "1"),
         ("AUTH_WEBAUTHN_ENABLED", "false"),
     ];
     let server = ServerProcess::start(&database, &settings).await;
     for (setting, times) in [
-        ("AUTH_PROVIDER_GITHUB_ENABLED", 1),
+        ("AUTH_OAUTH2_PROVIDER_ENABLED", 1),
         ("AUTH_NO_SUCH_SETTING", 1),
         ("AUTH_WEBAUTHN_ENABLED", 0),
         ("AUTH_DISABLE_SIGNUP", 0),

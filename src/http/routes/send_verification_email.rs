@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::flows::even_time::evenly;
 use crate::flows::send_verification_email::send_verification_email;
 use crate::http::extract::read_json;
-use crate::http::fields::not_null_object;
+use crate::http::fields::{not_null, not_null_object};
 use crate::http::router::HandlerResult;
 use crate::http::sign_up_options::RedirectOptionsField;
 use crate::http::{ApiRequest, ApiResponse};
@@ -20,12 +21,14 @@ struct UserEmailSendVerificationEmailRequest {
     email: EmailAddress,
     #[serde(default, deserialize_with = "not_null_object")]
     options: Option<RedirectOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
 }
 
 /// Sends the verification mail (again).
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailSendVerificationEmailRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default();
-    evenly(&app, send_verification_email(&app, &body.email, options.redirect_to())).await?;
+    let landing = body.options.unwrap_or_default().into_wish(body.code_challenge);
+    evenly(&app, send_verification_email(&app, &body.email, landing)).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::flows::even_time::evenly;
 use crate::flows::sign_in_by_mail::{MailedProof, sign_in_by_mail};
 use crate::http::extract::read_json;
-use crate::http::fields::not_null_object;
+use crate::http::fields::{not_null, not_null_object};
 use crate::http::router::HandlerResult;
 use crate::http::sign_up_options::SignUpOptionsField;
 use crate::http::{ApiRequest, ApiResponse};
@@ -20,12 +21,14 @@ struct SignInPasswordlessEmailRequest {
     email: EmailAddress,
     #[serde(default, deserialize_with = "not_null_object")]
     options: Option<SignUpOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
 }
 
 /// Mails a link to sign in by.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessEmailRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().into();
+    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
     evenly(&app, sign_in_by_mail(&app, MailedProof::Link, &body.email, options)).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::session_payload;
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::flows::sign_up_webauthn;
 use crate::http::ApiRequest;
 use crate::http::extract::read_json;
@@ -22,13 +23,15 @@ struct SignUpWebauthnVerifyRequest {
     options: Option<SignUpOptionsField>,
     #[serde(default, deserialize_with = "not_null")]
     nickname: Option<TextField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
 }
 
 /// Answers `{}` while the address waits for verification.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpWebauthnVerifyRequest = read_json(&request)?;
     let attestation = body.credential.0.into_attestation()?;
-    let options = body.options.map(Into::into);
+    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
     let nickname = body.nickname.as_ref().map_or("", TextField::as_str);
     let session = sign_up_webauthn::finish(&app, &attestation, options, nickname).await?;
     session_payload(session.as_ref())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::deanonymize_user::{SignInMethod, deanonymize_user};
@@ -26,6 +27,8 @@ struct UserDeanonymizeRequest {
     _connection: Option<TextField>,
     #[serde(default, deserialize_with = "not_null_object")]
     options: Option<SignUpOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +62,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         }
         (Method::Passwordless, _) => SignInMethod::Passwordless,
     };
-    let options = body.options.unwrap_or_default().into();
+    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
     deanonymize_user(&app, request.bearer(), method, &body.email, options).await?;
     Ok(ApiResponse::ok_text())
 }

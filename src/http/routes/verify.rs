@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::domain::error::AuthError;
-use crate::flows::verify_ticket::verify_ticket;
+use crate::flows::verify_ticket::{Follower, verify_ticket};
 use crate::http::browser_cookies::find_link;
 use crate::http::extract::read_query;
+use crate::http::providers::code_challenge;
 use crate::http::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
@@ -24,6 +25,8 @@ pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     {
         return Err(AuthError::InvalidRequest(format!("type: one of {}", TYPES.join(", "))));
     }
-    let location = verify_ticket(&app, ticket, redirect_to, find_link(&request).as_ref()).await?;
+    let follower =
+        Follower { browser: find_link(&request), code_challenge: code_challenge(&query)? };
+    let location = verify_ticket(&app, ticket, redirect_to, &follower).await?;
     ApiResponse::redirect(&location)
 }

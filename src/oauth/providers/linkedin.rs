@@ -1,4 +1,4 @@
-//! LinkedIn.
+//! `LinkedIn`.
 
 use super::super::json::{flag, joined, text};
 use super::super::profile::{Answers, Attestation, Profile, ProfileError};

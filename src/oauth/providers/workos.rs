@@ -1,4 +1,4 @@
-//! WorkOS: single sign-on of enterprises.
+//! `WorkOS`: single sign-on of enterprises.
 
 use super::super::json::{joined, text};
 use super::super::profile::{Answers, Attestation, Profile, ProfileError};

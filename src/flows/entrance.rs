@@ -1,0 +1,51 @@
+//! How somebody enters who comes by a redirect: with a session, or with a code that stands for one.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{Postgres, Transaction};
+
+use super::exchange_code;
+use super::session::{IssuedSession, start};
+use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::error::AuthError;
+use crate::domain::ids::UserId;
+
+/// What the application gets.
+pub enum Entrance {
+    Session(Box<IssuedSession>),
+    /// To be exchanged for a session.
+    Code(SecretString),
+}
+
+impl Entrance {
+    /// What the application finds in the query of its redirect.
+    pub fn parameters(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Session(session) => vec![("refreshToken", session.refresh_token().expose())],
+            Self::Code(code) => vec![("code", code.expose_secret())],
+        }
+    }
+}
+
+/// Writes what lets the user in, and commits all that was done for it before.
+pub async fn let_in(
+    app: &App,
+    mut transaction: Transaction<'_, Postgres>,
+    user_id: UserId,
+    code_challenge: Option<&CodeChallenge>,
+) -> Result<Entrance, AuthError> {
+    let started = match code_challenge {
+        None => Some(start(app, &mut transaction, user_id).await?),
+        Some(_) => None,
+    };
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(user_id);
+    match (started, code_challenge) {
+        (Some(started), _) => Ok(Entrance::Session(Box::new(started.issue(app).await?))),
+        (None, Some(challenge)) => {
+            Ok(Entrance::Code(exchange_code::issue(app, user_id, challenge).await?))
+        }
+        (None, None) => unreachable!("a session was started without a challenge"),
+    }
+}
