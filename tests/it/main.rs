@@ -26,6 +26,7 @@ mod front_end;
 mod health;
 mod js_client;
 mod jwks;
+mod link_codes;
 mod mail;
 mod mfa;
 mod nodes;
