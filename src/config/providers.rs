@@ -441,11 +441,7 @@ fn read_custom(reader: &mut Reader<'_>) -> Vec<ProviderConfig> {
 
 impl CustomProvider {
     fn into_config(self, slug: &str) -> Result<ProviderConfig, &'static str> {
-        let is_slug = (1..=40).contains(&slug.len())
-            && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !slug.starts_with('-')
-            && !slug.ends_with('-');
-        if !is_slug {
+        if !custom::is_slug(slug) {
             return Err("a name has up to 40 of a to z, 0 to 9 and hyphens between them");
         }
         if self.kind != "oidc" {

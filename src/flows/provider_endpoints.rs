@@ -33,17 +33,12 @@ impl<'a> Reachable<'a> {
                 Some(app.discovery.find(&app.network, timeout, provider).await?)
             }
         };
-        let server_url = config.server.server_url.as_ref().map_or("", url::Url::as_str);
         Ok(Self {
             config: provider,
             discovered,
             network: &app.network,
             timeout,
-            redirect_uri: format!(
-                "{}/signin/provider/{}/callback",
-                server_url.trim_end_matches('/'),
-                provider.id
-            ),
+            redirect_uri: callback_url(config, &provider.id),
         })
     }
 
@@ -78,6 +73,12 @@ impl<'a> Reachable<'a> {
             redirect_uri: &self.redirect_uri,
         }
     }
+}
+
+/// Where a provider sends people back to; to be registered there.
+pub fn callback_url(config: &Config, provider: &str) -> String {
+    let server_url = config.server.server_url.as_ref().map_or("", url::Url::as_str);
+    format!("{}/signin/provider/{provider}/callback", server_url.trim_end_matches('/'))
 }
 
 /// What the application is told about a failure of a provider, whose cause is for the log.

@@ -20,7 +20,7 @@ use crate::oauth::providers::{self, custom};
 pub fn provider_of(request: &ApiRequest) -> Result<String, AuthError> {
     let id = request.param("provider").unwrap_or_default();
     let id = percent_decode_str(id).decode_utf8_lossy();
-    if providers::find(&id).is_some() || id.starts_with(custom::PREFIX) {
+    if providers::find(&id).is_some() || custom::is_id(&id) {
         return Ok(id.into_owned());
     }
     Err(AuthError::InvalidRequest("path parameter provider: no such provider".to_owned()))
