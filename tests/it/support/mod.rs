@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod authenticator;
 pub(crate) mod hasura;
+pub(crate) mod hex;
 pub(crate) mod http_simulator;
 pub(crate) mod jwt;
 pub(crate) mod link;
@@ -11,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod mailbox;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod providers;
 pub(crate) mod random;
 pub(crate) mod security_key;
 pub(crate) mod smtp;
