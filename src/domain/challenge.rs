@@ -12,6 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub struct Challenge(pub [u8; 32]);
 
 impl Challenge {
+    /// One that nobody can foresee.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has randomness");
+        Self(bytes)
+    }
+
     /// Reads base64url, whatever its padding; `None` for anything that no server here has made.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
