@@ -11,7 +11,7 @@ use super::router::HandlerResult;
 use super::{ApiRequest, ApiResponse};
 use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
-use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::sign_in_provider::{Refusal, SignInRequest, begin};
 use crate::oauth::providers::{self, custom};
@@ -85,5 +85,9 @@ fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
 /// `codeChallenge`: a code is wanted instead of a refresh token.
 pub fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
     let text = query.optional("codeChallenge")?.map(ToOwned::to_owned);
-    text.map(CodeChallenge::try_from).transpose().map_err(|_| ErrorCode::InvalidRequest.into())
+    text.map(CodeChallenge::try_from).transpose().map_err(|_| {
+        AuthError::InvalidRequest(
+            "query parameter codeChallenge: not 43 characters of base64url".to_owned(),
+        )
+    })
 }
