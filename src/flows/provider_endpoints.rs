@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use oauth2::AuthType;
+
 use crate::app::App;
 use crate::config::{Config, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 use crate::domain::error::{AuthError, ErrorCode};
@@ -50,6 +52,11 @@ impl<'a> Reachable<'a> {
         }
     }
 
+    fn auth_style(&self) -> &AuthType {
+        let discovered = self.discovered.as_ref().map(|discovered| &discovered.auth_style);
+        self.config.auth_style.as_ref().or(discovered).unwrap_or(&AuthType::RequestBody)
+    }
+
     /// What its id tokens are judged by, if identity comes from them.
     pub fn id_token_rules(&self) -> Option<&IdTokenRules> {
         match &self.discovered {
@@ -68,6 +75,7 @@ impl<'a> Reachable<'a> {
         ProviderClient {
             config: self.config,
             endpoints: self.endpoints(),
+            auth_style: self.auth_style(),
             network: self.network,
             timeout: self.timeout,
             redirect_uri: &self.redirect_uri,

@@ -1,5 +1,6 @@
 //! What the routes of sign-in with providers share.
 
+use cookie::Cookie;
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 
@@ -13,6 +14,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::provider_state::StateHandle;
 use crate::flows::sign_in_provider::{Refusal, SignInRequest, begin};
 use crate::oauth::providers::{self, custom};
 
@@ -43,15 +45,18 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
     };
     match begin(app, wanted).await {
         Ok(departure) => {
-            let config = app.config();
-            let handle = departure.state.handle.expose_secret();
-            let lifetime = config.providers.state_lifetime;
-            let secret = &departure.state.browser;
-            let cookie = state_cookie(&config.server, &provider, handle, secret, lifetime);
+            let cookie = departure_cookie(app, &provider, &departure.state);
             Ok(ApiResponse::redirect(&departure.location)?.with_cookie(&cookie))
         }
         Err(refusal) => refuse(app, request, refusal),
     }
+}
+
+/// What the browser must bring back together with the state.
+pub fn departure_cookie(app: &App, provider: &str, state: &StateHandle) -> Cookie<'static> {
+    let config = app.config();
+    let (handle, lifetime) = (state.handle.expose_secret(), config.providers.state_lifetime);
+    state_cookie(&config.server, provider, handle, &state.browser, lifetime)
 }
 
 /// Tells a refusal where it has to be told.

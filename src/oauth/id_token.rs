@@ -29,6 +29,8 @@ pub enum IdTokenError {
     Malformed,
     #[error("the issuer does not sign with this algorithm")]
     WrongAlgorithm,
+    #[error("an extension that is not understood has to be")]
+    UnknownExtension,
     #[error("the issuer has no such key")]
     UnknownKey,
     #[error("the signature is not valid")]
@@ -83,6 +85,10 @@ impl Judge<'_> {
         let header = decode_header(token).map_err(|_| IdTokenError::Malformed)?;
         if !rules.algorithms.contains(&header.alg) {
             return Err(IdTokenError::WrongAlgorithm);
+        }
+        // None is understood here (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(IdTokenError::UnknownExtension);
         }
         let key = self
             .keys
