@@ -9,6 +9,7 @@ pub mod email_access;
 pub mod error;
 pub mod gravatar;
 pub mod ids;
+pub mod json;
 pub mod locale;
 pub mod mail;
 pub mod phone;
