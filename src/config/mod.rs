@@ -20,6 +20,7 @@ mod notice;
 mod passwords;
 mod protection;
 mod reader;
+mod runtime;
 mod sealing;
 mod server;
 pub mod settings;
@@ -48,6 +49,7 @@ pub use self::methods::{Elevation, MethodsConfig};
 pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
+pub use self::runtime::RuntimeConfig;
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
@@ -61,6 +63,7 @@ pub type LiveConfig = Arc<ArcSwap<Config>>;
 /// All settings of one server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    pub runtime: RuntimeConfig,
     pub server: ServerConfig,
     pub log: LogConfig,
     pub database: DatabaseConfig,
