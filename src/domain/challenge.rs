@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The random bytes that an authenticator signs, or the hash of a secret that a browser brings back;
 /// they name the flow.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Challenge(pub [u8; 32]);
 
 impl Challenge {
@@ -40,7 +40,7 @@ impl fmt::Debug for Challenge {
 }
 
 /// What a challenge may be used for, and for nothing else (S-03).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     SignUp,
     SignIn,
