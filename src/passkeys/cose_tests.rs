@@ -206,3 +206,19 @@ fn junk_is_no_key() {
         assert!(CoseKey::parse(junk).is_err());
     }
 }
+
+#[test]
+fn a_changed_byte_never_leads_astray() {
+    for algorithm in [COSEAlgorithm::ES256, COSEAlgorithm::EDDSA, COSEAlgorithm::PS512] {
+        let right = encoded(&valid(algorithm));
+        for at in 0..right.len() {
+            for flipped in 1..=u8::MAX {
+                let mut bytes = right.clone();
+                bytes[at] ^= flipped;
+                if let Ok(key) = CoseKey::parse(&bytes) {
+                    assert!(key.verify(b"signed", &[1; 64]).is_err(), "{algorithm:?}: {at}");
+                }
+            }
+        }
+    }
+}

@@ -9,9 +9,9 @@ use crate::support::app::{Client, Session, TestApp};
 use crate::support::ceremonies::{
     ON, add_key, begin_sign_in, begin_sign_up, finish_sign_in, sign_up,
 };
-use crate::support::jwt;
 use crate::support::security_key::{Handle, SecurityKey, base64url};
 use crate::support::two_nodes::TwoNodes;
+use crate::support::{jwt, logs};
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
@@ -282,10 +282,11 @@ async fn bodies_outside_the_contract_name_the_field_and_use_nothing_up() {
 
 #[tokio::test]
 async fn a_counter_that_does_not_advance_is_refused_also_for_old_rows() {
+    logs::keep_security_events();
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
     key.counter = 10;
-    sign_up(&app, ANN, &mut key).await;
+    let owner = sign_up(&app, ANN, &mut key).await.user_id().to_string();
     let signed_in = finish_sign_in(&app, &key.get(&begin_sign_in(&app, Some(ANN)).await)).await;
     signed_in.session();
     for counter in [9, 10] {
@@ -294,6 +295,10 @@ async fn a_counter_that_does_not_advance_is_refused_also_for_old_rows() {
         let options = begin_sign_in(&app, Some(ANN)).await;
         finish_sign_in(&app, &key.get(&options)).await.assert_refused(400, "invalid-request");
     }
+    let events = logs::security_events_of_user(&owner);
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["security_event"], "security-key-counter-regress");
+    assert_eq!((&*events[0]["stored"], &*events[0]["presented"]), ("11", "10"));
     key.counter = 11;
     finish_sign_in(&app, &key.get(&begin_sign_in(&app, Some(ANN)).await)).await.session();
     // A row of the Node.js generation, which wrote the column of the reference.
