@@ -267,10 +267,8 @@ impl ChallengeStoreState {
                 }
             }
             let answer = stored.map_err(Arc::new);
-            for reply in batch.into_values().flatten() {
-                // Whoever waits no longer lets the row expire.
-                let _ = reply.send(answer.clone());
-            }
+            // Whoever waits no longer lets the row expire.
+            batch.answer(|_| answer.clone());
         });
     }
 

@@ -3,30 +3,24 @@
 //! A lane collects requests while one batch is under way and sends what has gathered as the next
 //! one. Idle: one request, one statement, no added delay. Busy: the batch grows by itself.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use ractor::RpcReplyPort;
 
-/// Requests that wait for the next batch, those with the same key together.
+/// Requests that wait for the next batch, in the order in which they came.
 pub struct Lane<K, R> {
-    waiting: HashMap<K, Vec<RpcReplyPort<R>>>,
+    waiting: Vec<(K, RpcReplyPort<R>)>,
     under_way: bool,
     batch_max: usize,
 }
 
-/// The requests of one batch; dropping it unanswered fails them.
-pub type Batch<K, R> = HashMap<K, Vec<RpcReplyPort<R>>>;
-
-impl<K: Eq + Hash + Clone, R> Lane<K, R> {
-    /// An idle lane whose statements take at most `batch_max` keys.
+impl<K: Ord, R> Lane<K, R> {
+    /// An idle lane whose batches take at most `batch_max` requests.
     pub fn new(batch_max: usize) -> Self {
-        Self { waiting: HashMap::new(), under_way: false, batch_max }
+        Self { waiting: Vec::new(), under_way: false, batch_max }
     }
 
     /// Adds a request to the next batch.
     pub fn push(&mut self, key: K, reply: RpcReplyPort<R>) {
-        self.waiting.entry(key).or_default().push(reply);
+        self.waiting.push((key, reply));
     }
 
     /// The batch under way has ended.
@@ -40,24 +34,43 @@ impl<K: Eq + Hash + Clone, R> Lane<K, R> {
             return None;
         }
         // A caller that has given up needs no write; it will come again with the same key.
-        self.waiting.retain(|_, replies| {
-            replies.retain(|reply| !reply.is_closed());
-            !replies.is_empty()
-        });
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
         if self.waiting.is_empty() {
             return None;
         }
         self.under_way = true;
-        if self.waiting.len() <= self.batch_max {
-            return Some(std::mem::take(&mut self.waiting));
-        }
-        let keys: Vec<K> = self.waiting.keys().take(self.batch_max).cloned().collect();
-        Some(keys.into_iter().filter_map(|key| self.waiting.remove_entry(&key)).collect())
+        let later = self.waiting.split_off(self.batch_max.min(self.waiting.len()));
+        Some(Batch::new(std::mem::replace(&mut self.waiting, later)))
     }
 
     /// Whether nothing waits and nothing is under way.
     pub fn is_idle(&self) -> bool {
         !self.under_way && self.waiting.is_empty()
+    }
+}
+
+/// The requests of one batch in the order of their keys; dropping it unanswered fails them.
+pub struct Batch<K, R> {
+    requests: Vec<(K, RpcReplyPort<R>)>,
+}
+
+impl<K: Ord, R> Batch<K, R> {
+    fn new(mut requests: Vec<(K, RpcReplyPort<R>)>) -> Self {
+        requests.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Self { requests }
+    }
+
+    /// Every key once, in ascending order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.requests.chunk_by(|(one, _), (other, _)| one == other).map(|same| &same[0].0)
+    }
+
+    /// Answers every request, in the order of their keys.
+    pub fn answer(self, mut with: impl FnMut(&K) -> R) {
+        for (key, reply) in self.requests {
+            // The caller may have given up.
+            let _ = reply.send(with(&key));
+        }
     }
 }
 
@@ -73,23 +86,31 @@ mod tests {
         answer
     }
 
+    fn keys(lane: &mut Lane<u8, u8>) -> Vec<u8> {
+        lane.next_batch().unwrap().keys().copied().collect()
+    }
+
     #[test]
     fn what_arrives_during_a_batch_forms_the_next_one() {
         let mut lane = Lane::new(10);
         let _first = push(&mut lane, 1);
-        assert_eq!(lane.next_batch().unwrap().len(), 1);
-        let (_a, _b) = (push(&mut lane, 2), push(&mut lane, 3));
+        assert_eq!(keys(&mut lane), [1]);
+        let (_a, _b) = (push(&mut lane, 3), push(&mut lane, 2));
         assert!(lane.next_batch().is_none());
         lane.finished();
-        assert_eq!(lane.next_batch().unwrap().len(), 2);
+        assert_eq!(keys(&mut lane), [2, 3]);
     }
 
     #[test]
     fn requests_with_one_key_share_a_row_of_the_statement() {
         let mut lane = Lane::new(10);
-        let (_a, _b) = (push(&mut lane, 1), push(&mut lane, 1));
+        let mut answers = [push(&mut lane, 1), push(&mut lane, 2), push(&mut lane, 1)];
         let batch = lane.next_batch().unwrap();
-        assert_eq!(batch[&1].len(), 2);
+        assert_eq!(batch.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        batch.answer(|key| key * 10);
+        let answers: Vec<u8> =
+            answers.iter_mut().map(|answer| answer.try_recv().unwrap()).collect();
+        assert_eq!(answers, [10, 20, 10]);
     }
 
     #[test]
@@ -98,7 +119,7 @@ mod tests {
         let _answers: Vec<_> = (0..5).map(|key| push(&mut lane, key)).collect();
         let mut sizes = Vec::new();
         while let Some(batch) = lane.next_batch() {
-            sizes.push(batch.len());
+            sizes.push(batch.keys().count());
             lane.finished();
         }
         assert_eq!(sizes, [2, 2, 1]);

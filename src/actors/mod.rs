@@ -11,6 +11,7 @@ pub mod key_rotator;
 pub mod lane;
 pub mod password_hasher;
 pub mod rate_limiter;
+pub mod session_cache;
 pub mod session_registry;
 pub mod session_shard;
 pub mod supervisor;

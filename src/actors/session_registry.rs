@@ -1,9 +1,7 @@
 //! Sessions as the flows see them: find, rotate, and the users they belong to.
 //!
-//! The registry is a supervisor of shards; this file is its handle with the two caches beside it.
-//! - Session cache, token hash to session: cannot be wrong, because a row never changes its owner
-//!   and every use ends in the conditional `UPDATE`.
-//! - User cache: served only while the change feed vouches for it (`change_feed`).
+//! The registry is a supervisor of shards; this file is its handle, and the user cache, which is
+//! served only while the change feed vouches for it (`change_feed`). Sessions are in `session_cache`.
 
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use sqlx::PgPool;
 use super::cached_user::CachedUser;
 use super::change_feed::FeedState;
 use super::handle::{Handle, Slot};
+use super::session_cache::SessionCache;
 use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::supervisor::{ChildSpec, RestartPolicy, TreeView};
 use crate::config::{ActorsConfig, LiveConfig};
@@ -22,14 +21,11 @@ use crate::domain::ids::UserId;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
-/// Memory of one entry of the session cache, estimated: 48 bytes of key, 32 of value, moka's nodes.
-const SESSION_ENTRY_BYTES: u64 = 220;
-
 /// Finds and rotates sessions, and reads their users.
 #[derive(Clone)]
 pub struct SessionRegistry {
     shards: Arc<[Handle<SessionShardMsg>]>,
-    sessions: Cache<TokenHash, SessionRef>,
+    sessions: Arc<SessionCache>,
     users: UserCache,
 }
 
@@ -74,15 +70,13 @@ impl SessionRegistry {
                 })
                 .collect()
         });
-        let sessions = Cache::builder()
-            .max_capacity(settings.session_cache_mib * 1024 * 1024 / SESSION_ENTRY_BYTES)
-            .build();
+        let sessions = Arc::new(SessionCache::new(settings.session_cache_mib));
         (Self { shards, sessions, users }, child)
     }
 
     /// The live session of a current token.
     pub async fn find(&self, hash: TokenHash) -> Result<Option<SessionRef>, AuthError> {
-        if let Some(session) = self.sessions.get(&hash) {
+        if let Some(session) = self.sessions.get(hash) {
             return Ok(Some(session));
         }
         let found =
@@ -99,7 +93,7 @@ impl SessionRegistry {
     pub async fn rotate(&self, rotation: Rotation) -> Result<Option<SessionRef>, AuthError> {
         let shard = self.shard(rotation.presented);
         let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
-        self.sessions.invalidate(&rotation.presented);
+        self.sessions.remove(rotation.presented);
         if let Some(session) = rotated {
             self.sessions.insert(rotation.next, session);
         }

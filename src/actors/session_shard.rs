@@ -24,6 +24,7 @@ use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::domain::user::User;
 use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
 use crate::persistence::{refresh_tokens, users};
@@ -221,7 +222,7 @@ impl SessionShardState {
                 found
             })
             .await;
-            answer(batch, found.map(|rows| rows.into_iter().collect()));
+            answer(batch, found);
         });
     }
 
@@ -235,15 +236,15 @@ impl SessionShardState {
         self.tasks.spawn(async move {
             let _done = done;
             // In one order on all nodes, so that two batches that share rows do not deadlock.
-            let mut rotations: Vec<Rotation> = batch.keys().copied().collect();
-            rotations.sort_unstable_by_key(|rotation| rotation.presented);
+            let rotations: Vec<Rotation> = batch.keys().copied().collect();
             let now = clock.now();
             let expires_at = now + config.load().tokens.refresh_token_lifetime;
-            let rotated = in_time(limit, rotate_kept(&kept, &rotations, now, expires_at)).await;
+            let rotated = rotate_kept(&kept, &rotations, now, expires_at);
+            let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
                 last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
             }
-            answer(batch, rotated.map(|rows| rows.into_iter().collect()));
+            answer(batch, rotated);
         });
     }
 
@@ -265,9 +266,8 @@ impl SessionShardState {
             answer(
                 batch,
                 found.map(|rows| {
-                    rows.into_iter()
-                        .map(|user| (user.id, Arc::new(CachedUser::new(user))))
-                        .collect()
+                    let cached = |user: User| (user.id, Arc::new(CachedUser::new(user)));
+                    rows.into_iter().map(cached).collect()
                 }),
             );
         });
@@ -365,22 +365,20 @@ async fn write_last_seen(
 }
 
 /// Answers every caller of a batch from the rows found.
-fn answer<K, T>(batch: Batch<K, Answer<T>>, found: sqlx::Result<HashMap<K, T>>)
-where
-    K: Eq + std::hash::Hash,
-    T: Clone,
-{
-    let found = found.map_err(Arc::new);
-    for (key, replies) in batch {
-        let answer = match &found {
-            Ok(rows) => Ok(rows.get(&key).cloned()),
-            Err(error) => Err(Arc::clone(error)),
-        };
-        for reply in replies {
-            // The caller may have given up.
-            let _ = reply.send(answer.clone());
+fn answer<K: Ord, T: Clone>(batch: Batch<K, Answer<T>>, found: sqlx::Result<Vec<(K, T)>>) {
+    let found = found.map_err(Arc::new).map(|mut rows| {
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        rows
+    });
+    let mut at = 0;
+    batch.answer(|key| {
+        let rows = found.as_ref().map_err(Arc::clone)?;
+        // Both are in the order of the keys.
+        while rows.get(at).is_some_and(|(found, _)| found < key) {
+            at += 1;
         }
-    }
+        Ok(rows.get(at).filter(|(found, _)| found == key).map(|(_, value)| value.clone()))
+    });
 }
 
 /// Tells the shard that a statement has ended, also when its task panics.

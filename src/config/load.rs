@@ -7,7 +7,7 @@ use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
     MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, ProvidersConfig,
-    SealingConfig, ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
+    RuntimeConfig, SealingConfig, ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -33,6 +33,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
     let hasura = HasuraConfig::read(reader);
     let methods = MethodsConfig::read(reader);
     let config = Config {
+        runtime: RuntimeConfig::read(reader),
         log: LogConfig::read(reader),
         database: DatabaseConfig::read(reader),
         claims: ClaimsConfig::read(reader, hasura.graphql_url.is_some()),

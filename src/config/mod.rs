@@ -21,6 +21,7 @@ mod passwords;
 mod protection;
 mod providers;
 mod reader;
+mod runtime;
 mod sealing;
 mod server;
 pub mod settings;
@@ -53,6 +54,7 @@ pub use self::providers::{
     ClientSecret, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
     ProvidersConfig,
 };
+pub use self::runtime::RuntimeConfig;
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
@@ -66,6 +68,7 @@ pub type LiveConfig = Arc<ArcSwap<Config>>;
 /// All settings of one server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    pub runtime: RuntimeConfig,
     pub server: ServerConfig,
     pub log: LogConfig,
     pub database: DatabaseConfig,

@@ -11,7 +11,6 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod front_end;
-pub mod json;
 pub mod layers;
 pub mod listener;
 pub mod providers;

@@ -1,4 +1,5 @@
-//! Passkeys in headless Chromium, against server processes that share a database.
+//! Passkeys in headless Chromium, by hand and by the official client, against server processes that
+//! share a database.
 
 use std::path::Path;
 
@@ -33,7 +34,7 @@ async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_anot
         .expect("node is installed: run make test");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 9, "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 11, "{said}");
     for server in servers {
         let panics = server.log().iter().filter(|line| line["level"] == "ERROR").count();
         assert_eq!(panics, 0, "{:?}", server.log());

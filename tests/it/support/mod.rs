@@ -1,11 +1,14 @@
 //! What tests share.
 
 pub(crate) mod app;
+pub(crate) mod attestation;
 pub(crate) mod authenticator;
+pub(crate) mod ceremonies;
 pub(crate) mod hasura;
 pub(crate) mod hex;
 pub(crate) mod http_simulator;
 pub(crate) mod jwt;
+pub(crate) mod key_pair;
 pub(crate) mod link;
 pub(crate) mod load;
 pub(crate) mod logs;
