@@ -46,7 +46,11 @@ pub async fn exchange_code(
     verifier: &str,
 ) -> Result<IssuedSession, AuthError> {
     let refused = AuthError::Refused(ErrorCode::InvalidRequest);
-    let Some(challenge) = CodeChallenge::of_verifier(verifier) else { return Err(refused) };
+    let challenge = CodeChallenge::of_verifier(verifier).ok_or_else(|| {
+        let reason =
+            "/codeVerifier: not 43 to 128 letters, digits, hyphens, dots, underscores, tildes";
+        AuthError::InvalidRequest(reason.to_owned())
+    })?;
     let taken = app.challenges.take(key(code, &challenge), Purpose::CodeExchange, None).await?;
     let user_id = taken.and_then(|taken| taken.user_id).ok_or(refused)?;
     super::bearer::registered(app, user_id).await?;

@@ -126,6 +126,12 @@ pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departu
     })
 }
 
+/// What is to come of it.
+///
+/// `connect` stands in an address, as clients of the reference have it. So whoever gets somebody's
+/// browser to open such an address, with a token of their own, can have that browser's user add an
+/// identity to the wrong account; there is nothing to tell the two cases apart by. [`begin_link`] is the
+/// way without that.
 async fn intent(app: &App, request: &SignInRequest<'_>) -> Result<Intent, AuthError> {
     let Some(token) = request.connect.filter(|_| !request.is_sign_up) else {
         return Ok(if request.is_sign_up { Intent::SignUp } else { Intent::SignIn });

@@ -18,10 +18,22 @@ use crate::http::{ApiRequest, ApiResponse};
 
 /// `IdTokenProvider` of the contract.
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 enum IdTokenProvider {
     Apple,
     Google,
+}
+
+impl TryFrom<String> for IdTokenProvider {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "apple" => Ok(Self::Apple),
+            "google" => Ok(Self::Google),
+            _ => Err("one of apple, google"),
+        }
+    }
 }
 
 impl IdTokenProvider {
