@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::sign_in_provider::{SignInRequest, begin_link};
-use crate::http::extract::read_json;
-use crate::http::fields::{TextField, not_null};
+use crate::http::extract::read_optional_json;
+use crate::http::fields::{TextField, not_null, not_null_object};
 use crate::http::providers::{departure_cookie, provider_of};
 use crate::http::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
@@ -23,8 +23,8 @@ struct LinkProviderRequest {
     redirect_to: Option<TextField>,
     #[serde(default, deserialize_with = "not_null")]
     state: Option<TextField>,
-    #[serde(default)]
-    provider_specific_params: ProviderSpecificParams,
+    #[serde(default, deserialize_with = "not_null_object")]
+    provider_specific_params: Option<ProviderSpecificParams>,
     #[serde(default)]
     provider_tokens: bool,
 }
@@ -48,11 +48,12 @@ struct LinkProviderResponse<'a> {
 /// cookie, so a script has to ask with credentials.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
-    let body: LinkProviderRequest = read_json(&request)?;
+    let body: LinkProviderRequest = read_optional_json(&request)?.unwrap_or_default();
     check_origin(&app, &request, body.redirect_to.as_ref().map(TextField::as_str))?;
     let text = |field: Option<TextField>| {
         field.map(TextField::into_string).filter(|text| !text.is_empty())
     };
+    let specific = body.provider_specific_params.unwrap_or_default();
     let wanted = SignInRequest {
         provider: &provider,
         is_sign_up: false,
@@ -62,8 +63,8 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
             ..SignUpOptions::default()
         },
         client_state: body.state.map(TextField::into_string),
-        organization: text(body.provider_specific_params.organization),
-        connection: text(body.provider_specific_params.connection),
+        organization: text(specific.organization),
+        connection: text(specific.connection),
         wants_tokens: body.provider_tokens,
     };
     let departure = begin_link(&app, wanted).await?;
