@@ -60,6 +60,7 @@ fn operations() -> Vec<Operation> {
     .into_iter()
     .chain(account_operations())
     .chain(sign_in_operations())
+    .chain(provider_operations())
     .collect()
 }
 
@@ -156,6 +157,43 @@ fn sign_in_operations() -> Vec<Operation> {
             Body::Required,
             json!({"phoneNumber": "+15550001111", "otp": "123456"}),
             vec![("phoneNumber", json!(1)), ("otp", json!(123_456))],
+        ),
+    ]
+}
+
+/// What concerns providers.
+fn provider_operations() -> Vec<Operation> {
+    let identity = json!({"provider": "google", "idToken": "x"});
+    let identity_members =
+        vec![("provider", json!("github")), ("idToken", json!(1)), ("nonce", json!(1))];
+    let mut options_too = identity_members.clone();
+    options_too.push(("options", json!([])));
+    vec![
+        ("/signin/idtoken", Body::Required, identity.clone(), options_too.clone()),
+        ("/signup/idtoken", Body::Required, identity.clone(), options_too),
+        ("/link/idtoken", Body::Required, identity, identity_members),
+        (
+            "/link/provider/github",
+            Body::Optional,
+            json!({"state": "x"}),
+            vec![
+                ("redirectTo", json!(1)),
+                ("state", json!(1)),
+                ("providerSpecificParams", json!([])),
+                ("providerTokens", json!("yes")),
+            ],
+        ),
+        (
+            "/token/exchange",
+            Body::Required,
+            json!({"code": "x", "codeVerifier": "A".repeat(43)}),
+            vec![("code", json!(1)), ("codeVerifier", json!("short"))],
+        ),
+        (
+            "/token/provider/github",
+            Body::Required,
+            json!({"refreshToken": "x"}),
+            vec![("refreshToken", json!(1))],
         ),
     ]
 }
@@ -332,6 +370,10 @@ async fn where_a_bearer_is_needed_a_bad_one_is_a_bad_request_and_does_nothing() 
             Some(json!({"signInMethod": "passwordless", "email": "new@example.com"})),
         ),
         (Method::POST, "/signout", Some(json!({"all": true}))),
+        (Method::POST, "/link/idtoken", Some(json!({"provider": "google", "idToken": "x"}))),
+        (Method::POST, "/link/provider/github", Some(json!({}))),
+        (Method::GET, "/signin/provider/github/callback/tokens", None),
+        (Method::POST, "/token/provider/github", Some(json!({"refreshToken": "x"}))),
     ] {
         let send = async |token: Option<&str>| {
             let mut request = app.request(method.clone(), path);

@@ -1,12 +1,13 @@
 //! Another identity for an account that one is signed in to: `connect`, and `POST /link/provider/{provider}`.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::app::{Client, Session, TestApp};
 use crate::support::jwt;
 use crate::support::providers::browser::{Browser, Landing, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback};
-use crate::support::providers::{Endpoint, SERVER_URL};
+use crate::support::providers::{Endpoint, Fault, SERVER_URL};
 
 const ALREADY: &str = "provider-account-already-linked";
 
@@ -118,6 +119,29 @@ async fn tokens_that_are_none_are_refused_before_anybody_leaves() {
         assert_eq!(landing.query()["state"], "mine", "{what}");
     }
     assert!(social.providers.at("github").authorizations().is_empty());
+}
+
+#[tokio::test]
+async fn of_two_users_who_connect_one_identity_at_once_on_two_nodes_one_gets_it() {
+    for _ in 0..5 {
+        let social = Social::start(&["github"], &[]).await;
+        let other = social.another(&["github"], &[]).await;
+        let mut ready = Vec::new();
+        for (email, node) in [("ann@example.com", &social.app), ("bob@example.com", &other)] {
+            let session = social.app.sign_up(email).await.session();
+            let mut browser = social.browser();
+            let first = social.link("github", &[("connect", session.access_token())]);
+            let step = callback(&mut browser, &first).await;
+            browser.lead_to(node.url());
+            ready.push((browser, step));
+        }
+        social.providers.at("github").fail(Endpoint::Emails, Fault::together(2));
+        let landings = join_all(ready.iter_mut().map(|(browser, step)| browser.follow(step))).await;
+        let refused = landings.iter().filter(|landing| landing.query().contains_key("error"));
+        let codes: Vec<String> = refused.map(Landing::error).collect();
+        assert_eq!(codes, [ALREADY]);
+        assert_eq!(social.links().await.len(), 1);
+    }
 }
 
 /// users without an address may connect.

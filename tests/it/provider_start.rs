@@ -150,6 +150,35 @@ async fn a_start_tells_no_cookie_to_those_it_refuses_and_takes_no_other_method()
     }
 }
 
+/// Settings may change while somebody is at the provider; here another node has the new ones.
+#[tokio::test]
+async fn what_is_no_longer_allowed_is_refused_at_the_end_too() {
+    let social = Social::start(&["github"], &[ALLOWED]).await;
+    let off = social.another(&["gitlab"], &[ALLOWED]).await;
+    let narrow = social.another(&["github"], &[]).await;
+    let query = [("redirectTo", "https://app.test/ok"), ("state", "mine")];
+    for (node, target, code) in [
+        (&off, "https://app.test/ok", "disabled-endpoint"),
+        (&narrow, CLIENT_URL, "redirectTo-not-allowed"),
+    ] {
+        let (mut browser, step) = social.to_callback("github", &query).await;
+        browser.lead_to(node.url());
+        let landing = browser.follow(&step).await;
+        assert_eq!((landing.target().as_str(), landing.error().as_str()), (target, code));
+    }
+    assert_eq!(social.rows().await, 0);
+}
+
+#[tokio::test]
+async fn without_a_client_url_there_is_nobody_to_tell_an_invalid_state() {
+    let social = Social::start(&["github"], &[("AUTH_CLIENT_URL", ""), ALLOWED]).await;
+    let path = "/signin/provider/github/callback?code=x&state=x";
+    social.app.get(path).await.assert_refused(400, "invalid-state");
+    social.app.get("/signin/provider/github").await.assert_refused(400, "invalid-request");
+    let query = [("redirectTo", "https://app.test/ok")];
+    social.sign_in("github", &query).await.refresh_token();
+}
+
 /// callbacks are no guesses, and people behind one address sign in at the same time.
 #[tokio::test]
 async fn people_behind_one_address_do_not_lock_each_other_out() {

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::providers::Providers;
 
 /// What must hold for every answer.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -18,7 +19,13 @@ async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
     let program = folder.join("tests/schemathesis/.venv/bin/schemathesis");
     assert!(program.exists(), "schemathesis is not installed: run make test");
     let mail = std::env::temp_dir().join(format!("keywright-mail-{}", uuid::Uuid::new_v4()));
-    let app = TestApp::start(&[
+    let providers = Providers::start().await;
+    let settings = providers.settings(&["apple", "discord", "github", "google", "twitter"]);
+    let custom = providers.custom().to_string();
+    let mut all: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    all.extend([
+        ("AUTH_PROVIDER_CUSTOM", custom.as_str()),
         ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
         ("AUTH_MFA_ENABLED", "true"),
         ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
@@ -28,8 +35,8 @@ async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
         ("AUTH_WEBAUTHN_ENABLED", "true"),
         // Its refusals are answers outside the contract, and it is tested elsewhere.
         ("AUTH_ACCOUNT_ATTEMPTS", "0"),
-    ])
-    .await;
+    ]);
+    let app = TestApp::start(&all).await;
     let session = app.sign_up("ann@example.com").await.session();
     let output = Command::new(program)
         .arg("run")
