@@ -5,6 +5,7 @@
 mod access_control;
 mod access_token;
 mod actors;
+mod admin;
 mod adoption;
 mod anonymous;
 mod attempts;
@@ -27,6 +28,7 @@ mod health;
 mod js_client;
 mod jwks;
 mod mail;
+mod metrics;
 mod mfa;
 mod nodes;
 mod options;
