@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use sqlx::{PgConnection, PgPool};
@@ -18,13 +18,14 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use super::lane::{Batch, Lane};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
+use crate::metrics::ActorStats;
 use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
 use crate::persistence::{refresh_tokens, users};
@@ -53,6 +54,12 @@ pub enum SessionShardMsg {
     Crash,
 }
 
+impl Mail for SessionShardMsg {
+    fn is_from_caller(&self) -> bool {
+        !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
+    }
+}
+
 impl Crash for SessionShardMsg {
     fn crash() -> Self {
         Self::Crash
@@ -77,12 +84,17 @@ pub struct SessionShardArgs {
     pub pool: PgPool,
     pub clock: Clock,
     pub config: LiveConfig,
+    pub stats: Arc<ActorStats>,
 }
 
 impl SessionShardArgs {
     /// How long a lane waits for a statement: no caller waits longer.
     fn statement_limit(&self) -> Duration {
         self.config.load().actors.call_timeout
+    }
+
+    fn batch_max(&self) -> usize {
+        self.config.load().actors.session_batch_max
     }
 }
 
@@ -132,17 +144,15 @@ impl Actor for SessionShard {
         myself: ActorRef<SessionShardMsg>,
         args: SessionShardArgs,
     ) -> Result<SessionShardState, ActorProcessingErr> {
-        let (batch_max, interval) = {
-            let config = args.config.load();
-            (config.actors.session_batch_max, config.actors.last_seen_interval)
-        };
+        let interval = args.config.load().actors.last_seen_interval;
+        let stats = Arc::clone(&args.stats);
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
             kept: Arc::new(KeptConnection::new(args.pool.clone())),
             args,
-            find: Lane::new(batch_max),
-            rotate: Lane::new(batch_max),
-            load: Lane::new(batch_max),
+            find: Lane::new(stats.lane("find")),
+            rotate: Lane::new(stats.lane("rotate")),
+            load: Lane::new(stats.lane("load")),
             last_seen: Arc::default(),
             flushing: false,
             tasks: TaskTracker::new(),
@@ -208,7 +218,7 @@ impl Actor for SessionShard {
 
 impl SessionShardState {
     fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.find.next_batch() else { return };
+        let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Find };
@@ -227,7 +237,7 @@ impl SessionShardState {
     }
 
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.rotate.next_batch() else { return };
+        let Some(batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { clock, config, .. } = self.args.clone();
         let kept = Arc::clone(&self.kept);
         let limit = self.args.statement_limit();
@@ -249,7 +259,7 @@ impl SessionShardState {
     }
 
     fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.load.next_batch() else { return };
+        let Some(batch) = self.load.next_batch(self.args.batch_max()) else { return };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Load };
@@ -286,9 +296,13 @@ impl SessionShardState {
         let last_seen = Arc::clone(&self.last_seen);
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
+        let stats = self.args.stats.lane("last_seen");
         self.tasks.spawn(async move {
             let _done = done;
+            let started = Instant::now();
+            stats.left(waiting.len());
             last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
+            stats.ended(started.elapsed());
         });
     }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod actors;
+mod admin;
 mod arguments;
 mod change_env;
 mod claims;
@@ -37,6 +38,7 @@ use arc_swap::ArcSwap;
 
 pub use self::accounts::{AccountLists, AccountsConfig};
 pub use self::actors::ActorsConfig;
+pub use self::admin::AdminConfig;
 pub use self::arguments::arguments;
 pub use self::change_env::ChangeEnvError;
 pub use self::claims::{ClaimsConfig, ClaimsSource};
@@ -85,4 +87,7 @@ pub struct Config {
     pub sms: SmsConfig,
     pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
+    pub admin: AdminConfig,
+    /// What all of this was read from, for a reload to begin with.
+    pub sources: Arc<Sources>,
 }

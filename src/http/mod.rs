@@ -1,6 +1,7 @@
 //! The front end: from a socket to a typed request, and from a result back to the contract's body.
 
 pub mod access_log;
+pub mod admin;
 pub mod browser_cookies;
 pub mod buckets;
 pub mod call;

@@ -5,6 +5,7 @@
 mod access_control;
 mod access_token;
 mod actors;
+mod admin;
 mod adoption;
 mod anonymous;
 mod attempts;
@@ -31,6 +32,7 @@ mod js_client;
 mod jwks;
 mod link_codes;
 mod mail;
+mod metrics;
 mod mfa;
 mod nodes;
 mod options;

@@ -83,7 +83,7 @@ fn read_answer(input: &[u8], ended: bool, body: &mut Vec<u8>) -> Result<Option<A
     let taken = if frame.is_chunked {
         let Some(taken) = chunks(rest, body)? else { return Ok(None) };
         taken
-    } else if let Some(length) = frame.length.or(frame.is_bare(status).then_some(0)) {
+    } else if let Some(length) = frame.length.or(is_bare(status).then_some(0)) {
         if length > MAX_ANSWER {
             return Err(Failure::TooLong);
         }
@@ -127,10 +127,10 @@ impl Frame {
         }
         Ok(())
     }
+}
 
-    fn is_bare(&self, status: StatusCode) -> bool {
-        status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
-    }
+fn is_bare(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 /// Puts the chunks together; comes back with their length, or nothing if the last is not there yet.
@@ -159,18 +159,17 @@ fn chunks(input: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
 mod tests {
     use super::*;
 
-    fn read(input: &str, ended: bool) -> Result<Option<(u16, bool, String)>, Failure> {
+    type Read = Result<Option<(u16, bool, String)>, Failure>;
+
+    fn read(input: &str, ended: bool) -> Read {
         let mut body = Vec::new();
         let answered = read_answer(input.as_bytes(), ended, &mut body)?;
         let body = String::from_utf8(body).unwrap();
         Ok(answered.map(|answered| (answered.status.as_u16(), answered.reusable, body)))
     }
 
-    fn done(
-        status: u16,
-        reusable: bool,
-        body: &str,
-    ) -> Result<Option<(u16, bool, String)>, Failure> {
+    #[expect(clippy::unnecessary_wraps, reason = "what is read comes so, and is compared with it")]
+    fn done(status: u16, reusable: bool, body: &str) -> Read {
         Ok(Some((status, reusable, body.to_owned())))
     }
 

@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod attestation;
 pub(crate) mod authenticator;
