@@ -191,6 +191,44 @@ async fn a_document_that_lies_or_does_not_come_is_told_to_the_application() {
     }
 }
 
+/// Addresses that the document names are the choice of others: they do not lead into one's own network.
+#[tokio::test]
+async fn a_document_does_not_lead_into_the_private_network() {
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let port = inside.local_addr().unwrap().port();
+    let with = async |member: &str, address: &str| {
+        let social = start(|_| {}, &[("AUTH_PROVIDER_TIMEOUT", "2s")]).await;
+        let here = social.providers.issuer(ACME);
+        let mut document = json!({
+            "issuer": here, "authorization_endpoint": format!("{here}/authorize"),
+            "token_endpoint": format!("{here}/token"), "jwks_uri": format!("{here}/jwks"),
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        });
+        document[member] = json!(address);
+        social.providers.at(ACME).fail(Endpoint::Discovery, Fault::json(200, &document));
+        let landing = social.sign_in(ACME, &[]).await;
+        (landing, social.rows().await)
+    };
+    let (landing, _) = with("about", "nothing in particular").await;
+    landing.refresh_token();
+    for (member, address) in [
+        ("token_endpoint", format!("https://localhost:{port}/token")),
+        ("token_endpoint", format!("http://localhost:{port}/token")),
+        ("token_endpoint", format!("https://[::ffff:127.0.0.1]:{port}/token")),
+        ("token_endpoint", "https://10.0.0.1/token".to_owned()),
+        ("token_endpoint", "https://169.254.169.254/latest".to_owned()),
+        ("jwks_uri", format!("https://localhost:{port}/jwks")),
+        ("jwks_uri", "file:///etc/passwd".to_owned()),
+    ] {
+        let (landing, rows) = with(member, &address).await;
+        landing.error();
+        assert_eq!(rows, 0, "{member}: {address}");
+    }
+    let knocked = inside.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(knocked, Err(std::io::ErrorKind::WouldBlock), "somebody came in");
+}
+
 #[tokio::test]
 async fn keys_that_rotate_are_fetched() {
     let social = start(|_| {}, &[]).await;

@@ -49,6 +49,7 @@ mod postgres_away;
 mod postmark;
 mod provider_accounts;
 mod provider_apple;
+mod provider_clients;
 mod provider_connect;
 mod provider_failures;
 mod provider_start;

@@ -234,6 +234,40 @@ async fn a_signed_in_application_asks_for_the_address_to_connect_at() {
     assert_eq!(social.links().await, [link("github", "101", "ann@example.com")]);
 }
 
+/// S-4: a page of the attacker has the attacker's token, and the victim's browser.
+#[tokio::test]
+async fn the_address_to_connect_at_is_for_pages_that_are_returned_to() {
+    let more = [("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", "https://app.test/ok,myapp://")];
+    let social = Social::start(&["github"], &more).await;
+    let ann = social.app.sign_up("ann@example.com").await.session();
+    for (origin, redirect_to, status) in [
+        (None, None, 200),
+        (None, Some("myapp://cb"), 200),
+        (Some("http://localhost:3000"), None, 200),
+        (Some("http://localhost:3000"), Some("https://app.test/ok"), 200),
+        (Some("https://app.test"), Some("https://app.test/ok/x"), 200),
+        (Some("https://app.test"), None, 400),
+        (Some("https://evil.test"), None, 400),
+        (Some("https://evil.test"), Some("https://evil.test/"), 400),
+        (Some("https://evil.test"), Some("https://app.test/ok"), 400),
+        (Some("http://localhost:3001"), None, 400),
+        (Some("null"), None, 400),
+        (Some("null"), Some("myapp://cb"), 400),
+    ] {
+        let path = "/link/provider/github";
+        let body = redirect_to.map_or_else(|| json!({}), |to| json!({"redirectTo": to}));
+        let request = social.app.request(reqwest::Method::POST, path);
+        let mut request = request.bearer_auth(ann.access_token()).json(&body);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answer = Client::send(request).await;
+        assert_eq!(answer.status, status, "{origin:?} {redirect_to:?}: {answer:?}");
+        let sets = answer.header("set-cookie").is_some();
+        assert_eq!(sets, status == 200, "{origin:?} {redirect_to:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_address_to_connect_at_is_refused_as_json() {
     let more = [("AUTH_REQUIRE_ELEVATED_CLAIM", "required")];

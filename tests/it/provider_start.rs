@@ -1,6 +1,7 @@
 //! `GET /signin/provider/{provider}`: what is refused before anybody is sent away.
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::app::Client;
 use crate::support::providers::social::{Social, assert_at_home};
@@ -147,6 +148,23 @@ async fn a_start_tells_no_cookie_to_those_it_refuses_and_takes_no_other_method()
         let answer = Client::send(social.app.request(method, "/signin/provider/github")).await;
         answer.assert_refused(405, "method-not-allowed");
     }
+}
+
+/// callbacks are no guesses, and people behind one address sign in at the same time.
+#[tokio::test]
+async fn people_behind_one_address_do_not_lock_each_other_out() {
+    let more = [("AUTH_RATE_LIMIT_ENABLE", "true"), ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "2")];
+    let social = Social::start(&["github"], &more).await;
+    for _ in 0..8 {
+        let landing = social.sign_in("github", &[]).await;
+        assert!(landing.query().contains_key("refreshToken"), "{landing:?}");
+    }
+    let exchange = json!({"code": "x", "codeVerifier": "A".repeat(43)});
+    let mut last = 0;
+    for _ in 0..3 {
+        last = social.app.post("/token/exchange", exchange.clone()).await.status.as_u16();
+    }
+    assert_eq!(last, 429, "what can be guessed is limited");
 }
 
 /// A request token is needed before anybody can be sent to Twitter.

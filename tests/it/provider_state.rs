@@ -10,6 +10,7 @@ use crate::support::jwt;
 use crate::support::providers::browser::{Browser, Landing, SameSite, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback, start};
 use crate::support::providers::{Endpoint, Providers, SERVER_URL};
+use crate::support::smtp::eventually;
 use crate::support::two_nodes::TwoNodes;
 
 const BOTH: [&str; 2] = ["github", "gitlab"];
@@ -138,6 +139,38 @@ async fn a_state_lives_ten_minutes() {
     let (mut browser, step) = social.to_callback("github", &[]).await;
     social.providers.clock.advance(Duration::minutes(10));
     assert_invalid(&browser.follow(&step).await, &state_of(&step));
+}
+
+#[tokio::test]
+async fn how_long_a_state_lives_is_configured() {
+    let social = Social::start(&["github"], &[("AUTH_PROVIDER_STATE_LIFETIME", "60s")]).await;
+    let (mut browser, step) = social.to_callback("github", &[]).await;
+    let max_age = browser.jar.cookies[0].max_age;
+    assert_eq!(max_age, Some(60));
+    social.providers.clock.advance(Duration::seconds(60));
+    assert_invalid(&browser.follow(&step).await, &state_of(&step));
+}
+
+/// A flood of strangers must not keep out whoever comes now.
+#[tokio::test]
+async fn of_too_many_states_the_oldest_go() {
+    let social = Social::start(&["github"], &[("AUTH_PROVIDER_MAX_STATES", "1000")]).await;
+    let (mut old, oldest) = social.to_callback("github", &[]).await;
+    social.providers.clock.advance(Duration::minutes(5));
+    for _ in 0..20 {
+        join_all((0..50).map(|_| social.app.get("/signin/provider/github"))).await;
+    }
+    let (mut browser, step) = social.to_callback("github", &[]).await;
+    eventually("the oldest to go", async || {
+        social.app.get("/signin/provider/github").await;
+        let old = "select count(*) from auth.keywright_challenges
+                    where created_at < (select max(created_at) - interval '4 minutes'
+                                          from auth.keywright_challenges)";
+        social.app.database.count(old).await == 0
+    })
+    .await;
+    assert_invalid(&old.follow(&oldest).await, &state_of(&oldest));
+    browser.follow(&step).await.refresh_token();
 }
 
 #[tokio::test]

@@ -20,4 +20,5 @@ pub(crate) mod providers;
 pub(crate) mod random;
 pub(crate) mod security_key;
 pub(crate) mod smtp;
+pub(crate) mod tls_proxy;
 pub(crate) mod two_nodes;

@@ -93,6 +93,13 @@ impl Providers {
         Self { url, server_url: server_url.to_owned(), clock, shared, task }
     }
 
+    /// From now on they send browsers back to this server.
+    pub(crate) fn lead_back_to(&self, server_url: &str) {
+        for (id, state) in &mut self.shared.world().providers {
+            state.redirect_uri = state::redirect_uri(server_url, id);
+        }
+    }
+
     /// One of them, to be told things and to be asked what it saw.
     pub(crate) fn at(&self, provider: &str) -> Control<'_> {
         assert!(self.shared.world().providers.contains_key(provider), "no provider {provider}");

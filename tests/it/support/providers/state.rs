@@ -127,7 +127,7 @@ impl ProviderState {
     fn new(provider: &'static Provider, server_url: &str) -> Self {
         Self {
             provider,
-            redirect_uri: format!("{server_url}/signin/provider/{}/callback", provider.id),
+            redirect_uri: redirect_uri(server_url, provider.id),
             account: super::vectors::account(provider.id),
             choice: Choice::Allow,
             client_auth: provider.client_auth,
@@ -156,6 +156,11 @@ impl ProviderState {
     pub(super) fn secret(&self) -> String {
         super::catalogue::secret(self.provider.id)
     }
+}
+
+/// Where a provider sends browsers back to.
+pub(super) fn redirect_uri(server_url: &str, provider: &str) -> String {
+    format!("{server_url}/signin/provider/{provider}/callback")
 }
 
 /// Something that nobody guesses.
