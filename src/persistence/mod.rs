@@ -23,3 +23,4 @@ pub mod settings;
 pub mod tickets;
 pub mod totp;
 pub mod users;
+pub mod watched_pool;
