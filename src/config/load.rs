@@ -9,7 +9,7 @@ use super::sources::Sources;
 use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
     LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
-    SealingConfig, ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
+    SealingConfig, ServerConfig, SmsConfig, TokensConfig, TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -50,6 +50,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),
         admin: AdminConfig::read(reader),
+        traces: TracesConfig::read(reader),
         sources: Arc::new(reader.sources().clone()),
         server,
     };

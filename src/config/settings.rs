@@ -19,6 +19,7 @@ mod server;
 mod sms;
 mod successor;
 mod tokens;
+mod traces;
 
 use super::value::{Malformed, parse_bool, parse_choice, parse_duration, parse_int, parse_list};
 
@@ -305,6 +306,7 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "E-mail", settings: mail::SETTINGS },
     Section { heading: "Actors", settings: actors::SETTINGS },
     Section { heading: "Admin listener", settings: admin::SETTINGS },
+    Section { heading: "Traces", settings: traces::SETTINGS },
     Section { heading: "Sign-in methods", settings: methods::SETTINGS },
     Section { heading: "Protection", settings: protection::SETTINGS },
     Section { heading: "SMS", settings: sms::SETTINGS },
