@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -27,13 +26,14 @@ use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
 use crate::outside::Network;
+use crate::persistence::watched_pool::WatchedPool;
 use crate::tokens::chain::RotationKey;
 
 /// Handles to actors, and the pool for what needs no actor. One per server.
 pub struct App {
     pub config: LiveConfig,
     pub clock: Clock,
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub sessions: SessionRegistry,
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,

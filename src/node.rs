@@ -45,6 +45,7 @@ use crate::oauth::Issuers;
 use crate::outside::Network;
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::settings::StoredKey;
+use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer};
 use crate::tokens::chain::RotationKey;
@@ -109,6 +110,7 @@ impl Node {
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
 
+        let pool = WatchedPool::new(pool);
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
         let parts = Parts {
             keys: Arc::new(ArcSwap::from_pointee(keys)),
@@ -269,7 +271,7 @@ struct Parts {
     mail: Arc<ArcSwap<MailSender>>,
     config: LiveConfig,
     clock: Clock,
-    pool: PgPool,
+    pool: WatchedPool,
     password_settings: PasswordSettings,
     secrets: SecretStorage,
 }
@@ -300,8 +302,8 @@ async fn start_actors(
     let (challenges, challenge_store) = ChallengeStore::start(&pool, &clock, &config);
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
-    let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
-    let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
+    let feed_args = ChangeFeedArgs { pool: PgPool::clone(&pool), users, state: feed_state };
+    let janitor_args = JanitorArgs { pool: PgPool::clone(&pool), clock: clock.clone() };
     let counters = Counters::default();
     let counted = counters.clone();
     let mail_stats = Arc::new(MailStats::default());

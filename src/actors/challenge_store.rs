@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::PgPool;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -29,6 +28,7 @@ use crate::domain::ids::UserId;
 use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
 use crate::persistence::pool::in_time;
+use crate::persistence::watched_pool::WatchedPool;
 
 /// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
 /// that a stranger who begins sign-ins does not disturb an elevation.
@@ -59,13 +59,13 @@ pub struct ChallengeStore {
     actor: Handle<ChallengeStoreMsg>,
     known: Cache<Challenge, Known>,
     known_stats: Arc<CacheStats>,
-    pool: PgPool,
+    pool: WatchedPool,
     clock: Clock,
 }
 
 impl ChallengeStore {
     /// The store, and the actor that writes its inserts, for the supervisor to start.
-    pub fn start(pool: &PgPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
+    pub fn start(pool: &WatchedPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
         let slot: Arc<Slot<ChallengeStoreMsg>> = Arc::default();
         let args = ChallengeStoreArgs {
             pool: pool.clone(),
@@ -179,7 +179,7 @@ pub struct ChallengeStoreActor;
 /// What the actor works with.
 #[derive(Clone)]
 pub struct ChallengeStoreArgs {
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub clock: Clock,
     pub config: LiveConfig,
     pub stats: Arc<ActorStats>,
@@ -316,7 +316,7 @@ fn max(config: &Config, family: Family) -> i64 {
     }
 }
 
-async fn sweep(pool: &PgPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
+async fn sweep(pool: &WatchedPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
     let mut db = pool.acquire().await?;
     challenges::delete_expired(&mut *db, clock.now()).await?;
     let mut stored = Counts::new();
@@ -331,7 +331,7 @@ async fn sweep(pool: &PgPool, config: &Config, clock: &Clock) -> sqlx::Result<Co
     Ok(stored)
 }
 
-async fn insert(pool: &PgPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
+async fn insert(pool: &WatchedPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
     let users: HashSet<Uuid> = new.iter().filter_map(|new| new.user_id.map(|id| id.0)).collect();
     let mut db = pool.acquire().await?;
     challenges::insert(&mut *db, new).await?;

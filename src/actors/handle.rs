@@ -15,6 +15,7 @@ use ractor::concurrency::oneshot;
 use ractor::{ActorRef, ActorStatus, Message, RpcReplyPort};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use crate::domain::error::AuthError;
 use crate::metrics::{ActorStats, Queue};
@@ -168,7 +169,9 @@ impl<M: Message> Handle<M> {
         })?;
         let timeout = Duration::from_nanos(shared.call_timeout_ns.load(Ordering::Relaxed));
         let deadline = Instant::now() + timeout;
-        match timeout_at(deadline, Self::call_live(shared, request)).await {
+        let span = tracing::info_span!("actor call", otel.name = shared.what);
+        let answered = Self::call_live(shared, request).instrument(span);
+        match timeout_at(deadline, answered).await {
             Ok(answer) => answer,
             Err(_elapsed) => {
                 stats.timed_out.increment();

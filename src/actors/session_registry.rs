@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use sqlx::PgPool;
 
 use super::cached_user::CachedUser;
 use super::change_feed::FeedState;
@@ -20,6 +19,7 @@ use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::metrics::CacheStats;
+use crate::persistence::watched_pool::WatchedPool;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -37,7 +37,7 @@ impl SessionRegistry {
         settings: &ActorsConfig,
         policy: LivePolicy,
         tree: TreeView,
-        pool: &PgPool,
+        pool: &WatchedPool,
         clock: &Clock,
         config: &LiveConfig,
         users: UserCache,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,7 @@ use crate::domain::user::User;
 use crate::metrics::ActorStats;
 use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
+use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -81,7 +82,7 @@ pub struct SessionShard;
 /// What a shard works with.
 #[derive(Clone)]
 pub struct SessionShardArgs {
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub clock: Clock,
     pub config: LiveConfig,
     pub stats: Arc<ActorStats>,
@@ -351,7 +352,7 @@ async fn rotate_all(
 
 /// Writes `last_seen`; returns what could not be written.
 async fn write_last_seen(
-    pool: &PgPool,
+    pool: &WatchedPool,
     limit: Duration,
     waiting: HashMap<UserId, OffsetDateTime>,
 ) -> HashMap<UserId, OffsetDateTime> {

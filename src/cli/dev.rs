@@ -52,7 +52,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if matches!(config.mail.transport, MailTransport::None) {
         config.mail.transport = MailTransport::Capture { folder: inbox.clone() };
     }
-    let _logs = telemetry::init(&config.log);
+    let telemetry = telemetry::init(&config.log, &config.traces)?;
     for notice in loaded.notices.iter().filter(|notice| !is_solved_here(&notice.variable)) {
         notice.log();
     }
@@ -65,6 +65,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let _ = fs::remove_file(file);
     }
     postgres.stop().await;
+    telemetry.shut_down().await;
     code
 }
 

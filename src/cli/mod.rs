@@ -59,7 +59,7 @@ fn runtime(matches: &ArgMatches) -> std::io::Result<Runtime> {
 
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
-        Some(("serve", matches)) => serve::run(matches).await,
+        Some(("serve", matches)) => Box::pin(serve::run(matches)).await,
         Some(("dev", matches)) => Box::pin(dev::run(matches)).await,
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,

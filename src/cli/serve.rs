@@ -16,13 +16,15 @@ use crate::telemetry;
 pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let sources = Sources::from_process(matches)?;
     let Loaded { config, notices } = Config::from_sources(&sources)?;
-    let _logs = telemetry::init(&config.log);
+    let telemetry = telemetry::init(&config.log, &config.traces)?;
     for notice in &notices {
         notice.log();
     }
     let node = Node::start(config, Clock::system()).await?;
     tracing::info!(address = %node.address(), version = env!("CARGO_PKG_VERSION"), "serving");
-    run_node(node).await
+    let code = run_node(node).await;
+    telemetry.shut_down().await;
+    code
 }
 
 /// Keeps a node running until a signal asks it to stop or its actors give up.

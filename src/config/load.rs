@@ -10,7 +10,7 @@ use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
     LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
     ProvidersConfig, RuntimeConfig, SealingConfig, ServerConfig, SmsConfig, TokensConfig,
-    WebauthnConfig,
+    TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -53,6 +53,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),
         admin: AdminConfig::read(reader),
+        traces: TracesConfig::read(reader),
         sources: Arc::new(reader.sources().clone()),
         server,
     };

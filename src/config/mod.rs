@@ -29,6 +29,7 @@ pub mod settings;
 mod sms;
 mod sources;
 mod tokens;
+mod traces;
 pub mod value;
 mod webauthn;
 
@@ -62,6 +63,7 @@ pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
+pub use self::traces::{TraceSampler, TracesConfig};
 pub use self::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
@@ -88,6 +90,7 @@ pub struct Config {
     pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
     pub admin: AdminConfig,
+    pub traces: TracesConfig,
     /// What all of this was read from, for a reload to begin with.
     pub sources: Arc<Sources>,
 }

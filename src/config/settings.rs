@@ -19,6 +19,7 @@ mod sms;
 mod social;
 mod successor;
 mod tokens;
+mod traces;
 
 use crate::oauth::providers;
 
@@ -318,6 +319,7 @@ const SECTIONS: &[Section] = &[
     Section { heading: "E-mail", settings: mail::SETTINGS },
     Section { heading: "Actors", settings: actors::SETTINGS },
     Section { heading: "Admin listener", settings: admin::SETTINGS },
+    Section { heading: "Traces", settings: traces::SETTINGS },
     Section { heading: "Sign-in methods", settings: methods::SETTINGS },
     Section { heading: "Protection", settings: protection::SETTINGS },
     Section { heading: "SMS", settings: sms::SETTINGS },

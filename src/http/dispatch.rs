@@ -16,11 +16,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
+use tracing::Instrument as _;
 
 use super::call::{Call, Reply};
 use super::error::code_response;
 use super::router::{Found, Missed};
-use super::{ApiRequest, ApiResponse, Router, error_response};
+use super::{ApiRequest, ApiResponse, Router, error_response, span};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::metrics::http::{Failure, RouteStats};
 
@@ -96,7 +97,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
         match self.router.find(call.request.method(), call.request.uri().path()) {
             Ok(found) => {
                 let watch = found.stats.watch(started.into_std());
-                let response = self.handle(found, call, started).await;
+                let span = span::of_request(found.route, &call);
+                let response = self.handle(found, call, started).instrument(span.clone()).await;
+                span::answered(&span, response.status);
                 watch.answered(response.status);
                 response
             }

@@ -22,6 +22,7 @@ pub mod router;
 pub mod routes;
 pub mod server;
 pub mod sign_up_options;
+pub mod span;
 pub mod webauthn;
 
 pub use error::error_response;

@@ -199,6 +199,6 @@ mod tests {
         stats.failed(&AuthError::from(sqlx::Error::PoolTimedOut));
         stats.failed(&AuthError::from(sqlx::Error::PoolClosed));
         let seen: Vec<u64> = Failure::ALL.map(|kind| stats.failures(kind)).into();
-        assert_eq!(seen, [1, 1, 1, 0, 0, 0]);
+        assert_eq!(seen, [1, 1, 1, 0, 0, 0, 0]);
     }
 }

@@ -71,6 +71,7 @@ mod support;
 mod timing;
 mod token;
 mod token_verify;
+mod traces;
 mod turnstile;
 mod user;
 mod verification_mail;

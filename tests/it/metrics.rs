@@ -40,6 +40,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_mail_oldest_seconds", "gauge"),
     ("keywright_mail_queued", "gauge"),
     ("keywright_mail_tasks_in_flight", "gauge"),
+    ("keywright_pool_acquire_duration_seconds", "histogram"),
+    ("keywright_pool_acquire_timeouts_total", "counter"),
     ("keywright_pool_connections", "gauge"),
     ("keywright_pool_connections_max", "gauge"),
     ("keywright_security_events_total", "counter"),
@@ -87,6 +89,43 @@ async fn every_family_is_there_with_help_and_samples() {
     }
     let build = format!("keywright_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     assert_eq!(metrics.count(&build), 1);
+}
+
+/// The names of our metrics in a text, without what histograms append.
+fn named(text: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c| !is_name(c))
+        .filter(|word| word.starts_with("keywright_") && word.len() > "keywright_".len())
+        .map(|word| {
+            let of_histogram = |suffix| word.strip_suffix(suffix);
+            let family = ["_bucket", "_sum", "_count"].into_iter().find_map(of_histogram);
+            family.unwrap_or(word)
+        })
+        .collect()
+}
+
+#[test]
+fn dashboard_and_documentation_speak_of_metrics_that_exist() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let known: Vec<_> = FAMILIES.iter().map(|(name, _)| *name).collect();
+    let dashboard = read("grafana-dashboard.json");
+    serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
+    let shown = named(&dashboard);
+    for name in shown.iter().copied().chain(named(&read("operations.md"))) {
+        assert!(known.contains(&name), "{name}");
+    }
+    let unseen = known.iter().filter(|name| !shown.contains(name));
+    let unseen: Vec<_> = unseen.copied().collect();
+    // What others imply, or what answers a question that no graph asks.
+    let left_out = [
+        "keywright_actor_calls_in_flight_max",
+        "keywright_cache_entries",
+        "keywright_mail_delivery_duration_seconds",
+        "keywright_mail_tasks_in_flight",
+        "keywright_tree_standing",
+    ];
+    assert_eq!(unseen, left_out);
 }
 
 /// Requests of a route by the class of their status.
@@ -176,6 +215,27 @@ async fn security_events_and_guards_are_counted() {
     assert_eq!(metrics.count(reuse), 1);
     assert_eq!(metrics.count("keywright_guard_refusals_total{guard=\"attempts\"}"), 1);
     assert_eq!(metrics.count("keywright_guard_refusals_total{guard=\"rate-limit\"}"), 0);
+}
+
+#[tokio::test]
+async fn waits_for_connections_are_measured_and_those_given_up_are_counted() {
+    let few = [("AUTH_POSTGRES_MAX_CONNECTIONS", "3"), ("AUTH_POSTGRES_ACQUIRE_TIMEOUT", "200ms")];
+    let app = TestApp::start(&with_admin(&few)).await;
+    let operator = Operator::of(&app);
+    app.anonymous().await;
+    let waits = "keywright_pool_acquire_duration_seconds_count";
+    let before = operator.metrics().await.count(waits);
+    let mut held = Vec::new();
+    while let Ok(connection) = app.app().pool.acquire().await {
+        held.push(connection);
+    }
+    let answer = app.post("/signin/anonymous", json!({})).await;
+    drop(held);
+    answer.assert_refused(503, "service-unavailable");
+    let metrics = operator.metrics().await;
+    assert!(metrics.count(waits) >= before + 3, "{metrics:?}");
+    assert!(metrics.count("keywright_pool_acquire_timeouts_total") >= 2);
+    assert_eq!(metrics.count("keywright_http_failures_total{kind=\"pool-timeout\"}"), 1);
 }
 
 #[test]

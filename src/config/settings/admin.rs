@@ -1,4 +1,4 @@
-//! Settings of the listener for operators, and of traces.
+//! Settings of the listener for operators.
 
 use super::Setting;
 

@@ -259,6 +259,16 @@ impl Exposition {
 
     fn pool(&self, page: &mut Page<'_>) -> fmt::Result {
         let pool = &self.admin.app.pool;
+        page.histograms(
+            "keywright_pool_acquire_duration_seconds",
+            "Wait for a connection to Postgres, with the test that it still works",
+            [(Vec::new(), pool.stats().waits.snapshot())],
+        )?;
+        page.counters(
+            "keywright_pool_acquire_timeouts",
+            "Waits for a connection that were given up",
+            [(Vec::new(), pool.stats().timeouts.get())],
+        )?;
         let (size, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX));
         page.gauges(
             "keywright_pool_connections",
