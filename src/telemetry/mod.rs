@@ -10,10 +10,11 @@ use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -63,7 +64,8 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
         with_source: config.debug,
         clock: clock.clone(),
     };
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(wanted(config.debug)));
+    let subscriber =
+        tracing_subscriber::registry().with(lines.with_filter(Wanted::new(config.debug)));
     // Not as an `Option`, which does not tell its layer about the subscriber.
     let _ = match &traces {
         Some(traces) => subscriber.with(traces.layer()).try_init(),
@@ -75,13 +77,35 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
 
 /// What becomes a line: events of a level, and questions whether there would be one. Not spans, so
 /// that without traces nobody wants them, and `tracing` makes none.
-fn wanted<S: Subscriber>(debug: bool) -> impl Filter<S> {
-    fn is_no_span(metadata: &Metadata<'_>) -> bool {
-        !metadata.is_span()
+struct Wanted {
+    levels: Targets,
+    most: LevelFilter,
+}
+
+impl Wanted {
+    fn new(debug: bool) -> Self {
+        let own = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        let levels = Targets::new().with_default(LevelFilter::WARN).with_target("keywright", own);
+        Self { levels, most: own }
     }
-    let own = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    let levels = Targets::new().with_default(LevelFilter::WARN).with_target("keywright", own);
-    FilterExt::<S>::and(levels, filter_fn(is_no_span))
+
+    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+        !metadata.is_span() && self.levels.would_enable(metadata.target(), metadata.level())
+    }
+}
+
+impl<S> Filter<S> for Wanted {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.takes(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.takes(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.most)
+    }
 }
 
 /// Writes each event as one line.
@@ -264,7 +288,7 @@ mod tests {
     fn lines_alone_want_no_spans() {
         let (writer, _guard) = writer::batched(Sink::default());
         let lines = Lines { writer, text: true, with_source: false, clock: Clock::system() };
-        let lines = tracing_subscriber::registry().with(lines.with_filter(wanted(true)));
+        let lines = tracing_subscriber::registry().with(lines.with_filter(Wanted::new(true)));
         tracing::subscriber::with_default(lines, || {
             assert!(tracing::info_span!("request").is_disabled());
             assert!(tracing::enabled!(tracing::Level::DEBUG), "but events");
