@@ -40,6 +40,7 @@ mod postgres_away;
 mod postmark;
 mod quirks;
 mod rate_limits;
+mod refresh_promise;
 mod refresh_properties;
 mod schemathesis;
 mod session;

@@ -2,6 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod authenticator;
+pub(crate) mod cluster;
+pub(crate) mod gate;
 pub(crate) mod hasura;
 pub(crate) mod http_simulator;
 pub(crate) mod jwt;
@@ -14,4 +16,5 @@ pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod security_key;
 pub(crate) mod smtp;
+pub(crate) mod soak;
 pub(crate) mod two_nodes;
