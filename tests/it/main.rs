@@ -21,6 +21,7 @@ mod deanonymize;
 mod elevation;
 mod email_change;
 mod embedded_postgres;
+mod endurance;
 mod enumeration;
 mod front_end;
 mod health;
