@@ -10,6 +10,7 @@ pub mod domain;
 pub mod flows;
 pub mod hasura;
 pub mod http;
+pub mod metrics;
 pub mod node;
 pub mod notify;
 pub mod oauth;

@@ -1,4 +1,5 @@
-//! The bodies that end passkey ceremonies: whatever a client sends, nothing panics.
+//! The bodies that end passkey ceremonies, and keys of every algorithm: whatever a client sends and
+//! whatever a database holds, nothing panics.
 //!
 //! `cargo +nightly fuzz run passkey_bodies`
 
@@ -11,11 +12,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keywright::config::{GivenRelyingParty, WebauthnConfig};
 use keywright::http::webauthn::{AssertionRequest, CreatedCredential};
-use keywright::passkeys::{PendingAssertion, PendingRegistration, RelyingParty};
+use keywright::domain::challenge::Challenge;
+use keywright::passkeys::{PendingRegistration, RelyingParty};
 use libfuzzer_sys::fuzz_target;
+use webauthn_rs_core::proto::AuthenticatorAssertionResponseRaw;
 
-/// 32 zero bytes.
+/// [`ANSWERED`], as client data have it.
 const CHALLENGE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The challenge of every ceremony here.
+const ANSWERED: Challenge = Challenge([0; 32]);
 
 static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
     let given = GivenRelyingParty::default();
@@ -38,19 +44,37 @@ fn client_data(kind: &str) -> String {
 fn finish_assertion(body: &[u8]) {
     let Ok(request) = serde_json::from_slice::<AssertionRequest>(body) else { return };
     let Ok(assertion) = request.into_assertion() else { return };
-    let pending: PendingAssertion = serde_json::from_str(&format!(
-        r#"{{"credentials":[],"policy":"preferred","challenge":"{CHALLENGE}","appid":null,
-            "allow_backup_eligible_upgrade":true}}"#
-    ))
-    .expect("as stored");
     // A valid key; the other run below takes the body itself for one.
     let mut key = vec![0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32];
     key.extend_from_slice(&GENERATOR[..32]);
     key.extend_from_slice(&[0x22, 0x58, 32]);
     key.extend_from_slice(&GENERATOR[32..]);
-    let _ = PARTY.finish_assertion(&assertion.response, &key, &pending);
-    let _ = PARTY.finish_assertion(&assertion.response, body, &pending);
+    let _ = PARTY.finish_assertion(&assertion.response, ANSWERED, &key);
+    let _ = PARTY.finish_assertion(&assertion.response, ANSWERED, body);
 }
+
+/// Authenticator data that pass every check, so that keys are read and asked to verify.
+fn verify_by(key: &[u8]) {
+    let client_data = format!(
+        r#"{{"type":"webauthn.get","challenge":"{CHALLENGE}","origin":"http://localhost:3000"}}"#
+    );
+    // The hash of "localhost", presence, and a counter.
+    let mut data = LOCALHOST.to_vec();
+    data.extend_from_slice(&[1, 0, 0, 0, 0]);
+    let response = AuthenticatorAssertionResponseRaw {
+        authenticator_data: data,
+        client_data_json: client_data.into_bytes(),
+        signature: key.iter().rev().copied().collect(),
+        user_handle: None,
+    };
+    let _ = PARTY.finish_assertion(&response, ANSWERED, key);
+}
+
+/// SHA-256 of "localhost".
+const LOCALHOST: [u8; 32] = [
+    0x49, 0x96, 0x0d, 0xe5, 0x88, 0x0e, 0x8c, 0x68, 0x74, 0x34, 0x17, 0x0f, 0x64, 0x76, 0x60, 0x5b,
+    0x8f, 0xe4, 0xae, 0xb9, 0xa2, 0x86, 0x32, 0xc7, 0x99, 0x5c, 0xf3, 0xba, 0x83, 0x1d, 0x97, 0x63,
+];
 
 /// The generator of P-256, a valid public key.
 const GENERATOR: [u8; 64] = [
@@ -65,20 +89,22 @@ fn finish_registration(body: &[u8]) {
     let Ok(attestation) = created.into_attestation() else { return };
     let pending: PendingRegistration = serde_json::from_str(&format!(
         r#"{{"policy":"preferred","exclude_credentials":[],"challenge":"{CHALLENGE}",
-            "credential_algorithms":["ES256","ES384","RS256"],"require_resident_key":false,
+            "credential_algorithms":["ES256","ES384","ES521","RS256","RS384","RS512","PS256","PS384",
+                "PS512","EDDSA"],"require_resident_key":false,
             "authenticator_attachment":null,"extensions":{{}},
             "allow_synchronised_authenticators":true}}"#
     ))
     .expect("as stored");
-    let _ = PARTY.finish_registration(&attestation.response, Vec::new(), &pending);
+    let _ = PARTY.finish_registration(&attestation.response, Vec::new(), ANSWERED, &pending);
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, rest)) = data.split_first() else { return };
     let bytes = URL_SAFE_NO_PAD.encode(rest);
-    match kind % 4 {
+    match kind % 5 {
         0 => finish_assertion(rest),
         1 => finish_registration(rest),
+        4 => verify_by(rest),
         // Past the JSON, into the CBOR and the authenticator data.
         2 => finish_registration(
             format!(

@@ -2,10 +2,12 @@
 
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use crate::domain::json;
 use crate::domain::user::User;
 use crate::tokens::access_token::{Identity, UserClaims};
 
@@ -13,16 +15,18 @@ use crate::tokens::access_token::{Identity, UserClaims};
 pub struct CachedUser {
     pub user: User,
     session_json: OnceLock<Box<RawValue>>,
+    profile: OnceLock<Bytes>,
     claims: OnceLock<UserClaims>,
 }
 
 impl CachedUser {
     /// Wraps what was read.
     pub fn new(user: User) -> Self {
-        Self { user, session_json: OnceLock::new(), claims: OnceLock::new() }
+        let (session_json, profile) = (OnceLock::new(), OnceLock::new());
+        Self { user, session_json, profile, claims: OnceLock::new() }
     }
 
-    /// The `user` member of a session payload.
+    /// The `user` member of a session payload, spelled as bodies are (`domain::json`).
     pub fn session_json(&self) -> &RawValue {
         self.session_json.get_or_init(|| {
             let roles = self.user.token_roles();
@@ -31,14 +35,17 @@ impl CachedUser {
     }
 
     /// The body of `GET /user`: roles as stored, and `{}` where no metadata was ever written.
-    pub fn profile_json(&self) -> Box<RawValue> {
-        let roles: Vec<&str> = self.user.roles.iter().map(String::as_str).collect();
-        let empty = to_raw(&serde_json::Map::new());
-        let metadata = match self.user.metadata.as_deref() {
-            Some(json) if json.get().starts_with('{') || json.get() == "null" => json,
-            _ => &empty,
-        };
-        to_raw(&UserJson::new(&self.user, &roles, Some(metadata)))
+    pub fn profile(&self) -> Bytes {
+        let profile = self.profile.get_or_init(|| {
+            let roles: Vec<&str> = self.user.roles.iter().map(String::as_str).collect();
+            let empty = to_raw(&serde_json::Map::new());
+            let metadata = match self.user.metadata.as_deref() {
+                Some(json) if json.get().starts_with('{') || json.get() == "null" => json,
+                _ => &empty,
+            };
+            json::body(&UserJson::new(&self.user, &roles, Some(metadata))).expect(SERIALISES)
+        });
+        profile.clone()
     }
 
     /// The user's part of an access token.
@@ -60,13 +67,15 @@ impl CachedUser {
 
     /// Estimate of the memory that this value keeps, with its prepared texts, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        // The prepared texts repeat the row about twice, plus member names.
-        3 * self.user.memory_bytes() + 600
+        // The prepared texts repeat the row about three times, plus member names.
+        4 * self.user.memory_bytes() + 1_000
     }
 }
 
+const SERIALISES: &str = "strings, numbers and raw JSON always serialise";
+
 fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("strings, numbers and raw JSON always serialise")
+    json::raw(value).expect(SERIALISES)
 }
 
 /// `User` of the contract.

@@ -7,12 +7,13 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use crate::domain::error::AuthError;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
 
@@ -30,6 +31,12 @@ pub enum PasswordHasherMsg {
     Finished,
     /// Panic.
     Crash,
+}
+
+impl Mail for PasswordHasherMsg {
+    fn is_from_caller(&self) -> bool {
+        !matches!(self, Self::Finished)
+    }
 }
 
 impl Crash for PasswordHasherMsg {
@@ -80,9 +87,20 @@ impl Job {
     }
 }
 
+/// Hashes at once, and hashes that may wait; asked again for every job.
+pub type HashLimits = Arc<dyn Fn() -> (usize, usize) + Send + Sync>;
+
+/// What the hasher works with.
+#[derive(Clone)]
+pub struct PasswordHasherArgs {
+    pub settings: PasswordSettings,
+    pub limits: HashLimits,
+}
+
 /// Jobs that run and jobs that wait.
 pub struct PasswordHasherState {
     settings: PasswordSettings,
+    limits: HashLimits,
     running: usize,
     waiting: VecDeque<Job>,
     tasks: TaskTracker,
@@ -91,15 +109,16 @@ pub struct PasswordHasherState {
 impl Actor for PasswordHasher {
     type Msg = PasswordHasherMsg;
     type State = PasswordHasherState;
-    type Arguments = PasswordSettings;
+    type Arguments = PasswordHasherArgs;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<PasswordHasherMsg>,
-        settings: PasswordSettings,
+        args: PasswordHasherArgs,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
+        let PasswordHasherArgs { settings, limits } = args;
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        Ok(PasswordHasherState { settings, running: 0, waiting, tasks })
+        Ok(PasswordHasherState { settings, limits, running: 0, waiting, tasks })
     }
 
     async fn handle(
@@ -134,10 +153,12 @@ impl Actor for PasswordHasher {
 
 impl PasswordHasherState {
     fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
-        let (threads, queue) = self.settings.limits();
+        let (threads, queue) = (self.limits)();
         if self.waiting.len() >= queue {
             self.waiting.retain(|job| !job.is_abandoned());
         }
+        // Those that wait were first, if there are more threads now than there were.
+        self.start_waiting(myself, threads);
         if self.running < threads {
             self.start(myself, job);
         } else if self.waiting.len() < queue {
@@ -149,10 +170,15 @@ impl PasswordHasherState {
 
     fn finished(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
         self.running = self.running.saturating_sub(1);
-        while let Some(job) = self.waiting.pop_front() {
+        self.start_waiting(myself, (self.limits)().0);
+    }
+
+    fn start_waiting(&mut self, myself: &ActorRef<PasswordHasherMsg>, threads: usize) {
+        while self.running < threads
+            && let Some(job) = self.waiting.pop_front()
+        {
             if !job.is_abandoned() {
                 self.start(myself, job);
-                return;
             }
         }
     }
@@ -211,7 +237,8 @@ mod tests {
         };
         let present = PasswordForms { bcrypt: true, argon2id: false };
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
-        Actor::spawn(None, PasswordHasher, settings).await.unwrap().0
+        let args = PasswordHasherArgs { settings, limits: Arc::new(move || (threads, queue)) };
+        Actor::spawn(None, PasswordHasher, args).await.unwrap().0
     }
 
     fn hash(

@@ -10,22 +10,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use super::lane::{Batch, Lane};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::domain::user::User;
+use crate::metrics::ActorStats;
 use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
+use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -52,6 +55,12 @@ pub enum SessionShardMsg {
     Crash,
 }
 
+impl Mail for SessionShardMsg {
+    fn is_from_caller(&self) -> bool {
+        !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
+    }
+}
+
 impl Crash for SessionShardMsg {
     fn crash() -> Self {
         Self::Crash
@@ -73,15 +82,20 @@ pub struct SessionShard;
 /// What a shard works with.
 #[derive(Clone)]
 pub struct SessionShardArgs {
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub clock: Clock,
     pub config: LiveConfig,
+    pub stats: Arc<ActorStats>,
 }
 
 impl SessionShardArgs {
     /// How long a lane waits for a statement: no caller waits longer.
     fn statement_limit(&self) -> Duration {
         self.config.load().actors.call_timeout
+    }
+
+    fn batch_max(&self) -> usize {
+        self.config.load().actors.session_batch_max
     }
 }
 
@@ -131,17 +145,15 @@ impl Actor for SessionShard {
         myself: ActorRef<SessionShardMsg>,
         args: SessionShardArgs,
     ) -> Result<SessionShardState, ActorProcessingErr> {
-        let (batch_max, interval) = {
-            let config = args.config.load();
-            (config.actors.session_batch_max, config.actors.last_seen_interval)
-        };
+        let interval = args.config.load().actors.last_seen_interval;
+        let stats = Arc::clone(&args.stats);
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
             kept: Arc::new(KeptConnection::new(args.pool.clone())),
             args,
-            find: Lane::new(batch_max),
-            rotate: Lane::new(batch_max),
-            load: Lane::new(batch_max),
+            find: Lane::new(stats.lane("find")),
+            rotate: Lane::new(stats.lane("rotate")),
+            load: Lane::new(stats.lane("load")),
             last_seen: Arc::default(),
             flushing: false,
             tasks: TaskTracker::new(),
@@ -207,7 +219,7 @@ impl Actor for SessionShard {
 
 impl SessionShardState {
     fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.find.next_batch() else { return };
+        let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Find };
@@ -221,12 +233,12 @@ impl SessionShardState {
                 found
             })
             .await;
-            answer(batch, found.map(|rows| rows.into_iter().collect()));
+            answer(batch, found);
         });
     }
 
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.rotate.next_batch() else { return };
+        let Some(batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { clock, config, .. } = self.args.clone();
         let kept = Arc::clone(&self.kept);
         let limit = self.args.statement_limit();
@@ -235,20 +247,20 @@ impl SessionShardState {
         self.tasks.spawn(async move {
             let _done = done;
             // In one order on all nodes, so that two batches that share rows do not deadlock.
-            let mut rotations: Vec<Rotation> = batch.keys().copied().collect();
-            rotations.sort_unstable_by_key(|rotation| rotation.presented);
+            let rotations: Vec<Rotation> = batch.keys().copied().collect();
             let now = clock.now();
             let expires_at = now + config.load().tokens.refresh_token_lifetime;
-            let rotated = in_time(limit, rotate_kept(&kept, &rotations, now, expires_at)).await;
+            let rotated = rotate_kept(&kept, &rotations, now, expires_at);
+            let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
                 last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
             }
-            answer(batch, rotated.map(|rows| rows.into_iter().collect()));
+            answer(batch, rotated);
         });
     }
 
     fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.load.next_batch() else { return };
+        let Some(batch) = self.load.next_batch(self.args.batch_max()) else { return };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Load };
@@ -265,9 +277,8 @@ impl SessionShardState {
             answer(
                 batch,
                 found.map(|rows| {
-                    rows.into_iter()
-                        .map(|user| (user.id, Arc::new(CachedUser::new(user))))
-                        .collect()
+                    let cached = |user: User| (user.id, Arc::new(CachedUser::new(user)));
+                    rows.into_iter().map(cached).collect()
                 }),
             );
         });
@@ -286,9 +297,13 @@ impl SessionShardState {
         let last_seen = Arc::clone(&self.last_seen);
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
+        let stats = self.args.stats.lane("last_seen");
         self.tasks.spawn(async move {
             let _done = done;
+            let started = Instant::now();
+            stats.left(waiting.len());
             last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
+            stats.ended(started.elapsed());
         });
     }
 }
@@ -337,7 +352,7 @@ async fn rotate_all(
 
 /// Writes `last_seen`; returns what could not be written.
 async fn write_last_seen(
-    pool: &PgPool,
+    pool: &WatchedPool,
     limit: Duration,
     waiting: HashMap<UserId, OffsetDateTime>,
 ) -> HashMap<UserId, OffsetDateTime> {
@@ -365,22 +380,20 @@ async fn write_last_seen(
 }
 
 /// Answers every caller of a batch from the rows found.
-fn answer<K, T>(batch: Batch<K, Answer<T>>, found: sqlx::Result<HashMap<K, T>>)
-where
-    K: Eq + std::hash::Hash,
-    T: Clone,
-{
-    let found = found.map_err(Arc::new);
-    for (key, replies) in batch {
-        let answer = match &found {
-            Ok(rows) => Ok(rows.get(&key).cloned()),
-            Err(error) => Err(Arc::clone(error)),
-        };
-        for reply in replies {
-            // The caller may have given up.
-            let _ = reply.send(answer.clone());
+fn answer<K: Ord, T: Clone>(batch: Batch<K, Answer<T>>, found: sqlx::Result<Vec<(K, T)>>) {
+    let found = found.map_err(Arc::new).map(|mut rows| {
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        rows
+    });
+    let mut at = 0;
+    batch.answer(|key| {
+        let rows = found.as_ref().map_err(Arc::clone)?;
+        // Both are in the order of the keys.
+        while rows.get(at).is_some_and(|(found, _)| found < key) {
+            at += 1;
         }
-    }
+        Ok(rows.get(at).filter(|(found, _)| found == key).map(|(_, value)| value.clone()))
+    });
 }
 
 /// Tells the shard that a statement has ended, also when its task panics.

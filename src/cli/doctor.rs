@@ -9,10 +9,14 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::terminal;
-use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
+use crate::config::{Config, ConfigErrors, Endpoints, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
+use crate::flows::provider_endpoints::callback_url;
 use crate::flows::totp::context;
+use crate::http::error::chain;
 use crate::notify::sender::MailSender;
+use crate::oauth::discovery::Discovery;
+use crate::outside::Network;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};
 use crate::sealing::Sealer;
@@ -48,6 +52,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             check_keys(&mut checks, &loaded.config);
             check_database(&mut checks, &loaded.config).await;
             check_mail(&mut checks, &loaded.config).await;
+            check_providers(&mut checks, &loaded.config).await;
         }
         Err(errors) => report_errors(&mut checks, &errors),
     }
@@ -181,6 +186,35 @@ async fn check_mail(checks: &mut Vec<Check>, config: &Config) {
         Ok(Ok(())) => add(checks, "mail", State::Ok, "the server takes our mail"),
         Ok(Err(error)) => add(checks, "mail", State::Failed, format!("AUTH_SMTP_*: {error}")),
         Err(_elapsed) => add(checks, "mail", State::Failed, "AUTH_SMTP_HOST: no answer"),
+    }
+}
+
+/// What to register at each provider, and whether those that are discovered can be.
+async fn check_providers(checks: &mut Vec<Check>, config: &Config) {
+    let network = match Network::new() {
+        Ok(network) => network,
+        Err(error) => {
+            add(checks, "providers", State::Failed, error.to_string());
+            return;
+        }
+    };
+    let discovery = Discovery::default();
+    for provider in config.providers.enabled.values() {
+        let callback = format!("{}: callback {}", provider.id, callback_url(config, &provider.id));
+        let found = match &provider.endpoints {
+            Endpoints::Known(_) => Ok(()),
+            Endpoints::Discovered { .. } => {
+                discovery.find(&network, DEADLINE, provider).await.map(drop)
+            }
+        };
+        match found {
+            Ok(()) => add(checks, "providers", State::Ok, callback),
+            Err(error) => {
+                let detail =
+                    format!("AUTH_PROVIDER_CUSTOM: {}: {}", provider.id, chain(error.as_ref()));
+                add(checks, "providers", State::Failed, detail);
+            }
+        }
     }
 }
 

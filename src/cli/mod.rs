@@ -1,5 +1,6 @@
 //! The commands of the `keywright` program, one module each.
 
+pub mod actors;
 pub mod bench;
 pub mod dev;
 pub mod doctor;
@@ -12,12 +13,20 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, FromArgMatches as _};
 
-use crate::config;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::{self, RuntimeConfig, Sources};
+
+/// Polls between two looks at the sockets, where one worker does both.
+///
+/// Tokio's 61 would leave an answer of Postgres unseen while as many requests are worked on, and
+/// Postgres idle for that long.
+const LONE_WORKER_INTERVAL: u32 = 12;
 
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
     let matches = command().get_matches();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&matches) {
         Ok(runtime) => runtime,
         Err(error) => {
             terminal::error(&format!("error: cannot start the runtime: {error}"));
@@ -33,12 +42,28 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// A server's threads are a setting; if it cannot be read, the command itself will say so.
+fn runtime(matches: &ArgMatches) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(("serve" | "dev", matches)) = matches.subcommand()
+        && let Ok(sources) = Sources::from_process(matches)
+        && let Ok(config) = RuntimeConfig::from_sources(&sources)
+    {
+        builder.worker_threads(config.worker_threads);
+        if config.worker_threads == 1 {
+            builder.event_interval(LONE_WORKER_INTERVAL);
+        }
+    }
+    builder.enable_all().build()
+}
+
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
-        Some(("serve", matches)) => serve::run(matches).await,
+        Some(("serve", matches)) => Box::pin(serve::run(matches)).await,
         Some(("dev", matches)) => Box::pin(dev::run(matches)).await,
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,
+        Some(("actors", matches)) => actors::run(matches).await,
         Some(("bench", matches)) => {
             let args = bench::BenchArgs::from_arg_matches(matches)?;
             bench::run(args).await?;
@@ -85,6 +110,7 @@ pub fn command() -> Command {
                 .about("Check configuration, database, mail and keys, and print a table")
                 .args(config::arguments()),
         )
+        .subcommand(actors::command())
         .subcommand(bench::command())
         .subcommand(
             Command::new("with-database")

@@ -195,6 +195,20 @@ fn postmark_needs_its_token() {
 }
 
 #[test]
+fn passkeys_of_no_domain_or_of_another_one_are_refused_by_variable_while_they_are_on() {
+    let on = ("AUTH_WEBAUTHN_ENABLED", "true");
+    let id = ("AUTH_WEBAUTHN_RP_ID", "example.com");
+    let outside = ("AUTH_WEBAUTHN_RP_ORIGINS", "https://badexample.com");
+    let errors = refusals(&[on, id, outside]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("AUTH_WEBAUTHN_RP_ORIGINS"), "{errors:?}");
+    let errors = refusals(&[on]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("AUTH_WEBAUTHN_RP_ID"), "{errors:?}");
+    assert_eq!(refusals(&[id, outside]), [""; 0]);
+}
+
+#[test]
 fn sms_need_a_provider_only_where_they_are_sent() {
     assert!(load(&[]).config.sms.provider.is_none());
     let enabled = ("AUTH_SMS_PASSWORDLESS_ENABLED", "true");

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod actors;
+mod admin;
 mod arguments;
 mod change_env;
 mod claims;
@@ -21,12 +22,14 @@ mod passwords;
 mod protection;
 mod providers;
 mod reader;
+mod runtime;
 mod sealing;
 mod server;
 pub mod settings;
 mod sms;
 mod sources;
 mod tokens;
+mod traces;
 pub mod value;
 mod webauthn;
 
@@ -36,6 +39,7 @@ use arc_swap::ArcSwap;
 
 pub use self::accounts::{AccountLists, AccountsConfig};
 pub use self::actors::ActorsConfig;
+pub use self::admin::AdminConfig;
 pub use self::arguments::arguments;
 pub use self::change_env::ChangeEnvError;
 pub use self::claims::{ClaimsConfig, ClaimsSource};
@@ -53,11 +57,13 @@ pub use self::providers::{
     ClientSecret, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
     ProvidersConfig,
 };
+pub use self::runtime::RuntimeConfig;
 pub use self::sealing::SealingConfig;
 pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
+pub use self::traces::{TraceSampler, TracesConfig};
 pub use self::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
@@ -66,6 +72,7 @@ pub type LiveConfig = Arc<ArcSwap<Config>>;
 /// All settings of one server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    pub runtime: RuntimeConfig,
     pub server: ServerConfig,
     pub log: LogConfig,
     pub database: DatabaseConfig,
@@ -82,4 +89,8 @@ pub struct Config {
     pub sms: SmsConfig,
     pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
+    pub admin: AdminConfig,
+    pub traces: TracesConfig,
+    /// What all of this was read from, for a reload to begin with.
+    pub sources: Arc<Sources>,
 }

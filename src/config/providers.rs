@@ -72,7 +72,8 @@ pub struct ProviderConfig {
     pub secret: ClientSecret,
     pub scopes: Vec<String>,
     pub endpoints: Endpoints,
-    pub auth_style: AuthType,
+    /// None: as the issuer's document says.
+    pub auth_style: Option<AuthType>,
     pub pkce: bool,
     /// Whether an address counts as verified where the provider does not tell.
     pub trust_email: bool,
@@ -202,8 +203,8 @@ impl ProviderConfig {
         let endpoints = read_endpoints(reader, provider, on);
         let auth_style = match is_oauth2.then(|| reader.choice(&name(provider, "TOKEN_AUTH_STYLE")))
         {
-            Some(Some("basic")) => AuthType::BasicAuth,
-            _ => AuthType::RequestBody,
+            Some(Some("basic")) => Some(AuthType::BasicAuth),
+            _ => Some(AuthType::RequestBody),
         };
         let pkce = is_oauth2 && reader.boolean(&name(provider, "PKCE"));
         let trust_email =
@@ -441,11 +442,7 @@ fn read_custom(reader: &mut Reader<'_>) -> Vec<ProviderConfig> {
 
 impl CustomProvider {
     fn into_config(self, slug: &str) -> Result<ProviderConfig, &'static str> {
-        let is_slug = (1..=40).contains(&slug.len())
-            && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !slug.starts_with('-')
-            && !slug.ends_with('-');
-        if !is_slug {
+        if !custom::is_slug(slug) {
             return Err("a name has up to 40 of a to z, 0 to 9 and hyphens between them");
         }
         if self.kind != "oidc" {
@@ -463,8 +460,9 @@ impl CustomProvider {
             return Err("issuer must be https");
         }
         let auth_style = match self.token_auth_style.as_deref() {
-            None | Some("body") => AuthType::RequestBody,
-            Some("basic") => AuthType::BasicAuth,
+            None => None,
+            Some("body") => Some(AuthType::RequestBody),
+            Some("basic") => Some(AuthType::BasicAuth),
             Some(_) => return Err("tokenAuthStyle is basic or body"),
         };
         let scopes = self.scopes.unwrap_or_else(|| {

@@ -8,10 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The random bytes that an authenticator signs, or the hash of a secret that a browser brings back;
 /// they name the flow.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Challenge(pub [u8; 32]);
 
 impl Challenge {
+    /// One that nobody can foresee.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has randomness");
+        Self(bytes)
+    }
+
     /// Reads base64url, whatever its padding; `None` for anything that no server here has made.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
@@ -33,7 +40,7 @@ impl fmt::Debug for Challenge {
 }
 
 /// What a challenge may be used for, and for nothing else (S-03).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     SignUp,
     SignIn,

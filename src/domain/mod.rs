@@ -10,6 +10,7 @@ pub mod email_access;
 pub mod error;
 pub mod gravatar;
 pub mod ids;
+pub mod json;
 pub mod landing;
 pub mod locale;
 pub mod mail;

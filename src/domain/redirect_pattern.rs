@@ -112,6 +112,9 @@ impl<'a> Target<'a> {
             return None;
         }
         let value = value.split(['?', '#']).next()?;
+        if value.split('/').any(is_dot_segment) {
+            return None;
+        }
         let Some((scheme, rest)) = value.split_once("://") else {
             return Self::parse_relative(value);
         };
@@ -145,6 +148,11 @@ impl<'a> Target<'a> {
             // `javascript:` and the like have a scheme after all.
             .filter(|_| !first.contains(':'))
     }
+}
+
+/// Browsers take `..` away together with what is before it, and so leave the place that was allowed.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 fn default_port(scheme: &str) -> Option<&'static str> {

@@ -1,7 +1,7 @@
 //! `POST /user/webauthn/add` and `POST /user/webauthn/verify` (flows.md 3.20, 3.21).
 
 use super::bearer::{Sensitive, authenticate_elevated, registered};
-use super::passkeys::{self, Attestation};
+use super::passkeys::{self, Attestation, Taken};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
@@ -28,10 +28,10 @@ pub async fn finish(
     let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
     let party = passkeys::relying_party(app)?;
     registered(app, caller.id).await?;
-    let (pending, _): (PendingRegistration, _) =
+    let ceremony: Taken<PendingRegistration> =
         passkeys::take(app, attestation.challenge, Purpose::AddSecurityKey, Some(caller.id))
             .await?;
-    let key = passkeys::check_new_key(&party, attestation, &pending)?;
+    let key = passkeys::check_new_key(&party, attestation, ceremony.challenge, &ceremony.data)?;
     let mut transaction = app.pool.begin().await?;
     let now = app.clock.now();
     let id = security_keys::insert(&mut transaction, caller.id, &key, nickname, now)

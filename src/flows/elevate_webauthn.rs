@@ -1,12 +1,13 @@
 //! `POST /elevate/webauthn` and `POST /elevate/webauthn/verify` (flows.md 3.18, 3.19).
 
+use serde::de::IgnoredAny;
+
 use super::bearer::current_user;
-use super::passkeys::{self, Assertion};
+use super::passkeys::{self, Assertion, Taken};
 use super::session::{IssuedSession, start};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
-use crate::passkeys::PendingAssertion;
 use crate::passkeys::options::RequestOptions;
 
 /// Asks for one of the bearer's own keys.
@@ -26,9 +27,9 @@ pub async fn finish(
     let party = passkeys::relying_party(app)?;
     let user = current_user(app, token).await?;
     let id = user.user.id;
-    let (pending, _): (PendingAssertion, _) =
+    let ceremony: Taken<IgnoredAny> =
         passkeys::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
-    passkeys::check_proof(app, &party, assertion, &pending, Some(id)).await?;
+    passkeys::check_proof(app, &party, assertion, ceremony.challenge, Some(id)).await?;
     let mut transaction = app.pool.begin().await?;
     let started = start(app, &mut transaction, id).await?;
     transaction.commit().await?;

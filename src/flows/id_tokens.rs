@@ -79,7 +79,7 @@ async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identit
     let provider = providers::find(id).ok_or(ErrorCode::DisabledEndpoint)?;
     let rules = config.providers.id_tokens.get(id).ok_or(ErrorCode::DisabledEndpoint)?;
     let judge = Judge {
-        keys: &app.issuer_keys,
+        keys: &app.issuers.keys,
         network: &app.network,
         timeout: config.providers.timeout,
         now: app.clock.now(),
@@ -98,16 +98,10 @@ async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identit
         return Err(ErrorCode::InvalidRequest.into());
     }
     let answers = Answers { profile: claims, ..Answers::default() };
+    // Apple's mapping reads names from its form, but here only the token tells one (oauth.md 3.1).
+    let name = answers.profile["name"].as_str().map(ToOwned::to_owned);
     let profile = (provider.profile)(&answers)
-        .and_then(Profile::cleaned)
+        .and_then(|profile| Profile { name, ..profile }.cleaned())
         .map_err(|error| failed(id, ErrorCode::OauthProfileFetchFailed, error.into()))?;
-    let name = profile.name.clone().or_else(|| name_claim(&answers));
-    let profile = Profile { name, ..profile };
     Ok(Identity::new(id, profile, false, None))
-}
-
-/// Apple's mapping reads names from its form only, but applications may have asked for the claim.
-fn name_claim(answers: &Answers) -> Option<String> {
-    let name = answers.profile["name"].as_str()?.trim();
-    (!name.is_empty()).then(|| name.to_owned())
 }

@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use webauthn_rs_core::proto::{PublicKeyCredential, RegisterPublicKeyCredential};
+use webauthn_rs_core::proto::{AuthenticatorAssertionResponseRaw, RegisterPublicKeyCredential};
 
 use crate::app::App;
 use crate::domain::challenge::{Challenge, Purpose};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::metrics::SecurityEvent;
 use crate::passkeys::options::{CreationOptions, RequestOptions};
 use crate::passkeys::user_handle;
-use crate::passkeys::{CeremonyError, PendingAssertion, PendingRegistration, RelyingParty};
+use crate::passkeys::{CeremonyError, PendingRegistration, RelyingParty};
 use crate::persistence::challenges::NewChallenge;
 use crate::persistence::security_keys::{self, NewSecurityKey, StoredKey};
 
@@ -28,9 +29,19 @@ pub struct Attestation {
 pub struct Assertion {
     /// The challenge in the client data; `None` if there is none that could be ours.
     pub challenge: Option<Challenge>,
-    pub response: PublicKeyCredential,
+    pub response: AuthenticatorAssertionResponseRaw,
     /// The credential id as stored: base64url without padding.
     pub credential_id: String,
+}
+
+/// A ceremony that has been used up.
+#[derive(Debug)]
+pub struct Taken<T> {
+    pub challenge: Challenge,
+    /// What was stored to finish it.
+    pub data: T,
+    /// Whom it began for, if that was known.
+    pub user_id: Option<UserId>,
 }
 
 /// The relying party, unless passkeys are off.
@@ -64,13 +75,13 @@ pub async fn take<T: DeserializeOwned>(
     challenge: Option<Challenge>,
     purpose: Purpose,
     user_id: Option<UserId>,
-) -> Result<(T, Option<UserId>), AuthError> {
+) -> Result<Taken<T>, AuthError> {
     let challenge = challenge.ok_or(ErrorCode::InvalidRequest)?;
     let taken =
         app.challenges.take(challenge, purpose, user_id).await?.ok_or(ErrorCode::InvalidRequest)?;
     let data = serde_json::from_str(&taken.data)
         .map_err(|error| AuthError::internal("stored ceremony cannot be read", error))?;
-    Ok((data, taken.user_id))
+    Ok(Taken { challenge, data, user_id: taken.user_id })
 }
 
 /// Begins a ceremony that asks for one of a user's keys.
@@ -84,8 +95,8 @@ pub async fn ask_for_key(
     if keys.is_empty() {
         return Err(ErrorCode::InvalidRequest.into());
     }
-    let (challenge, options, pending) = party.begin_assertion(keys).map_err(|e| broken(&e))?;
-    remember(app, challenge, purpose, Some(user_id), &pending).await?;
+    let (challenge, options) = party.begin_assertion(keys);
+    remember(app, challenge, purpose, Some(user_id), &()).await?;
     Ok(options)
 }
 
@@ -121,10 +132,12 @@ fn usable(ids: Vec<String>) -> Vec<String> {
 pub fn check_new_key(
     party: &RelyingParty,
     attestation: &Attestation,
+    challenge: Challenge,
     pending: &PendingRegistration,
 ) -> Result<NewSecurityKey, AuthError> {
+    let transports = attestation.transports.clone();
     party
-        .finish_registration(&attestation.response, attestation.transports.clone(), pending)
+        .finish_registration(&attestation.response, transports, challenge, pending)
         .map_err(|error| refused(&error))
 }
 
@@ -136,13 +149,13 @@ pub async fn check_proof(
     app: &App,
     party: &RelyingParty,
     assertion: &Assertion,
-    pending: &PendingAssertion,
+    challenge: Challenge,
     expected: Option<UserId>,
 ) -> Result<StoredKey, AuthError> {
     let key = security_keys::find_by_credential_id(&app.pool, &assertion.credential_id)
         .await?
         .ok_or(ErrorCode::InvalidRequest)?;
-    let handle = assertion.response.response.user_handle.as_deref();
+    let handle = assertion.response.user_handle.as_deref();
     let is_theirs = match (expected, handle) {
         (Some(expected), None) => expected == key.user_id,
         (Some(expected), Some(handle)) => {
@@ -156,12 +169,13 @@ pub async fn check_proof(
     }
     let public_key = key.public_key.as_deref().unwrap_or_default();
     let key_use = party
-        .finish_assertion(&assertion.response, public_key, pending)
+        .finish_assertion(&assertion.response, challenge, public_key)
         .map_err(|error| refused(&error))?;
     let now = app.clock.now();
     if !security_keys::record_use(&app.pool, key.id, key_use, now).await? {
+        let security_event = app.security.note(SecurityEvent::SecurityKeyCounterRegress);
         tracing::warn!(
-            security_event = "security-key-counter-regress",
+            security_event,
             user.id = %key.user_id,
             security_key.id = %key.id,
             stored = key.sign_count,

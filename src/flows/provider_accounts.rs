@@ -158,7 +158,10 @@ async fn try_to_enter(
         }
         // Both sides have to be sure of the address, or else one could take the other's account (S1).
         if !identity.is_verified {
-            return Err(ErrorCode::UnverifiedUser.into());
+            // Unless somebody with the same identity wrote both since the first look.
+            let link = user_providers::find(&mut *transaction, provider, subject).await?;
+            let refusal = ErrorCode::UnverifiedUser;
+            return Err(if link.is_some() { lost(refusal) } else { refusal.into() });
         }
         check_known(&user, &config, wishes.intent)?;
         if !user.email_verified {

@@ -14,7 +14,9 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
 use crate::oauth::client::{ProviderError, ProviderTokens};
-use crate::oauth::id_token::{ExpectedNonce, IdTokenError, Judge, check_companion};
+use crate::oauth::id_token::{
+    ExpectedNonce, IdTokenError, Judge, check_authorized_party, check_companion,
+};
 use crate::oauth::oauth1::Moment;
 use crate::oauth::profile::{Answers, Profile};
 use crate::oauth::provider::{Protocol, Source};
@@ -195,8 +197,9 @@ async fn ask(
     let rules = reachable.id_token_rules().ok_or(ProviderError::NoIdToken)?;
     let nonce = nonce.ok_or(IdTokenError::WrongNonce)?;
     let judge =
-        Judge { keys: &app.issuer_keys, network: &app.network, timeout: client.timeout, now };
+        Judge { keys: &app.issuers.keys, network: &app.network, timeout: client.timeout, now };
     let mut claims = judge.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
+    check_authorized_party(&claims, &rules.audiences)?;
     if claims["email"].is_null() && client.endpoints.profile.is_some() {
         let more = client.profile(&tokens.access_token).await?.profile;
         complete(&mut claims, more);

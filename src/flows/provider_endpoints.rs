@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use oauth2::AuthType;
+
 use crate::app::App;
 use crate::config::{Config, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 use crate::domain::error::{AuthError, ErrorCode};
@@ -30,20 +32,15 @@ impl<'a> Reachable<'a> {
         let discovered = match &provider.endpoints {
             Endpoints::Known(_) => None,
             Endpoints::Discovered { .. } => {
-                Some(app.discovery.find(&app.network, timeout, provider).await?)
+                Some(app.issuers.discovery.find(&app.network, timeout, provider).await?)
             }
         };
-        let server_url = config.server.server_url.as_ref().map_or("", url::Url::as_str);
         Ok(Self {
             config: provider,
             discovered,
             network: &app.network,
             timeout,
-            redirect_uri: format!(
-                "{}/signin/provider/{}/callback",
-                server_url.trim_end_matches('/'),
-                provider.id
-            ),
+            redirect_uri: callback_url(config, &provider.id),
         })
     }
 
@@ -53,6 +50,11 @@ impl<'a> Reachable<'a> {
             (Endpoints::Discovered { .. }, Some(discovered)) => &discovered.endpoints,
             (Endpoints::Discovered { .. }, None) => unreachable!("was asked for in the beginning"),
         }
+    }
+
+    fn auth_style(&self) -> &AuthType {
+        let discovered = self.discovered.as_ref().map(|discovered| &discovered.auth_style);
+        self.config.auth_style.as_ref().or(discovered).unwrap_or(&AuthType::RequestBody)
     }
 
     /// What its id tokens are judged by, if identity comes from them.
@@ -73,11 +75,18 @@ impl<'a> Reachable<'a> {
         ProviderClient {
             config: self.config,
             endpoints: self.endpoints(),
+            auth_style: self.auth_style(),
             network: self.network,
             timeout: self.timeout,
             redirect_uri: &self.redirect_uri,
         }
     }
+}
+
+/// Where a provider sends people back to; to be registered there.
+pub fn callback_url(config: &Config, provider: &str) -> String {
+    let server_url = config.server.server_url.as_ref().map_or("", url::Url::as_str);
+    format!("{}/signin/provider/{provider}/callback", server_url.trim_end_matches('/'))
 }
 
 /// What the application is told about a failure of a provider, whose cause is for the log.

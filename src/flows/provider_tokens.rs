@@ -62,13 +62,20 @@ pub async fn fetch(
     let now = app.clock.now();
     let taken = user_providers::take_tokens(&app.pool, user.user.id, provider).await?;
     let Some(taken) = taken else { return Ok(KeptTokens::none(now)) };
-    let opened = app
-        .secrets
-        .sealer
-        .open(&token_context(taken.id), taken.sealed.expose_secret())
-        .map_err(|error| AuthError::internal("provider tokens not opened", error))?;
-    serde_json::from_str(opened.secret.expose_secret())
-        .map_err(|_quotes_it| AuthError::internal("provider tokens cannot be read", "not JSON"))
+    // Another server may have written them, with a key that is not known here.
+    let opened = app.secrets.sealer.open(&token_context(taken.id), taken.sealed.expose_secret());
+    let kept = match opened {
+        Ok(opened) => serde_json::from_str(opened.secret.expose_secret()).ok(),
+        Err(error) => {
+            tracing::warn!(
+                provider,
+                error = &error as &dyn std::error::Error,
+                "stored tokens of a provider cannot be opened"
+            );
+            None
+        }
+    };
+    Ok(kept.unwrap_or_else(|| KeptTokens::none(now)))
 }
 
 /// `POST /token/provider/{provider}`: trades a refresh token of the provider.

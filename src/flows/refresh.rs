@@ -5,6 +5,7 @@ use time::Duration;
 use super::session::{IssuedSession, Occasion, issue};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::metrics::SecurityEvent;
 use crate::persistence::refresh_tokens;
 use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 use crate::tokens::rotation::Rotation;
@@ -58,8 +59,9 @@ async fn refresh_with_old_token(
         let ended = refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await;
         // If the answer was lost, nobody else may be there to report it.
         if !matches!(ended, Ok(false)) {
+            let security_event = app.security.note(SecurityEvent::RefreshTokenReuse);
             tracing::warn!(
-                security_event = "refresh-token-reuse",
+                security_event,
                 session.id = %found.session.session_id,
                 session.ended = if ended.is_ok() { "yes" } else { "unknown" },
                 user.id = %found.session.user_id,

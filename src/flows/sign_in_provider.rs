@@ -3,7 +3,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::bearer::{Sensitive, authenticate_elevated, registered};
+use super::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
 use super::provider_endpoints::{Reachable, failed};
 use super::provider_state::{self, Intent, PendingSignIn, StateHandle};
 use crate::app::App;
@@ -115,6 +115,15 @@ pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, R
     };
     provider_state::put(app, &provider.id, &state, &pending).await.map_err(refuse)?;
     Ok(Departure { location, state })
+}
+
+/// The same for a user who is signed in, whose application is answered instead of redirected.
+pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departure, AuthError> {
+    // First of all, and also where there is no token at all.
+    authenticate(app, request.connect)?;
+    begin(app, request).await.map_err(|refusal| match refusal {
+        Refusal::Answer(error) | Refusal::Redirect { error, .. } => error,
+    })
 }
 
 async fn intent(app: &App, request: &SignInRequest<'_>) -> Result<Intent, AuthError> {

@@ -1,12 +1,13 @@
 //! `POST /signin/webauthn` and `POST /signin/webauthn/verify` (flows.md 3.16, 3.17).
 
-use super::passkeys::{self, Assertion};
+use serde::de::IgnoredAny;
+
+use super::passkeys::{self, Assertion, Taken};
 use super::session::{IssuedSession, sign_in};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::passkeys::PendingAssertion;
 use crate::passkeys::options::RequestOptions;
 use crate::persistence::users;
 
@@ -14,9 +15,8 @@ use crate::persistence::users;
 pub async fn begin(app: &App, email: Option<&EmailAddress>) -> Result<RequestOptions, AuthError> {
     let party = passkeys::relying_party(app)?;
     let Some(email) = email else {
-        let (challenge, options, pending) =
-            party.begin_assertion(Vec::new()).map_err(|error| passkeys::broken(&error))?;
-        passkeys::remember(app, challenge, Purpose::SignIn, None, &pending).await?;
+        let (challenge, options) = party.begin_assertion(Vec::new());
+        passkeys::remember(app, challenge, Purpose::SignIn, None, &()).await?;
         return Ok(options);
     };
     let found =
@@ -28,9 +28,10 @@ pub async fn begin(app: &App, email: Option<&EmailAddress>) -> Result<RequestOpt
 /// Signs in whoever owns the key.
 pub async fn finish(app: &App, assertion: &Assertion) -> Result<IssuedSession, AuthError> {
     let party = passkeys::relying_party(app)?;
-    let (pending, expected): (PendingAssertion, _) =
+    let ceremony: Taken<IgnoredAny> =
         passkeys::take(app, assertion.challenge, Purpose::SignIn, None).await?;
-    let key = passkeys::check_proof(app, &party, assertion, &pending, expected).await?;
+    let key =
+        passkeys::check_proof(app, &party, assertion, ceremony.challenge, ceremony.user_id).await?;
     let owner = users::find_by_ids(&app.pool, &[key.user_id]).await?.pop();
     owner.ok_or(ErrorCode::InvalidEmailPassword)?.check_registered(&app.config().user_rules())?;
     sign_in(app, key.user_id).await

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::passkeys::{self, Attestation};
+use super::passkeys::{self, Attestation, Taken};
 use super::session::IssuedSession;
 use super::sign_up::{self, Proof, Registration};
 use crate::app::App;
@@ -53,12 +53,14 @@ pub async fn finish(
     nickname: &str,
 ) -> Result<Option<IssuedSession>, AuthError> {
     let party = open(app)?;
-    let (pending, _): (PendingSignUp, _) =
+    let ceremony: Taken<PendingSignUp> =
         passkeys::take(app, attestation.challenge, Purpose::SignUp, None).await?;
+    let pending = ceremony.data;
     let email = EmailAddress::parse(pending.email)
         .map_err(|error| AuthError::internal("stored address cannot be read", error))?;
     let options = resolve(app, pending.options.overridden_by(options), &email)?;
-    let key = passkeys::check_new_key(&party, attestation, &pending.registration)?;
+    let key =
+        passkeys::check_new_key(&party, attestation, ceremony.challenge, &pending.registration)?;
     let registration = Registration {
         id: pending.user_id,
         email: &email,

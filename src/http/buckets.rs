@@ -25,7 +25,7 @@ const MAILS: [&str; 6] = [
 const VERIFICATION_MAILS: [&str; 3] =
     ["/user/email/send-verification-email", "/signup/email-password", "/user/deanonymize"];
 const SMS: [&str; 2] = ["/signin/passwordless/sms", "/signup/passwordless/sms"];
-const PROVIDERS: [&str; 2] = ["/signin/provider/", "/signup/provider/"];
+const PROVIDERS: [&str; 3] = ["/signin/provider/", "/signup/provider/", "/link/provider/"];
 const CODE_EXCHANGE: &str = "/token/exchange";
 const OAUTH2_SERVER: [&str; 2] = ["/oauth2/token", "/oauth2/introspect"];
 const OAUTH2_SIGN_IN: [&str; 2] = ["/oauth2/authorize", "/oauth2/login"];
@@ -136,6 +136,7 @@ mod tests {
             ("/signup/webauthn/verify", &["user-bruteforce", "user-signups"]),
             ("/signin/provider/github", &["user-providers"]),
             ("/signup/provider/github", &["user-providers"]),
+            ("/link/provider/github", &["user-providers"]),
             ("/signin/provider/github/callback", &[]),
             ("/signin/idtoken", &["user-bruteforce"]),
             ("/signup/idtoken", &["user-signups"]),

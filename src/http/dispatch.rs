@@ -16,12 +16,14 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
+use tracing::Instrument as _;
 
 use super::call::{Call, Reply};
 use super::error::code_response;
 use super::router::{Found, Missed};
-use super::{ApiRequest, ApiResponse, Router, error_response};
+use super::{ApiRequest, ApiResponse, Router, error_response, span};
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::metrics::http::{Failure, RouteStats};
 
 /// Any error of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -90,16 +92,32 @@ impl<S: Send + Sync + 'static> Shared<S> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let deadline = Instant::now() + self.limits.request_timeout;
-        let Call { request, request_id, client_ip } = call;
-        let found = match self.router.find(request.method(), request.uri().path()) {
-            Ok(found) => found,
-            Err(Missed::Path) => return code_response(ErrorCode::NotFound),
-            Err(Missed::Method { allow }) => {
-                return code_response(ErrorCode::MethodNotAllowed).with_header(ALLOW, allow);
+        let started = Instant::now();
+        let unmatched = &self.router.stats().unmatched;
+        match self.router.find(call.request.method(), call.request.uri().path()) {
+            Ok(found) => {
+                let watch = found.stats.watch(started.into_std());
+                let span = span::of_request(found.route, &call);
+                let response = self.handle(found, call, started).instrument(span.clone()).await;
+                span::answered(&span, response.status);
+                watch.answered(response.status);
+                response
             }
-        };
-        let Found { handler, params, prefix_length } = found;
+            Err(Missed::Path) => watched(unmatched, started, code_response(ErrorCode::NotFound)),
+            Err(Missed::Method { allow }) => {
+                let response = code_response(ErrorCode::MethodNotAllowed);
+                watched(unmatched, started, response.with_header(ALLOW, allow))
+            }
+        }
+    }
+
+    async fn handle<B>(&self, found: Found<'_, S>, call: Call<B>, started: Instant) -> ApiResponse
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let deadline = started + self.limits.request_timeout;
+        let Call { request, request_id, client_ip } = call;
+        let Found { handler, params, prefix_length, .. } = found;
         let (head, body) = Request::into_parts(request);
         let body = match read_body(body, self.limits.max_body_bytes, deadline).await {
             Ok(body) => body,
@@ -123,12 +141,24 @@ impl<S: Send + Sync + 'static> Shared<S> {
             Ok(Err(panic)) => {
                 let panic = panic_message(&*panic);
                 tracing::error!(%request_id, panic, "a handler panicked");
+                self.router.stats().failed_by(Failure::Panic);
                 return code_response(ErrorCode::InternalServerError);
             }
-            Err(_) => AuthError::unavailable("an answer within the request's time"),
+            Err(_) => {
+                self.router.stats().failed_by(Failure::Deadline);
+                let error = AuthError::unavailable("an answer within the request's time");
+                return error_response(&error, false, &request_id);
+            }
         };
+        self.router.stats().failed(&error);
         error_response(&error, (self.conceal_errors)(), &request_id)
     }
+}
+
+/// The answer to a request for which there is no handler.
+fn watched(stats: &RouteStats, started: Instant, response: ApiResponse) -> ApiResponse {
+    stats.watch(started.into_std()).answered(response.status);
+    response
 }
 
 /// The whole body, if it is small enough and arrives in time.

@@ -7,8 +7,9 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::{ApiResponse, RequestId, json};
+use super::{ApiResponse, RequestId};
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::json;
 use crate::domain::redirect::with_query;
 
 /// When clients should come back while Postgres is away.

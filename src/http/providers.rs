@@ -1,5 +1,6 @@
 //! What the routes of sign-in with providers share.
 
+use cookie::Cookie;
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 
@@ -11,8 +12,9 @@ use super::router::HandlerResult;
 use super::{ApiRequest, ApiResponse};
 use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
-use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::provider_state::StateHandle;
 use crate::flows::sign_in_provider::{Refusal, SignInRequest, begin};
 use crate::oauth::providers::{self, custom};
 
@@ -20,7 +22,7 @@ use crate::oauth::providers::{self, custom};
 pub fn provider_of(request: &ApiRequest) -> Result<String, AuthError> {
     let id = request.param("provider").unwrap_or_default();
     let id = percent_decode_str(id).decode_utf8_lossy();
-    if providers::find(&id).is_some() || id.starts_with(custom::PREFIX) {
+    if providers::find(&id).is_some() || custom::is_id(&id) {
         return Ok(id.into_owned());
     }
     Err(AuthError::InvalidRequest("path parameter provider: no such provider".to_owned()))
@@ -43,15 +45,18 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
     };
     match begin(app, wanted).await {
         Ok(departure) => {
-            let config = app.config();
-            let handle = departure.state.handle.expose_secret();
-            let lifetime = config.providers.state_lifetime;
-            let secret = &departure.state.browser;
-            let cookie = state_cookie(&config.server, &provider, handle, secret, lifetime);
+            let cookie = departure_cookie(app, &provider, &departure.state);
             Ok(ApiResponse::redirect(&departure.location)?.with_cookie(&cookie))
         }
         Err(refusal) => refuse(app, request, refusal),
     }
+}
+
+/// What the browser must bring back together with the state.
+pub fn departure_cookie(app: &App, provider: &str, state: &StateHandle) -> Cookie<'static> {
+    let config = app.config();
+    let (handle, lifetime) = (state.handle.expose_secret(), config.providers.state_lifetime);
+    state_cookie(&config.server, provider, handle, &state.browser, lifetime)
 }
 
 /// Tells a refusal where it has to be told.
@@ -85,5 +90,9 @@ fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
 /// `codeChallenge`: a code is wanted instead of a refresh token.
 pub fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
     let text = query.optional("codeChallenge")?.map(ToOwned::to_owned);
-    text.map(CodeChallenge::try_from).transpose().map_err(|_| ErrorCode::InvalidRequest.into())
+    text.map(CodeChallenge::try_from).transpose().map_err(|_| {
+        AuthError::InvalidRequest(
+            "query parameter codeChallenge: not 43 characters of base64url".to_owned(),
+        )
+    })
 }

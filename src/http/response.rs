@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::json;
 use crate::domain::error::AuthError;
+use crate::domain::json;
 
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -5,9 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use webauthn_rs_core::proto::{
-    AuthenticationExtensionsClientOutputs, AuthenticatorAssertionResponseRaw,
-    AuthenticatorAttestationResponseRaw, PublicKeyCredential, RegisterPublicKeyCredential,
-    RegistrationExtensionsClientOutputs,
+    AuthenticatorAssertionResponseRaw, AuthenticatorAttestationResponseRaw,
+    RegisterPublicKeyCredential, RegistrationExtensionsClientOutputs,
 };
 
 use super::fields::{Object, TextField, not_null};
@@ -154,25 +153,19 @@ impl AssertionRequest {
     pub fn into_assertion(self) -> Result<Assertion, AuthError> {
         let Object(credential) = self.credential;
         let Object(response) = credential.response;
-        let id = checked_id(&credential.id, &credential.raw_id)?;
+        let credential_id = checked_id(&credential.id, &credential.raw_id)?;
         Ok(Assertion {
             challenge: challenge_in(&response.client_data_json.0),
-            credential_id: id.clone(),
-            response: PublicKeyCredential {
-                id,
-                raw_id: credential.raw_id.0,
-                response: AuthenticatorAssertionResponseRaw {
-                    authenticator_data: response.authenticator_data.0,
-                    client_data_json: response.client_data_json.0,
-                    signature: response.signature.0,
-                    // Some clients send an empty text where the authenticator gave none.
-                    user_handle: response
-                        .user_handle
-                        .map(|handle| handle.0)
-                        .filter(|handle| !handle.is_empty()),
-                },
-                extensions: AuthenticationExtensionsClientOutputs::default(),
-                type_: "public-key".to_owned(),
+            credential_id,
+            response: AuthenticatorAssertionResponseRaw {
+                authenticator_data: response.authenticator_data.0,
+                client_data_json: response.client_data_json.0,
+                signature: response.signature.0,
+                // Some clients send an empty text where the authenticator gave none.
+                user_handle: response
+                    .user_handle
+                    .map(|handle| handle.0)
+                    .filter(|handle| !handle.is_empty()),
             },
         })
     }

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthUrl, AuthorizationCode, Client, ClientId, CsrfToken,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, CsrfToken,
     EmptyExtraTokenFields, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest,
     HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, ResponseType, Scope, StandardErrorResponse, StandardRevocableToken,
@@ -99,6 +99,8 @@ type OAuth2<Auth, Token> = Client<
 pub struct ProviderClient<'a> {
     pub config: &'a ProviderConfig,
     pub endpoints: &'a KnownEndpoints,
+    /// How client id and secret travel to the token endpoint.
+    pub auth_style: &'a AuthType,
     pub network: &'a Network,
     /// For one call.
     pub timeout: Duration,
@@ -208,7 +210,7 @@ impl ProviderClient<'_> {
 
     fn oauth2(&self) -> OAuth2<EndpointNotSet, EndpointNotSet> {
         Client::new(ClientId::new(self.config.client_id.clone()))
-            .set_auth_type(self.config.auth_style.clone())
+            .set_auth_type(self.auth_style.clone())
     }
 
     fn token_client(&self, now: OffsetDateTime) -> OAuth2<EndpointNotSet, EndpointSet> {

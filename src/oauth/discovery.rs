@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use oauth2::AuthType;
 use serde::Deserialize;
 use url::Url;
 
@@ -35,6 +36,8 @@ pub enum DiscoveryError {
 pub struct Discovered {
     pub endpoints: KnownEndpoints,
     pub id_token: IdTokenRules,
+    /// How client id and secret travel to the token endpoint.
+    pub auth_style: AuthType,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +48,8 @@ struct Document {
     jwks_uri: Url,
     #[serde(default)]
     userinfo_endpoint: Option<Url>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
 /// Documents of issuers; cheap to clone.
@@ -90,7 +95,12 @@ impl Document {
         }
         let own = Url::parse(issuer).map_err(|_| DiscoveryError::WrongIssuer)?;
         let address = |url: Url| address(&own, url);
+        // "If omitted, the default is client_secret_basic" (Discovery 3).
+        let takes_body = self
+            .token_endpoint_auth_methods_supported
+            .is_some_and(|methods| methods.iter().any(|method| method == "client_secret_post"));
         Ok(Discovered {
+            auth_style: if takes_body { AuthType::RequestBody } else { AuthType::BasicAuth },
             id_token: IdTokenRules::discovered(self.issuer, audiences, address(self.jwks_uri)?),
             endpoints: KnownEndpoints {
                 authorization: address(self.authorization_endpoint)?.url,
@@ -127,6 +137,7 @@ mod tests {
             token_endpoint: url(token),
             jwks_uri: url("https://keys.example.net/jwks"),
             userinfo_endpoint: None,
+            token_endpoint_auth_methods_supported: None,
         }
     }
 
@@ -137,6 +148,21 @@ mod tests {
             document(issuer, "https://id.example.com/token").checked(issuer, Vec::new()).unwrap();
         assert_eq!(found.endpoints.token.chosen_by, ChosenBy::Operator);
         assert_eq!(found.id_token.jwks.chosen_by, ChosenBy::Others);
+    }
+
+    #[test]
+    fn the_body_carries_the_secret_only_where_that_is_offered() {
+        let issuer = "https://id.example.com";
+        let style = |methods: Option<&[&str]>| {
+            let methods = methods.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
+            let found = document(issuer, "https://id.example.com/token");
+            let found = Document { token_endpoint_auth_methods_supported: methods, ..found };
+            found.checked(issuer, Vec::new()).unwrap().auth_style
+        };
+        assert!(matches!(style(None), AuthType::BasicAuth));
+        assert!(matches!(style(Some(&["client_secret_basic"])), AuthType::BasicAuth));
+        let both = ["client_secret_basic", "client_secret_post"];
+        assert!(matches!(style(Some(&both)), AuthType::RequestBody));
     }
 
     #[test]

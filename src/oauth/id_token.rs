@@ -29,6 +29,8 @@ pub enum IdTokenError {
     Malformed,
     #[error("the issuer does not sign with this algorithm")]
     WrongAlgorithm,
+    #[error("an extension that is not understood has to be")]
+    UnknownExtension,
     #[error("the issuer has no such key")]
     UnknownKey,
     #[error("the signature is not valid")]
@@ -83,6 +85,10 @@ impl Judge<'_> {
         let header = decode_header(token).map_err(|_| IdTokenError::Malformed)?;
         if !rules.algorithms.contains(&header.alg) {
             return Err(IdTokenError::WrongAlgorithm);
+        }
+        // None is understood here (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(IdTokenError::UnknownExtension);
         }
         let key = self
             .keys
@@ -176,6 +182,16 @@ fn check_nonce(claims: &Value, expected: ExpectedNonce<'_>) -> Result<(), IdToke
         .map_err(|_| IdTokenError::WrongNonce)
 }
 
+/// Whoever the token was issued to, if it says so, has to be us. This is for tokens that we fetched
+/// ourselves; those of applications name the application (`OpenID` Connect Core 3.1.3.7, step 5).
+pub fn check_authorized_party(claims: &Value, ours: &[String]) -> Result<(), IdTokenError> {
+    match &claims["azp"] {
+        Value::Null => Ok(()),
+        Value::String(party) if ours.contains(party) => Ok(()),
+        _ => Err(IdTokenError::WrongAudience),
+    }
+}
+
 /// Checks a token that came straight from the token endpoint of a provider whose identity is read
 /// elsewhere: it must be for us and for this sign-in. The connection vouches for who made it
 /// (`OpenID` Connect Core 3.1.3.7, step 6).
@@ -252,6 +268,16 @@ mod tests {
             json!({"sub": null}),
         ] {
             assert!(check(&change).is_err(), "{change}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_issued_to_another_client_is_not_for_us() {
+        let ours = ["app".to_owned()];
+        for (claims, fits) in
+            [(json!({}), true), (json!({"azp": "app"}), true), (json!({"azp": "other"}), false)]
+        {
+            assert_eq!(check_authorized_party(&claims, &ours).is_ok(), fits, "{claims}");
         }
     }
 

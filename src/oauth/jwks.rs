@@ -36,6 +36,8 @@ pub struct IssuerKeys {
 struct KeySet {
     keys: JwkSet,
     fetched_at: OffsetDateTime,
+    /// When they were looked at last, with or without success.
+    checked_at: OffsetDateTime,
 }
 
 /// RFC 7517, 5.
@@ -73,7 +75,7 @@ impl IssuerKeys {
     ) -> Result<Option<Jwk>, Arc<OutsideError>> {
         let known = self.sets.get(at).await.filter(|set| now - set.fetched_at < DEAD);
         if let Some(set) = known {
-            let age = now - set.fetched_at;
+            let age = now - set.checked_at;
             let found = set.find(kid).cloned();
             if age < SETTLED || (found.is_some() && age < FRESH) {
                 return Ok(found);
@@ -87,7 +89,13 @@ impl IssuerKeys {
                         error = &*error as &dyn std::error::Error,
                         "public keys of an issuer not fetched again, using those at hand"
                     );
-                    self.sets.insert(at.clone(), set).await;
+                    // Not again for everybody who comes now.
+                    let again = KeySet {
+                        keys: set.keys.clone(),
+                        fetched_at: set.fetched_at,
+                        checked_at: now - FRESH + SETTLED,
+                    };
+                    self.sets.insert(at.clone(), Arc::new(again)).await;
                     Ok(found)
                 }
             };
@@ -107,7 +115,8 @@ impl IssuerKeys {
             let Document { keys } = client::get_json(network, timeout, at).await?;
             // Kinds of keys that are not known here are no reason to do without the others.
             let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-            Ok(Arc::new(KeySet { keys: JwkSet { keys: keys.collect() }, fetched_at: now }))
+            let keys = JwkSet { keys: keys.collect() };
+            Ok(Arc::new(KeySet { keys, fetched_at: now, checked_at: now }))
         };
         self.sets.try_get_with_by_ref(at, fetch).await
     }

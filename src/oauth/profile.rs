@@ -62,7 +62,7 @@ pub enum ProfileError {
     NoId,
     #[error("the profile has no confirmed address")]
     NoConfirmedEmail,
-    #[error("the profile is empty")]
+    #[error("the profile, or a list that belongs to it, is empty")]
     Empty,
 }
 

@@ -47,6 +47,16 @@ pub enum Source {
     IdToken,
 }
 
+/// Whether a code challenge is sent when nothing is configured.
+macro_rules! pkce_default {
+    () => {
+        "true"
+    };
+    ($pkce:literal) => {
+        $pkce
+    };
+}
+
 /// The settings that every provider of `OAuth` 2 has, then those that are its own.
 ///
 /// A macro, since names of settings are constants and functions cannot join texts into one.
@@ -57,6 +67,7 @@ macro_rules! oauth2_settings {
         scope: $scope:literal,
         authorization_url: $authorization:literal,
         token_url: $token:literal,
+        $(pkce: $pkce:literal,)?
         style: $style:literal
         $(, $more:expr)* $(,)?
     ) => {
@@ -110,7 +121,7 @@ macro_rules! oauth2_settings {
             $crate::config::settings::Setting::boolean(
                 concat!($flag, "-pkce"),
                 concat!("AUTH_PROVIDER_", $variable, "_PKCE"),
-                "true",
+                $crate::oauth::provider::pkce_default!($($pkce)?),
                 concat!("Send a code challenge to ", $title),
             )
             .own()
@@ -182,4 +193,6 @@ macro_rules! trust_email {
     };
 }
 
-pub(crate) use {client_secret, emails_url, oauth2_settings, profile_url, trust_email};
+pub(crate) use {
+    client_secret, emails_url, oauth2_settings, pkce_default, profile_url, trust_email,
+};

@@ -1,34 +1,172 @@
-//! Keys as stored: COSE bytes within authenticator data (WebAuthn 6.1).
+//! Public keys as authenticators write them and as they are stored: `COSE_Key` (WebAuthn 6.5.1.1, RFC
+//! 9052 and 9053).
 
-use serde::Deserialize as _;
+use std::collections::BTreeMap;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ED25519,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
 use serde_cbor_2::Value;
-use webauthn_rs_core::proto::COSEKey;
+use webauthn_rs_core::proto::COSEAlgorithm;
 
-/// Where the attested credential data begin: RP id hash, flags, counter.
-const ATTESTED_AT: usize = 37;
+use super::CeremonyError;
 
-/// AAGUID and the length of the credential id.
-const BEFORE_ID: usize = 16 + 2;
+/// The algorithms of the reference in its order (flows.md 6.2); the preferred one first.
+pub(super) const ALGORITHMS: [COSEAlgorithm; 10] = [
+    COSEAlgorithm::ES256,
+    COSEAlgorithm::ES384,
+    COSEAlgorithm::ES521, // The crate's name for ES512, which is ECDSA on P-521.
+    COSEAlgorithm::RS256,
+    COSEAlgorithm::RS384,
+    COSEAlgorithm::RS512,
+    COSEAlgorithm::PS256,
+    COSEAlgorithm::PS384,
+    COSEAlgorithm::PS512,
+    COSEAlgorithm::EDDSA,
+];
 
-/// The key that these bytes hold, if it is of a kind that can be verified here.
-pub(super) fn parse(bytes: &[u8]) -> Option<COSEKey> {
-    let value: Value = serde_cbor_2::from_slice(bytes).ok()?;
-    COSEKey::try_from(&value).ok()
+/// No key is longer: a modulus of 8192 bits, and what goes around it.
+const MAX_KEY: usize = 1_100;
+
+/// Bytes of an RSA modulus: 2048 to 8192 bits.
+const MODULUS: std::ops::RangeInclusive<usize> = 256..=1_024;
+
+/// Bytes of an RSA exponent; usually 65537, which has three.
+const MAX_EXPONENT: usize = 4;
+
+/// Labels that all kinds of keys have.
+const KEY_TYPE: i128 = 1;
+const ALGORITHM: i128 = 3;
+
+/// Labels of keys on curves.
+const CURVE: i128 = -1;
+const X: i128 = -2;
+const Y: i128 = -3;
+
+/// Labels of RSA keys, which mean something else on curves.
+const N: i128 = -1;
+const E: i128 = -2;
+
+/// Values of [`KEY_TYPE`].
+const OKP: i128 = 1;
+const EC2: i128 = 2;
+const RSA: i128 = 3;
+
+/// A public key of one of the [`ALGORITHMS`], which verifies by that one and by no other.
+pub(super) struct CoseKey {
+    pub(super) algorithm: COSEAlgorithm,
+    key: ParsedPublicKey,
 }
 
-/// The bytes of the key in an attestation object, to the letter, as the reference stores them.
-pub(super) fn bytes_in_attestation(attestation_object: &[u8]) -> Option<Vec<u8>> {
-    let Value::Map(members) = serde_cbor_2::from_slice(attestation_object).ok()? else {
-        return None;
-    };
-    let Value::Bytes(data) = members.get(&Value::Text("authData".to_owned()))? else {
-        return None;
-    };
-    let id_length = data.get(ATTESTED_AT + 16..ATTESTED_AT + BEFORE_ID)?;
-    let id_length = usize::from(u16::from_be_bytes(id_length.try_into().ok()?));
-    let rest = data.get(ATTESTED_AT + BEFORE_ID + id_length..)?;
-    // Extensions may follow, so the key ends where its CBOR does.
-    let mut reader = serde_cbor_2::Deserializer::from_slice(rest);
-    Value::deserialize(&mut reader).ok()?;
-    rest.get(..reader.byte_offset()).map(<[u8]>::to_vec)
+impl CoseKey {
+    /// Reads a key whose type, curve and sizes are those of its algorithm.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, CeremonyError> {
+        parse(bytes).ok_or(CeremonyError::PublicKey)
+    }
+
+    /// Whether this key signed these bytes.
+    pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), CeremonyError> {
+        self.key.verify_sig(signed, signature).map_err(|_| CeremonyError::Signature)
+    }
 }
+
+fn parse(bytes: &[u8]) -> Option<CoseKey> {
+    let members = Members::parse(bytes)?;
+    let algorithm = COSEAlgorithm::try_from(members.integer(ALGORITHM)?).ok()?;
+    let key = match algorithm {
+        COSEAlgorithm::ES256 => members.elliptic(1, 32, &ECDSA_P256_SHA256_ASN1),
+        COSEAlgorithm::ES384 => members.elliptic(2, 48, &ECDSA_P384_SHA384_ASN1),
+        COSEAlgorithm::ES521 => members.elliptic(3, 66, &ECDSA_P521_SHA512_ASN1),
+        COSEAlgorithm::RS256 => members.rsa(&RSA_PKCS1_2048_8192_SHA256),
+        COSEAlgorithm::RS384 => members.rsa(&RSA_PKCS1_2048_8192_SHA384),
+        COSEAlgorithm::RS512 => members.rsa(&RSA_PKCS1_2048_8192_SHA512),
+        COSEAlgorithm::PS256 => members.rsa(&RSA_PSS_2048_8192_SHA256),
+        COSEAlgorithm::PS384 => members.rsa(&RSA_PSS_2048_8192_SHA384),
+        COSEAlgorithm::PS512 => members.rsa(&RSA_PSS_2048_8192_SHA512),
+        COSEAlgorithm::EDDSA => members.edwards(),
+        COSEAlgorithm::INSECURE_RS1 | COSEAlgorithm::PinUvProtocol => None,
+    }?;
+    Some(CoseKey { algorithm, key })
+}
+
+/// What a key says of itself. Members without meaning here are passed over, as the reference does.
+struct Members(BTreeMap<Value, Value>);
+
+impl Members {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_KEY {
+            return None;
+        }
+        let value: Value = serde_cbor_2::from_slice(bytes).ok()?;
+        // Any form but the shortest, and a label given twice, make the bytes longer than they need to
+        // be: authenticators write canonical CBOR, so that a key can be read in one way only.
+        if serde_cbor_2::to_vec(&value).ok()?.len() != bytes.len() {
+            return None;
+        }
+        if let Value::Map(members) = value { Some(Self(members)) } else { None }
+    }
+
+    fn integer(&self, label: i128) -> Option<i128> {
+        match self.0.get(&Value::Integer(label))? {
+            Value::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn bytes(&self, label: i128) -> Option<&[u8]> {
+        match self.0.get(&Value::Integer(label))? {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A key on a Weierstrass curve; the library refuses points that are not on it.
+    fn elliptic(
+        &self,
+        curve: i128,
+        size: usize,
+        algorithm: &'static dyn VerificationAlgorithm,
+    ) -> Option<ParsedPublicKey> {
+        if self.integer(KEY_TYPE)? != EC2 || self.integer(CURVE)? != curve {
+            return None;
+        }
+        let (x, y) = (self.bytes(X)?, self.bytes(Y)?);
+        if x.len() != size || y.len() != size {
+            return None;
+        }
+        // The uncompressed form of SEC 1.
+        ParsedPublicKey::new(algorithm, [&[4], x, y].concat()).ok()
+    }
+
+    fn edwards(&self) -> Option<ParsedPublicKey> {
+        const ED25519_CURVE: i128 = 6;
+        if self.integer(KEY_TYPE)? != OKP || self.integer(CURVE)? != ED25519_CURVE {
+            return None;
+        }
+        let x = self.bytes(X).filter(|x| x.len() == 32)?;
+        ParsedPublicKey::new(&ED25519, x).ok()
+    }
+
+    /// An RSA key whose numbers have no leading zeros (RFC 8230); the library refuses what has.
+    fn rsa(&self, algorithm: &'static RsaParameters) -> Option<ParsedPublicKey> {
+        if self.integer(KEY_TYPE)? != RSA {
+            return None;
+        }
+        let (n, e) = (self.bytes(N)?, self.bytes(E)?);
+        let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+        if !MODULUS.contains(&n.len()) || e.len() > MAX_EXPONENT || e == [1] {
+            return None;
+        }
+        if !is_odd(n) || !is_odd(e) {
+            return None;
+        }
+        RsaPublicKeyComponents { n, e }.to_parsed_public_key(algorithm).ok()
+    }
+}
+
+#[cfg(test)]
+#[path = "cose_tests.rs"]
+mod tests;

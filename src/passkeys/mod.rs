@@ -1,23 +1,31 @@
 //! WebAuthn: options for browsers, and the check of what authenticators answer.
 //!
-//! The cryptography is webauthn-rs-core's. What stands here is what the contract asks for and that
-//! crate does not offer: its options, user handles as text, and raw COSE keys.
+//! Signatures are verified here, by aws-lc-rs, and so is what stands around them, because
+//! webauthn-rs-core verifies three of the ten algorithms that keys of the reference have. That crate
+//! begins registrations and checks the attestation of platforms.
 
+mod attestation;
+mod authenticator_data;
+mod client_data;
 mod cose;
 pub mod options;
 pub mod user_handle;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use webauthn_rs_core::WebauthnCore;
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
-    AttestationFormat, AuthenticationState, COSEAlgorithm, Credential, ParsedAttestation,
-    PublicKeyCredential, RegisterPublicKeyCredential, RegisteredExtensions, RegistrationState,
+    AuthenticatorAssertionResponseRaw, RegisterPublicKeyCredential, RegistrationState,
     UserVerificationPolicy,
 };
 
+use self::attestation::Attestation;
+use self::authenticator_data::AuthenticatorData;
+use self::client_data::Ceremony;
+use self::cose::{ALGORITHMS, CoseKey};
 use self::options::{
     AuthenticatorSelection, CreationOptions, CredentialParameter, Descriptor, RelyingPartyEntity,
     RequestOptions, UserEntity,
@@ -27,36 +35,29 @@ use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
 use crate::persistence::security_keys::{KeyUse, NewSecurityKey};
 
-/// The algorithms that can be verified here, the preferred one first.
-const ALGORITHMS: [COSEAlgorithm; 3] =
-    [COSEAlgorithm::ES256, COSEAlgorithm::ES384, COSEAlgorithm::RS256];
-
-/// Bit "backup eligible" of the flags in authenticator data.
-const BACKUP_ELIGIBLE: u8 = 0x08;
-
-/// Where the flags are in authenticator data, after the hash of the RP id.
-const FLAGS_AT: usize = 32;
-
 /// Why an authenticator's answer was not accepted; for the log, never for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum CeremonyError {
-    #[error("{0}")]
+    #[error(transparent)]
     Webauthn(#[from] WebauthnError),
-    #[error("the stored public key is not of a kind that can be verified")]
-    StoredKey,
-    #[error("the attestation holds no public key")]
+    #[error("the client data are refused: {0}")]
+    ClientData(&'static str),
+    #[error("the authenticator data are refused: {0}")]
+    AuthenticatorData(&'static str),
+    #[error("the attestation is refused: {0}")]
+    Attestation(&'static str),
+    #[error("there is no new key")]
     NoPublicKey,
+    #[error("the public key is malformed, or not of a kind that can be verified")]
+    PublicKey,
+    #[error("the signature is wrong")]
+    Signature,
 }
 
 /// What finishing a registration needs; opaque, stored with the challenge.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PendingRegistration(RegistrationState);
-
-/// What finishing an assertion needs; opaque, stored with the challenge.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PendingAssertion(AuthenticationState);
 
 /// This server as authenticators know it.
 pub struct RelyingParty {
@@ -122,75 +123,76 @@ impl RelyingParty {
         Ok((challenge, options, PendingRegistration(state)))
     }
 
-    /// Checks a new key (flows.md 6.3).
+    /// Checks the new key that answers this challenge (flows.md 6.3, WebAuthn 7.1).
     pub fn finish_registration(
         &self,
         response: &RegisterPublicKeyCredential,
         transports: Vec<String>,
+        challenge: Challenge,
         pending: &PendingRegistration,
     ) -> Result<NewSecurityKey, CeremonyError> {
-        let credential = self.core.register_credential(response, &pending.0, None)?;
-        let public_key = cose::bytes_in_attestation(&response.response.attestation_object)
-            .ok_or(CeremonyError::NoPublicKey)?;
+        let client_data = &response.response.client_data_json;
+        let origins = self.core.get_allowed_origins();
+        client_data::check(client_data, Ceremony::Create, challenge, origins)?;
+        let (attestation, bytes) = attestation::parse(&response.response.attestation_object)?;
+        let data = AuthenticatorData::parse(bytes)?;
+        data.check(&self.id)?;
+        let attested = data.attested.as_ref().ok_or(CeremonyError::NoPublicKey)?;
+        let key = CoseKey::parse(attested.public_key)?;
+        match attestation {
+            Attestation::None => {}
+            Attestation::Packed(statement) => {
+                statement.check(attested, &key, &signed(bytes, client_data))?;
+            }
+            Attestation::Other => {
+                self.core.register_credential(response, &pending.0, None)?;
+            }
+        }
         Ok(NewSecurityKey {
-            credential_id: URL_SAFE_NO_PAD.encode(&credential.cred_id),
-            public_key,
-            sign_count: credential.counter,
+            credential_id: URL_SAFE_NO_PAD.encode(attested.credential_id),
+            public_key: attested.public_key.to_vec(),
+            sign_count: data.sign_count,
             transports,
-            backup_eligible: credential.backup_eligible,
-            backed_up: credential.backup_state,
+            backup_eligible: data.backup_eligible(),
+            backed_up: data.backed_up(),
         })
     }
 
     /// Asks for a proof by one of these keys; by any that can be found where there are none.
-    pub fn begin_assertion(
-        &self,
-        credential_ids: Vec<String>,
-    ) -> Result<(Challenge, RequestOptions, PendingAssertion), CeremonyError> {
-        let builder = self
-            .core
-            .new_challenge_authenticate_builder(
-                Vec::new(),
-                Some(UserVerificationPolicy::Preferred),
-            )?
-            .allow_backup_eligible_upgrade(true);
-        let (made, state) = self.core.generate_challenge_authenticate(builder)?;
-        let challenge = challenge_of(&made.public_key.challenge)?;
+    pub fn begin_assertion(&self, credential_ids: Vec<String>) -> (Challenge, RequestOptions) {
+        let challenge = Challenge::random();
         let options = RequestOptions::new(challenge, self.timeout, self.id.clone(), credential_ids);
-        Ok((challenge, options, PendingAssertion(state)))
+        (challenge, options)
     }
 
-    /// Checks a proof by the key with these COSE bytes (flows.md 6.4); the counter is the caller's to
-    /// compare, with the stored one.
+    /// Checks a proof that answers this challenge, by the key with these COSE bytes (flows.md 6.4,
+    /// WebAuthn 7.2); the counter is the caller's to compare, with the stored one.
     pub fn finish_assertion(
         &self,
-        response: &PublicKeyCredential,
+        response: &AuthenticatorAssertionResponseRaw,
+        challenge: Challenge,
         public_key: &[u8],
-        pending: &PendingAssertion,
     ) -> Result<KeyUse, CeremonyError> {
-        let flags = response.response.authenticator_data.get(FLAGS_AT).copied().unwrap_or_default();
-        let credential = Credential {
-            cred_id: response.raw_id.clone(),
-            cred: cose::parse(public_key).ok_or(CeremonyError::StoredKey)?,
-            counter: 0,
-            transports: None,
-            // Neither verification nor eligibility is known of keys of the reference, so a change of
-            // them is no ground for refusal (flows.md 6.5).
-            user_verified: false,
-            backup_eligible: flags & BACKUP_ELIGIBLE != 0,
-            backup_state: false,
-            registration_policy: UserVerificationPolicy::Preferred,
-            extensions: RegisteredExtensions::none(),
-            attestation: ParsedAttestation::default(),
-            attestation_format: AttestationFormat::None,
-        };
-        let result = self.core.authenticate_single_credential(response, &pending.0, &credential)?;
+        let client_data = &response.client_data_json;
+        let origins = self.core.get_allowed_origins();
+        client_data::check(client_data, Ceremony::Get, challenge, origins)?;
+        let data = AuthenticatorData::parse(&response.authenticator_data)?;
+        data.check(&self.id)?;
+        let signed = signed(&response.authenticator_data, client_data);
+        CoseKey::parse(public_key)?.verify(&signed, &response.signature)?;
+        // Neither verification nor eligibility is known of keys of the reference, so a change of them
+        // is no ground for refusal (flows.md 6.5).
         Ok(KeyUse {
-            sign_count: result.counter(),
-            backup_eligible: result.backup_eligible(),
-            backed_up: result.backup_state(),
+            sign_count: data.sign_count,
+            backup_eligible: data.backup_eligible(),
+            backed_up: data.backed_up(),
         })
     }
+}
+
+/// What authenticators sign in both ceremonies.
+fn signed(authenticator_data: &[u8], client_data_json: &[u8]) -> Vec<u8> {
+    [authenticator_data, digest(&SHA256, client_data_json).as_ref()].concat()
 }
 
 fn challenge_of(bytes: &[u8]) -> Result<Challenge, CeremonyError> {

@@ -8,7 +8,7 @@ use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::ids::UserId;
 
 /// A ceremony that begins.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewChallenge {
     pub challenge: Challenge,
     pub purpose: Purpose,

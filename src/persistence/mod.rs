@@ -25,3 +25,4 @@ pub mod totp;
 pub mod unproven_links;
 pub mod user_providers;
 pub mod users;
+pub mod watched_pool;

@@ -11,7 +11,9 @@ pub struct SessionRef {
 }
 
 /// A presented token and what replaces it, as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Sorted by what is presented, which all nodes do alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rotation {
     pub presented: TokenHash,
     pub next: TokenHash,

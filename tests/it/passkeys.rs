@@ -5,43 +5,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, Client, Session, TestApp};
-use crate::support::jwt;
+use crate::support::app::{Client, Session, TestApp};
+use crate::support::ceremonies::{
+    ON, add_key, begin_sign_in, begin_sign_up, finish_sign_in, sign_up,
+};
 use crate::support::security_key::{Handle, SecurityKey, base64url};
 use crate::support::two_nodes::TwoNodes;
+use crate::support::{jwt, logs};
 
-const ON: (&str, &str) = ("AUTH_WEBAUTHN_ENABLED", "true");
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
-
-async fn begin_sign_up(client: &Client, email: &str) -> Value {
-    let answer = client.post("/signup/webauthn", json!({"email": email})).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
-async fn sign_up(client: &Client, email: &str, key: &mut SecurityKey) -> Session {
-    let options = begin_sign_up(client, email).await;
-    let body = json!({"credential": key.create(&options)});
-    client.post("/signup/webauthn/verify", body).await.session()
-}
-
-async fn begin_sign_in(client: &Client, email: Option<&str>) -> Value {
-    let body = email.map_or_else(|| json!({}), |email| json!({"email": email}));
-    let answer = client.post("/signin/webauthn", body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
-async fn finish_sign_in(client: &Client, credential: &Value) -> Answer {
-    client.post("/signin/webauthn/verify", json!({"credential": credential})).await
-}
-
-async fn add_key(client: &Client, token: &str, key: &mut SecurityKey, name: &str) -> Answer {
-    let options = client.post_as("/user/webauthn/add", token, json!({})).await;
-    let body = json!({"credential": key.create(&options.json()), "nickname": name});
-    client.post_as("/user/webauthn/verify", token, body).await
-}
 
 fn elevated_claim(session: &Session) -> Value {
     let claims = jwt::payload(session.access_token());
@@ -55,17 +28,15 @@ async fn options_are_those_of_the_contract() {
     let id: uuid::Uuid = options["user"]["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(options["challenge"].as_str().unwrap().len(), 43);
     options["challenge"] = Value::Null;
+    let offered = [-7, -35, -36, -257, -258, -259, -37, -38, -39, -8]
+        .map(|number| json!({"type": "public-key", "alg": number}));
     assert_eq!(
         options,
         json!({
             "rp": {"id": "localhost", "name": "Acme"},
             "user": {"id": id, "name": ANN, "displayName": ANN},
             "challenge": null,
-            "pubKeyCredParams": [
-                {"type": "public-key", "alg": -7},
-                {"type": "public-key", "alg": -35},
-                {"type": "public-key", "alg": -257},
-            ],
+            "pubKeyCredParams": offered,
             "timeout": 300_000,
             "authenticatorSelection": {
                 "requireResidentKey": false, "residentKey": "preferred",
@@ -311,10 +282,11 @@ async fn bodies_outside_the_contract_name_the_field_and_use_nothing_up() {
 
 #[tokio::test]
 async fn a_counter_that_does_not_advance_is_refused_also_for_old_rows() {
+    logs::keep_security_events();
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
     key.counter = 10;
-    sign_up(&app, ANN, &mut key).await;
+    let owner = sign_up(&app, ANN, &mut key).await.user_id().to_string();
     let signed_in = finish_sign_in(&app, &key.get(&begin_sign_in(&app, Some(ANN)).await)).await;
     signed_in.session();
     for counter in [9, 10] {
@@ -323,6 +295,10 @@ async fn a_counter_that_does_not_advance_is_refused_also_for_old_rows() {
         let options = begin_sign_in(&app, Some(ANN)).await;
         finish_sign_in(&app, &key.get(&options)).await.assert_refused(400, "invalid-request");
     }
+    let events = logs::security_events_of_user(&owner);
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["security_event"], "security-key-counter-regress");
+    assert_eq!((&*events[0]["stored"], &*events[0]["presented"]), ("11", "10"));
     key.counter = 11;
     finish_sign_in(&app, &key.get(&begin_sign_in(&app, Some(ANN)).await)).await.session();
     // A row of the Node.js generation, which wrote the column of the reference.
@@ -581,55 +557,4 @@ async fn pending_ceremonies_are_bounded_for_each_user_and_purpose() {
     finish_sign_in(&app, &key.get(&oldest)).await.assert_refused(400, "invalid-request");
     let body = json!({"credential": key.get(&elevation)});
     app.post_as("/elevate/webauthn/verify", session.access_token(), body).await.session();
-}
-
-type CrowdClient = hyper_util::client::legacy::Client<
-    hyper_util::client::legacy::connect::HttpConnector,
-    http_body_util::Full<bytes::Bytes>,
->;
-
-/// One HTTP/2 connection.
-fn crowd_client() -> CrowdClient {
-    hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-        .http2_only(true)
-        .build_http()
-}
-
-async fn begin_over(client: &CrowdClient, url: &str) -> u16 {
-    let request = http::Request::post(format!("{url}/signin/webauthn"))
-        .header("content-type", "application/json")
-        .body(http_body_util::Full::new(bytes::Bytes::from_static(b"{}")))
-        .unwrap();
-    client.request(request).await.unwrap().status().as_u16()
-}
-
-#[tokio::test]
-async fn ten_thousand_parallel_sign_ins_begin_without_an_error_and_stay_bounded() {
-    const CALLS: usize = 10_000;
-    let app = TestApp::start(&[
-        ON,
-        ("AUTH_WEBAUTHN_MAX_CHALLENGES", "4000"),
-        ("AUTH_HTTP_MAX_CONCURRENCY", "20000"),
-    ])
-    .await;
-    let mut key = SecurityKey::new();
-    sign_up(&app, ANN, &mut key).await;
-    // As many streams as the server takes on a connection, since descriptors are scarce.
-    let connections: Vec<_> = (0..CALLS / 200).map(|_| crowd_client()).collect();
-    let calls = (0..CALLS).map(|n| begin_over(&connections[n % connections.len()], app.url()));
-    let statuses = join_all(calls).await;
-    assert_eq!(statuses.iter().filter(|&&status| status == 200).count(), CALLS);
-    // What came last works on, and the oldest have gone.
-    let options = begin_sign_in(&app, None).await;
-    finish_sign_in(&app, &key.get(&options)).await.session();
-    let pending = async || -> i64 {
-        let count = "select count(*)::text from auth.keywright_challenges";
-        app.database.text(count).await.unwrap().parse().unwrap()
-    };
-    app.app().challenges.actor().cast(keywright::actors::challenge_store::ChallengeStoreMsg::Sweep);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while pending().await > 4_000 {
-        assert!(std::time::Instant::now() < deadline, "{} pending", pending().await);
-        tokio::task::yield_now().await;
-    }
 }

@@ -3,11 +3,15 @@
 // Usage: node passkeys.mjs <server> <other server> <server whose ceremonies last one second>
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const [one, other, hasty] = process.argv.slice(2);
 const ORIGIN = 'http://localhost:3000';
 const WRONG_ORIGIN = 'http://localhost:3001';
+
+// The official client as a page loads it.
+const CLIENT = fileURLToPath(new URL('node_modules/@nhost/nhost-js/dist/nhost-js.umd.js', import.meta.url));
 
 const PLATFORM = {
     protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
@@ -40,7 +44,9 @@ async function refused(url, body, token) {
 const paths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = paths.find(existsSync);
 assert(executablePath, 'Chromium is not installed: run make test');
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+// The pages come from nowhere, so that to the browser servers on this machine are foreign territory.
+const args = ['--no-sandbox', '--disable-features=LocalNetworkAccessChecks'];
+const browser = await chromium.launch({ executablePath, args });
 
 // A person with one device; the pages need no server, only an origin.
 class Person {
@@ -173,6 +179,70 @@ try {
         const proof = await ann.get(options);
         const { session } = await ok(`${one}/signin/webauthn/verify`, { credential: proof });
         assert.equal(userOf(session), userOf(annSession));
+    });
+
+    await step('keys of other algorithms that Chromium can make sign up and in', async () => {
+        for (const alg of [-8, -257]) {
+            const email = `alg${alg}@example.com`;
+            const options = await ok(`${one}/signup/webauthn`, { email });
+            const offered = options.pubKeyCredParams.filter((offer) => offer.alg === alg);
+            assert.equal(offered.length, 1);
+            const credential = await bob.create({ ...options, pubKeyCredParams: offered });
+            assert.equal(credential.response.publicKeyAlgorithm, alg);
+            const created = await ok(`${other}/signup/webauthn/verify`, { credential });
+            const proof = await bob.get(await ok(`${other}/signin/webauthn`, { email }));
+            const { session } = await ok(`${one}/signin/webauthn/verify`, { credential: proof });
+            assert.equal(userOf(session), userOf(created.session));
+        }
+    });
+
+    await step('the official client does every operation from the page', async () => {
+        const dora = await Person.with(PLATFORM);
+        await dora.page.addScriptTag({ path: CLIENT });
+        const seen = await dora.page.evaluate(async ([one, other]) => {
+            const email = 'dora@example.com';
+            // Both keep their session in the storage of the page.
+            const [here, there] = [one, other].map((authUrl) => NhostJs.createClient({ authUrl }).auth);
+            const create = async (answer) => {
+                const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(answer.body);
+                return (await navigator.credentials.create({ publicKey })).toJSON();
+            };
+            const get = async (answer) => {
+                const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(answer.body);
+                return (await navigator.credentials.get({ publicKey })).toJSON();
+            };
+            const signUp = await create(await here.signUpWebauthn({ email }));
+            const { body: up } = await there.verifySignUpWebauthn({
+                credential: signUp, nickname: 'laptop', options: { displayName: 'Dora' },
+            });
+            const byEmail = await get(await there.signInWebauthn({ email }));
+            const { body: first } = await here.verifySignInWebauthn({ credential: byEmail });
+            const byKey = await get(await here.signInWebauthn());
+            const { body: second } = await there.verifySignInWebauthn({ credential: byKey });
+            const replayed = await here.verifySignInWebauthn({ credential: byKey }).catch((error) => error);
+            const proof = await get(await here.elevateWebauthn());
+            const { body: elevated } = await there.verifyElevateWebauthn({ credential: proof });
+            const { body: user } = await here.getUser();
+            return {
+                users: [up, first, second, elevated].map(({ session }) => session.user.id),
+                name: user.displayName, elevated: elevated.session, replayed: replayed.status,
+            };
+        }, [one, other]);
+        assert.equal(new Set(seen.users).size, 1);
+        assert.equal(seen.name, 'Dora');
+        assert.equal(elevated(seen.elevated), seen.users[0]);
+        assert.equal(seen.replayed, 400);
+        // Another device, so that the key is not the one that is excluded.
+        await dora.device(ROAMING);
+        const nickname = await dora.page.evaluate(async (authUrl) => {
+            const { auth } = NhostJs.createClient({ authUrl });
+            const { body } = await auth.addSecurityKey();
+            const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(body);
+            const credential = (await navigator.credentials.create({ publicKey })).toJSON();
+            const added = await auth.verifyAddSecurityKey({ credential, nickname: 'key ring' });
+            return added.body.nickname;
+        }, one);
+        assert.equal(nickname, 'key ring');
     });
 } finally {
     await browser.close();

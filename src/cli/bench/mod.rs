@@ -12,6 +12,7 @@ pub mod scan;
 pub mod sessions;
 pub mod signing;
 pub mod target;
+pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

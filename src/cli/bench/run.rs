@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use super::client::{Client, Refreshed};
+use super::client::{Client, Outcome};
 use super::cpu::{Processes, Watched, this_thread};
 use super::sessions::pause;
 use super::target::Target;
@@ -199,7 +199,7 @@ fn lanes(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<Lane>> {
         for side in sides {
             let mut sessions = Vec::new();
             for token in side.tokens.iter().take(most).skip(lane).step_by(number) {
-                let client = Client::new(Arc::clone(&side.target), plan.timeout)?;
+                let client = Client::new(Arc::clone(&side.target), plan.timeout);
                 sessions.push(Session { client, token: token.clone(), over: false });
             }
             own.push(sessions);
@@ -347,7 +347,7 @@ impl Session {
         while start < until && !stop.load(Ordering::Relaxed) && !self.over {
             let outcome = self.client.refresh(&mut self.token).await;
             let end = Instant::now();
-            if outcome == Refreshed::Ok {
+            if outcome == Outcome::Ok {
                 let nanos = u64::try_from((end - start).as_nanos()).unwrap_or(u64::MAX);
                 let mut tally = lock(&tally);
                 tally.ok += 1;
@@ -362,12 +362,12 @@ impl Session {
             {
                 let mut tally = lock(&tally);
                 match outcome {
-                    Refreshed::Ok => {}
-                    Refreshed::Lost => {
+                    Outcome::Ok => {}
+                    Outcome::Lost => {
                         tally.lost += 1;
                         self.over = true;
                     }
-                    Refreshed::Refused(status, code) => {
+                    Outcome::Refused(status, code) => {
                         let kind = format!("{} {code}", status.as_u16());
                         *tally.errors.entry(kind).or_default() += 1;
                         // An overloaded server may recover; a plain no will stay a no.
@@ -377,7 +377,7 @@ impl Session {
                             self.over = true;
                         }
                     }
-                    Refreshed::Failed(failure) => {
+                    Outcome::Failed(failure) => {
                         *tally.errors.entry(failure.kind().to_owned()).or_default() += 1;
                     }
                 }

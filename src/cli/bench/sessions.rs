@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::args::{RefreshArgs, Setup};
-use super::client::{Client, Refreshed};
+use super::client::{Client, Outcome};
 use super::target::Target;
 
 /// Sessions made at once.
@@ -72,7 +72,7 @@ impl Accounts {
         stop: &Arc<AtomicBool>,
         bar: &ProgressBar,
     ) -> anyhow::Result<Vec<String>> {
-        let mut client = Client::new(Arc::clone(target), self.timeout)?;
+        let mut client = Client::new(Arc::clone(target), self.timeout);
         let mut reasons = Vec::new();
         for way in &self.ways {
             match first(&mut client, way).await {
@@ -105,7 +105,7 @@ impl Accounts {
         let left = Arc::new(AtomicUsize::new(count));
         let mut workers = JoinSet::new();
         for _ in 0..WORKERS.min(count) {
-            let mut client = Client::new(Arc::clone(target), self.timeout)?;
+            let mut client = Client::new(Arc::clone(target), self.timeout);
             let (way, bar) = (way.clone(), bar.clone());
             let (left, stop) = (Arc::clone(&left), Arc::clone(stop));
             workers.spawn(async move {
@@ -158,12 +158,12 @@ impl Way {
 async fn first(client: &mut Client, way: &Way) -> anyhow::Result<String> {
     let mut token = obtain(client, way).await?;
     match client.refresh(&mut token).await {
-        Refreshed::Ok => Ok(token),
-        Refreshed::Lost => bail!("signed in, but the refresh gave 401 invalid-refresh-token"),
-        Refreshed::Refused(status, code) => {
+        Outcome::Ok => Ok(token),
+        Outcome::Lost => bail!("signed in, but the refresh gave 401 invalid-refresh-token"),
+        Outcome::Refused(status, code) => {
             bail!("signed in, but the refresh gave {} {code}", status.as_u16())
         }
-        Refreshed::Failed(failure) => bail!("signed in, but the refresh: {}", failure.kind()),
+        Outcome::Failed(failure) => bail!("signed in, but the refresh: {}", failure.kind()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail, ensure};
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use tokio::net::{TcpStream, lookup_host};
 use url::Url;
 
@@ -13,8 +13,10 @@ pub struct Target {
     /// As given, for the report.
     pub url: String,
     pub address: SocketAddr,
-    pub host: HeaderValue,
-    prefix: String,
+    /// The value of the `Host` header.
+    pub host: String,
+    /// In front of every path.
+    pub prefix: String,
 }
 
 impl Target {
@@ -64,14 +66,12 @@ impl Target {
         Ok(Self {
             url: url.as_str().trim_end_matches('/').to_owned(),
             address,
-            host: HeaderValue::try_from(host).context("the host does not fit a header")?,
+            host: {
+                HeaderValue::try_from(&host).context("the host does not fit a header")?;
+                host
+            },
             prefix: url.path().trim_end_matches('/').to_owned(),
         })
-    }
-
-    /// The request target of a path of the contract, behind this server's prefix.
-    pub fn uri(&self, path: &str) -> anyhow::Result<Uri> {
-        format!("{}{path}", self.prefix).parse().context("the address does not fit a request line")
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let target = resolve(&format!("http://localhost:{port}/v1/"), false).await.unwrap();
-        assert_eq!(target.uri("/token").unwrap(), "/v1/token");
+        assert_eq!(target.prefix, "/v1");
         assert_eq!(target.host, format!("localhost:{port}"));
         assert!(target.address.ip().is_loopback());
     }

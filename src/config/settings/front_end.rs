@@ -20,6 +20,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .own(),
     Setting::int(
+        "worker-threads",
+        "AUTH_WORKER_THREADS",
+        "",
+        "Threads that serve requests; unset means one less than there are cores, and at least one",
+    )
+    .own(),
+    Setting::int(
         "http-max-body-bytes",
         "AUTH_HTTP_MAX_BODY_BYTES",
         "1048576",

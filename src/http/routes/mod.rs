@@ -7,6 +7,7 @@ pub mod elevate_webauthn_verify;
 pub mod healthz;
 pub mod id_tokens;
 pub mod jwks;
+pub mod link_provider;
 pub mod mfa_totp_generate;
 pub mod pat;
 pub mod provider_tokens;
@@ -84,6 +85,7 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
         .route(Method::POST, "/elevate/webauthn", elevate_webauthn::post)
         .route(Method::POST, "/elevate/webauthn/verify", elevate_webauthn_verify::post)
         .route(Method::POST, "/link/idtoken", id_tokens::link)
+        .route(Method::POST, "/link/provider/{provider}", link_provider::post)
         .route(Method::POST, "/signin/idtoken", id_tokens::sign_in)
         .route(Method::GET, "/signin/provider/{provider}", sign_in_provider::get)
         .route(Method::GET, "/signin/provider/{provider}/callback", sign_in_provider_callback::get)

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::flows::provider_tokens::{fetch, refresh};
+use crate::flows::provider_tokens::{KeptTokens, fetch, refresh};
 use crate::http::extract::read_json;
 use crate::http::providers::provider_of;
 use crate::http::router::HandlerResult;
@@ -22,12 +24,18 @@ struct RefreshProviderTokenRequest {
 /// What the provider issued at the bearer's last sign-in, once.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
-    ApiResponse::json(&fetch(&app, request.bearer(), &provider).await?)
+    answer(&fetch(&app, request.bearer(), &provider).await?)
 }
 
 /// Trades a refresh token of the provider.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
     let body: RefreshProviderTokenRequest = read_json(&request)?;
-    ApiResponse::json(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
+    answer(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
+}
+
+/// Told once, so nothing on the way may keep it (RFC 6749, 5.1).
+fn answer(tokens: &KeptTokens) -> HandlerResult {
+    let no_store = HeaderValue::from_static("no-store");
+    Ok(ApiResponse::json(tokens)?.with_header(CACHE_CONTROL, no_store))
 }

@@ -21,5 +21,5 @@ struct RefreshTokenRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: RefreshTokenRequest = read_json(&request)?;
     let session = refresh(&app, body.refresh_token.into_token()).await?;
-    ApiResponse::json(&session)
+    Ok(ApiResponse::raw_json(session.body()))
 }

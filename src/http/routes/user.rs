@@ -9,6 +9,5 @@ use crate::http::{ApiRequest, ApiResponse};
 
 /// The bearer's profile.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
-    let profile = get_user(&app, request.bearer()).await?;
-    ApiResponse::json(&profile)
+    Ok(ApiResponse::raw_json(get_user(&app, request.bearer()).await?))
 }

@@ -67,7 +67,8 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
         name: joined([
             text(&answers.form_user, "/name/firstName"),
             text(&answers.form_user, "/name/lastName"),
-        ]),
+        ])
+        .or_else(|| text(claims, "/email")),
         picture: None,
     })
 }
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(profile.attestation, Attestation::Verified);
         assert_eq!(profile.name.as_deref(), Some("Ap Ple"));
         assert_eq!(profile.picture.as_deref(), None);
+        let later = Answers { form_user: serde_json::Value::Null, ..answers.clone() };
+        assert_eq!(super::profile(&later).unwrap().name.as_deref(), Some("apple@x.test"));
         let nobody = Answers { profile: json!({"email":"apple@x.test"}), ..answers };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }

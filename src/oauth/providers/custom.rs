@@ -7,6 +7,20 @@ use super::super::provider::{Protocol, Provider, Source};
 /// What stands before the chosen name in paths and rows.
 pub const PREFIX: &str = "c:";
 
+/// Whether this is a name that an operator may choose: up to 40 of `a` to `z`, `0` to `9` and hyphens
+/// between them.
+pub fn is_slug(slug: &str) -> bool {
+    (1..=40).contains(&slug.len())
+        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !slug.starts_with('-')
+        && !slug.ends_with('-')
+}
+
+/// Whether this could be the id of such a provider.
+pub fn is_id(id: &str) -> bool {
+    id.strip_prefix(PREFIX).is_some_and(is_slug)
+}
+
 /// What all of them have in common; name and addresses come from the settings and by discovery.
 pub const PROVIDER: Provider = Provider {
     id: PREFIX,
@@ -41,6 +55,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn ids_are_slugs_behind_their_prefix() {
+        for id in ["c:acme", "c:a", "c:a-1"] {
+            assert!(is_id(id), "{id}");
+        }
+        for id in ["acme", "c:", "c:-a", "c:a-", "c:A", "c:a/b", "c:a\r\n", "c:a b"] {
+            assert!(!is_id(id), "{id}");
+        }
+        assert!(!is_id(&format!("c:{}", "a".repeat(41))));
+    }
 
     #[test]
     fn standard_claims_are_read() {

@@ -1,5 +1,7 @@
 //! Entra ID: version 2 of Microsoft's endpoints.
 
+use serde_json::Value;
+
 use super::super::json::{flag, joined, text};
 use super::super::profile::{Answers, Attestation, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
@@ -40,10 +42,10 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
     Ok(Profile {
         subject: text(profile, "/sub").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: if flag(profile, "/email_verified") {
-            Attestation::Verified
-        } else {
-            Attestation::Unknown
+        // Usually not there at all.
+        attestation: match profile.get("email_verified") {
+            None | Some(Value::Null) => Attestation::Unknown,
+            Some(_) => Attestation::from_flag(flag(profile, "/email_verified")),
         },
         // Older tenants spell the members without underscores (Q6).
         name: joined([text(profile, "/given_name"), text(profile, "/family_name")])
@@ -71,6 +73,13 @@ mod tests {
         let old = json!({"sub":"111","givenname":"En","familyname":"Tra","email":"entra@x.test"});
         let old = Answers { profile: old, ..Answers::default() };
         assert_eq!(super::profile(&old).unwrap(), profile);
+        for (flag, attestation) in
+            [(json!(true), Attestation::Verified), (json!(false), Attestation::Unverified)]
+        {
+            let said = json!({"sub":"111","email":"entra@x.test","email_verified":flag});
+            let said = Answers { profile: said, ..Answers::default() };
+            assert_eq!(super::profile(&said).unwrap().attestation, attestation);
+        }
         let nobody = Answers { profile: json!({}), ..answers };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }

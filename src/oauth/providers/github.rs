@@ -32,7 +32,7 @@ pub(super) const PROVIDER: Provider = Provider {
 
 fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
     let profile = &answers.profile;
-    let emails = answers.emails.as_array().map(Vec::as_slice).unwrap_or_default();
+    let emails = answers.emails.as_array().ok_or(ProfileError::Empty)?;
     let is_verified = |entry: &&Value| flag(entry, "/verified");
     // The primary address if it is verified, else the first that is, else the first of all (5.3).
     let email = emails
@@ -65,6 +65,8 @@ mod tests {
         assert_eq!(profile.attestation, Attestation::Verified);
         assert_eq!(profile.name.as_deref(), Some("Git Hub"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/gh.png"));
+        let unlisted = Answers { emails: json!({"message":"x"}), ..answers.clone() };
+        assert_eq!(super::profile(&unlisted), Err(ProfileError::Empty));
         let nobody = Answers { profile: json!({"login":"gh"}), ..answers };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }

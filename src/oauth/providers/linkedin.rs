@@ -13,6 +13,8 @@ pub(super) const PROVIDER: Provider = Provider {
         scope: "openid,profile,email",
         authorization_url: "https://www.linkedin.com/oauth/v2/authorization",
         token_url: "https://www.linkedin.com/oauth/v2/accessToken",
+        // It answers a verifier of a confidential client with invalid_client.
+        pkce: "false",
         style: "body",
         client_secret!("linkedin", "LINKEDIN", "LinkedIn"),
         profile_url!("linkedin", "LINKEDIN", "LinkedIn", "https://api.linkedin.com/v2/userinfo"),

@@ -89,7 +89,7 @@ async fn a_node_on_strings() {
     }
     let sources = Sources::from_env(std::env::vars());
     let config = Config::from_sources(&sources).unwrap().config;
-    let _logs = telemetry::init(&config.log);
+    let _logs = telemetry::init(&config.log, &config.traces).unwrap();
     let clock = Clock::system();
     let node = Box::pin(Node::start(config, clock.clone())).await.unwrap();
     let app = Arc::clone(node.app());
@@ -102,7 +102,7 @@ async fn a_node_on_strings() {
             }
         }
     });
-    run_node(node, sources).await.unwrap();
+    run_node(node).await.unwrap();
 }
 
 fn panic_all(app: &App) {

@@ -14,7 +14,7 @@ pub(crate) type Fields = HashMap<&'static str, String>;
 
 static EVENTS: OnceLock<Mutex<Vec<Fields>>> = OnceLock::new();
 
-/// From now on security events are kept; tests find theirs by the id of a session.
+/// From now on security events are kept; tests find theirs by the id of a session or user.
 pub(crate) fn keep_security_events() {
     EVENTS.get_or_init(|| {
         let subscriber = tracing_subscriber::registry().with(Keep.with_filter(LevelFilter::WARN));
@@ -25,12 +25,18 @@ pub(crate) fn keep_security_events() {
 
 /// The events about this session.
 pub(crate) fn security_events(session_id: &str) -> Vec<Fields> {
+    events_with("session.id", session_id)
+}
+
+/// The events about this user.
+pub(crate) fn security_events_of_user(user_id: &str) -> Vec<Fields> {
+    events_with("user.id", user_id)
+}
+
+fn events_with(field: &str, value: &str) -> Vec<Fields> {
     let events = EVENTS.get().expect("events are kept").lock().unwrap();
-    events
-        .iter()
-        .filter(|event| event.get("session.id").is_some_and(|id| id == session_id))
-        .cloned()
-        .collect()
+    let is_about = |event: &&Fields| event.get(field).is_some_and(|found| found == value);
+    events.iter().filter(is_about).cloned().collect()
 }
 
 struct Keep;

@@ -10,6 +10,15 @@ use tokio::process::{Child, Command};
 use super::app::{Client, settings};
 use super::postgres::TestDatabase;
 
+/// What a process keeps in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Now (`VmRSS`).
+    pub(crate) resident_kib: u64,
+    /// At the most so far (`VmHWM`).
+    pub(crate) peak_kib: u64,
+}
+
 /// The `keywright serve` of this build.
 pub(crate) struct ServerProcess {
     child: Child,
@@ -81,6 +90,16 @@ impl ServerProcess {
     /// Its number, unless it has been killed or waited for.
     pub(crate) fn running(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// As Linux counts it.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let kib = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        Memory { resident_kib: kib("VmRSS"), peak_kib: kib("VmHWM") }
     }
 
     /// SIGKILL: no chance to clean up.

@@ -2,12 +2,13 @@
 //! purpose.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use super::attestation::{Maker, Statement};
+use super::key_pair::{Algorithm, KeyPair};
 
 /// The origin of test servers' client URL.
 pub(crate) const ORIGIN: &str = "http://localhost:3000";
@@ -29,9 +30,23 @@ pub(crate) enum Handle {
     None,
 }
 
+/// Who vouches for a new key.
+pub(crate) enum Attestation {
+    None,
+    /// The key itself, in the format `packed`.
+    Own,
+    /// In the format `packed`.
+    Maker(Maker),
+    /// In the format `fido-u2f`.
+    U2f(Maker),
+}
+
 /// One key pair in one device. Its fields are what tests bend.
 pub(crate) struct SecurityKey {
-    pair: EcdsaKeyPair,
+    pub(crate) pair: KeyPair,
+    /// What its public key says it is for.
+    pub(crate) algorithm: Algorithm,
+    pub(crate) attestation: Attestation,
     pub(crate) id: Vec<u8>,
     pub(crate) user: String,
     pub(crate) origin: String,
@@ -48,9 +63,14 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 
 impl SecurityKey {
     pub(crate) fn new() -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        Self::of(Algorithm::Es256)
+    }
+
+    pub(crate) fn of(algorithm: Algorithm) -> Self {
         Self {
-            pair,
+            pair: KeyPair::new(algorithm),
+            algorithm,
+            attestation: Attestation::None,
             id: Uuid::new_v4().as_bytes().to_vec(),
             user: String::new(),
             origin: ORIGIN.to_owned(),
@@ -72,12 +92,7 @@ impl SecurityKey {
 
     /// The key as the reference stores it.
     pub(crate) fn cose(&self) -> Vec<u8> {
-        let point = self.pair.public_key().as_ref();
-        let mut cose = vec![0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32];
-        cose.extend_from_slice(&point[1..33]);
-        cose.extend_from_slice(&[0x22, 0x58, 32]);
-        cose.extend_from_slice(&point[33..]);
-        cose
+        self.pair.cose(self.algorithm)
     }
 
     /// The same in the notation of Postgres.
@@ -107,10 +122,20 @@ impl SecurityKey {
         data.extend_from_slice(&u16::try_from(self.id.len()).unwrap().to_be_bytes());
         data.extend_from_slice(&self.id);
         data.extend_from_slice(&self.cose());
-        let mut object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".to_vec();
-        object.push(u8::try_from(data.len()).unwrap());
-        object.extend_from_slice(&data);
-        let challenge = options["challenge"].as_str().unwrap();
+        let client_data =
+            self.client_data("webauthn.create", options["challenge"].as_str().unwrap());
+        let hash = digest(&SHA256, &client_data);
+        let signed = [&data, hash.as_ref()].concat();
+        let statement = match &self.attestation {
+            Attestation::None => Statement::none(),
+            Attestation::Own => Statement::own(&self.pair, self.algorithm, &signed),
+            Attestation::Maker(maker) => maker.packed(&signed),
+            Attestation::U2f(maker) => {
+                let parts = [&[0], &data[..32], hash.as_ref(), &self.id, self.pair.point()];
+                maker.u2f(&parts.concat())
+            }
+        };
+        let object = statement.object(data);
         json!({
             "id": self.credential_id(),
             "rawId": self.credential_id(),
@@ -118,7 +143,7 @@ impl SecurityKey {
             "authenticatorAttachment": "cross-platform",
             "clientExtensionResults": {},
             "response": {
-                "clientDataJSON": base64url(self.client_data("webauthn.create", challenge)),
+                "clientDataJSON": base64url(client_data),
                 "attestationObject": base64url(object),
                 "transports": ["usb", "nfc"],
             },
@@ -139,7 +164,7 @@ impl SecurityKey {
         let data = self.authenticator_data(0);
         let mut signed = data.clone();
         signed.extend_from_slice(digest(&SHA256, client_data).as_ref());
-        let signature = self.pair.sign(&SystemRandom::new(), &signed).unwrap();
+        let signature = self.pair.sign(&signed);
         let handle = match self.handle {
             Handle::Decoded => Value::from(self.user.clone()),
             Handle::Encoded => Value::from(base64url(&self.user)),
@@ -154,7 +179,7 @@ impl SecurityKey {
             "response": {
                 "clientDataJSON": base64url(client_data),
                 "authenticatorData": base64url(data),
-                "signature": base64url(signature.as_ref()),
+                "signature": base64url(signature),
                 "userHandle": handle,
             },
         })

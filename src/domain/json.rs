@@ -6,6 +6,7 @@ use bytes::Bytes;
 use memchr::{memchr, memchr3};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
+use serde_json::value::RawValue;
 
 /// First byte of U+2028 and U+2029, which end a line in scripts.
 const FIRST_OF_SEPARATORS: u8 = 0xe2;
@@ -18,6 +19,14 @@ pub fn body<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Bytes> {
     value.serialize(&mut Serializer::with_formatter(&mut buffer, HtmlSafe))?;
     buffer.push(b'\n');
     Ok(buffer.into())
+}
+
+/// The same text as a part of other bodies, which it goes into as it is.
+pub fn raw<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Box<RawValue>> {
+    let mut buffer = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut buffer, HtmlSafe))?;
+    let text = String::from_utf8(buffer).map_err(serde::ser::Error::custom)?;
+    RawValue::from_string(text)
 }
 
 /// Compact JSON without characters that mean something to an HTML parser.
@@ -84,6 +93,13 @@ mod tests {
             std::str::from_utf8(&got).unwrap(),
             "[{\"\\u003ck\\u003e\":\"x \\u0026 \\u2028\\\"y\\\"\\u2029é\"},{\"a\":\"\\u003cb\\u003e\"}]\n"
         );
+    }
+
+    #[test]
+    fn a_part_is_escaped_once() {
+        let part = raw(&json!({"a": "<&>"})).unwrap();
+        assert_eq!(part.get(), r#"{"a":"\u003c\u0026\u003e"}"#);
+        assert_eq!(body(&part).unwrap(), format!("{}\n", part.get()));
     }
 
     #[test]
