@@ -56,17 +56,21 @@ async fn refresh_with_old_token(
     let in_grace = !grace.is_zero() && now - found.rotated_at <= grace;
 
     if !in_grace {
-        if refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await? {
+        let ended = refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await;
+        // If the answer was lost, nobody else may be there to report it.
+        if !matches!(ended, Ok(false)) {
             let security_event = app.security.note(SecurityEvent::RefreshTokenReuse);
             tracing::warn!(
                 security_event,
                 session.id = %found.session.session_id,
+                session.ended = if ended.is_ok() { "yes" } else { "unknown" },
                 user.id = %found.session.user_id,
                 generations,
                 since_rotation_s = Duration::whole_seconds(now - found.rotated_at),
-                "a used refresh token came back, its session was ended"
+                "a used refresh token came back, its session is ended"
             );
         }
+        ended?;
         return Err(refused);
     }
     if generations > 1 {
