@@ -21,6 +21,7 @@ use crate::domain::user::UserRules;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::notify::sender::MailSender;
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 
 /// Handles to actors, and the pool for what needs no actor. One per server.
@@ -32,6 +33,8 @@ pub struct App {
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,
     pub rotation_key: RotationKey,
+    /// For access tokens whose signature takes long.
+    pub signers: Threads,
     pub secrets: SecretStorage,
     pub passwords: Handle<PasswordHasherMsg>,
     pub challenges: ChallengeStore,

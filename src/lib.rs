@@ -19,5 +19,6 @@ pub mod persistence;
 pub mod reload;
 pub mod sealing;
 pub mod telemetry;
+pub mod threads;
 pub mod tokens;
 pub mod totp;

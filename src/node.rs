@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,6 +43,7 @@ use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{migrate, pool, settings};
 use crate::sealing::{InvalidKey, Sealer};
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -340,6 +342,7 @@ async fn start_actors(
         claims: ClaimsCache::default(),
         outside,
         rotation_key,
+        signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
         secrets,
         mail,
         config,

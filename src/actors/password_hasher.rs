@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::handle::Crash;
 use crate::domain::error::AuthError;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
+use crate::threads::Threads;
 
 /// Messages of the password hasher.
 pub enum PasswordHasherMsg {
@@ -85,6 +86,8 @@ pub struct PasswordHasherState {
     settings: PasswordSettings,
     running: usize,
     waiting: VecDeque<Job>,
+    threads: Threads,
+    /// One for each job under way.
     tasks: TaskTracker,
 }
 
@@ -99,7 +102,9 @@ impl Actor for PasswordHasher {
         settings: PasswordSettings,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        Ok(PasswordHasherState { settings, running: 0, waiting, tasks })
+        // A storm of sign-ins must not slow down those who have a session.
+        let threads = Threads::giving_way("password-hash", settings.limits().0);
+        Ok(PasswordHasherState { settings, running: 0, waiting, threads, tasks })
     }
 
     async fn handle(
@@ -161,7 +166,9 @@ impl PasswordHasherState {
         self.running += 1;
         let settings = self.settings.clone();
         let finished = Finished(myself.clone());
-        self.tasks.spawn_blocking(move || {
+        let under_way = self.tasks.token();
+        self.threads.run(move || {
+            let _under_way = under_way;
             let _finished = finished;
             job.run(&settings);
         });
