@@ -27,6 +27,7 @@ use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
 use crate::outside::Network;
 use crate::persistence::watched_pool::WatchedPool;
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 
 /// Handles to actors, and the pool for what needs no actor. One per server.
@@ -38,6 +39,8 @@ pub struct App {
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,
     pub rotation_key: RotationKey,
+    /// For access tokens whose signature takes long.
+    pub signers: Threads,
     pub secrets: SecretStorage,
     pub passwords: Handle<PasswordHasherMsg>,
     pub challenges: ChallengeStore,

@@ -21,5 +21,6 @@ pub mod persistence;
 pub mod reload;
 pub mod sealing;
 pub mod telemetry;
+pub mod threads;
 pub mod tokens;
 pub mod totp;

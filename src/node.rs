@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -48,6 +49,7 @@ use crate::persistence::settings::StoredKey;
 use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer};
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -285,7 +287,6 @@ async fn start_actors(
     let settings = config.load().actors.clone();
     let network = Network::new()?;
     let policy = LivePolicy::from(settings.restart_policy());
-    let started_at = clock.now();
     let tree = TreeView::default();
     let feed_state = Arc::new(FeedState::default());
     let users = UserCache::new(settings.user_cache_mib, Arc::clone(&feed_state));
@@ -366,9 +367,11 @@ async fn start_actors(
         network,
         issuers: Issuers::default(),
         rotation_key,
+        signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
         secrets,
         mail,
         config,
+        started_at: clock.now(),
         clock,
         pool,
         tree,
@@ -377,7 +380,6 @@ async fn start_actors(
         security: SecurityEvents::default(),
         mail_stats,
         sms: SmsStats::default(),
-        started_at,
         reloading: Mutex::default(),
     };
     Ok((Arc::new(app), root, root_ended))

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::handle::{Crash, Mail};
 use crate::domain::error::AuthError;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
+use crate::threads::Threads;
 
 /// Messages of the password hasher.
 pub enum PasswordHasherMsg {
@@ -103,6 +104,8 @@ pub struct PasswordHasherState {
     limits: HashLimits,
     running: usize,
     waiting: VecDeque<Job>,
+    threads: Threads,
+    /// One for each job under way.
     tasks: TaskTracker,
 }
 
@@ -118,7 +121,10 @@ impl Actor for PasswordHasher {
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
         let PasswordHasherArgs { settings, limits } = args;
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        Ok(PasswordHasherState { settings, limits, running: 0, waiting, tasks })
+        // A storm of sign-ins must not slow down those who have a session.
+        // How many there may be is decided for each job, since it can change.
+        let threads = Threads::giving_way("password-hash", usize::MAX);
+        Ok(PasswordHasherState { settings, limits, running: 0, waiting, threads, tasks })
     }
 
     async fn handle(
@@ -187,7 +193,9 @@ impl PasswordHasherState {
         self.running += 1;
         let settings = self.settings.clone();
         let finished = Finished(myself.clone());
-        self.tasks.spawn_blocking(move || {
+        let under_way = self.tasks.token();
+        self.threads.run(move || {
+            let _under_way = under_way;
             let _finished = finished;
             job.run(&settings);
         });

@@ -93,17 +93,17 @@ impl SessionRegistry {
         Ok(found)
     }
 
-    /// Trades a token for its successor; `None` if it is not the current one (any more).
+    /// Trades a token for its successor; `false` if it is not the current one (any more).
     ///
     /// The answer comes after the commit. Safe to repeat: the successor is always the same.
-    pub async fn rotate(&self, rotation: Rotation) -> Result<Option<SessionRef>, AuthError> {
+    pub async fn rotate(&self, rotation: Rotation) -> Result<bool, AuthError> {
         let shard = self.shard(rotation.presented);
         let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
         self.sessions.remove(rotation.presented);
-        if let Some(session) = rotated {
-            self.sessions.insert(rotation.next, session);
+        if rotated.is_some() {
+            self.sessions.insert(rotation.next, rotation.session);
         }
-        Ok(rotated)
+        Ok(rotated.is_some())
     }
 
     /// The user as of now, from the cache while the change feed is up, else from Postgres.

@@ -44,7 +44,7 @@ pub enum SessionShardMsg {
     /// Whose token is this, if it is a live one?
     Find(TokenHash, RpcReplyPort<Answer<SessionRef>>),
     /// Replace the presented hash by the next one; `None` if it is not current (any more).
-    Rotate(Rotation, RpcReplyPort<Answer<SessionRef>>),
+    Rotate(Rotation, RpcReplyPort<Answer<()>>),
     /// Read a user and roles from Postgres.
     Load(UserId, RpcReplyPort<Answer<Arc<CachedUser>>>),
     /// A statement of this lane has ended.
@@ -103,7 +103,7 @@ impl SessionShardArgs {
 pub struct SessionShardState {
     args: SessionShardArgs,
     find: Lane<TokenHash, Answer<SessionRef>>,
-    rotate: Lane<Rotation, Answer<SessionRef>>,
+    rotate: Lane<Rotation, Answer<()>>,
     load: Lane<UserId, Answer<Arc<CachedUser>>>,
     /// For the statement of `rotate`.
     kept: Arc<KeptConnection>,
@@ -253,7 +253,7 @@ impl SessionShardState {
             let rotated = rotate_kept(&kept, &rotations, now, expires_at);
             let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
-                last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
+                last_seen.record(rows.iter().map(|(rotation, ())| rotation.session.user_id), now);
             }
             answer(batch, rotated);
         });
@@ -317,7 +317,7 @@ async fn rotate_kept(
     rotations: &[Rotation],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
-) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+) -> sqlx::Result<Vec<(Rotation, ())>> {
     let mut db = kept.take().await?;
     let mut rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
     if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
@@ -336,17 +336,20 @@ async fn rotate_all(
     rotations: &[Rotation],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
-) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+) -> sqlx::Result<Vec<(Rotation, ())>> {
+    let at = |places: Vec<usize>| places.into_iter().map(|at| (rotations[at], ())).collect();
     match refresh_tokens::rotate(&mut *db, rotations, now, expires_at).await {
         Err(error) if refresh_tokens::is_deadlock(&error) => {
             tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
             let mut rotated = Vec::with_capacity(rotations.len());
-            for rotation in rotations.chunks(1) {
-                rotated.extend(refresh_tokens::rotate(&mut *db, rotation, now, expires_at).await?);
+            for rotation in rotations {
+                let alone = std::slice::from_ref(rotation);
+                let places = refresh_tokens::rotate(&mut *db, alone, now, expires_at).await?;
+                rotated.extend(places.into_iter().map(|_| (*rotation, ())));
             }
             Ok(rotated)
         }
-        result => result,
+        result => result.map(at),
     }
 }
 

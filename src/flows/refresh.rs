@@ -23,8 +23,8 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
     {
         user.user.check_refresh(&app.config().user_rules())?;
         let next = app.rotation_key.next(&presented);
-        let rotation = Rotation { presented: hash, next: next.hash() };
-        if let Some(session) = app.sessions.rotate(rotation).await? {
+        let rotation = Rotation { presented: hash, next: next.hash(), session };
+        if app.sessions.rotate(rotation).await? {
             return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }

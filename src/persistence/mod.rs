@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod bench;
+pub mod bench_sessions;
 pub mod challenges;
 pub mod changes;
 pub mod claims;

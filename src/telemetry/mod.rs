@@ -12,13 +12,13 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::traces::{Traces, TracesError};
+use self::writer::{LogWriter, WriterGuard};
 use crate::config::{LogConfig, TracesConfig};
 use crate::domain::clock::Clock;
 use crate::http::access_log::AccessLog;
@@ -33,8 +33,8 @@ pub fn access_log() -> AccessLog {
 
 /// Keeps the log's thread; dropping it writes what is still queued.
 pub struct Guard {
-    _worker: WorkerGuard,
-    writer: NonBlocking,
+    _worker: WriterGuard,
+    writer: LogWriter,
     traces: Option<Traces>,
 }
 
@@ -48,7 +48,7 @@ impl Guard {
 
     /// Lines lost because nobody read the log fast enough.
     pub fn dropped_lines(&self) -> usize {
-        self.writer.error_counter().dropped_lines()
+        self.writer.dropped_lines()
     }
 }
 
@@ -110,7 +110,7 @@ impl<S> Filter<S> for Wanted {
 
 /// Writes each event as one line.
 struct Lines {
-    writer: NonBlocking,
+    writer: LogWriter,
     text: bool,
     with_source: bool,
     clock: Clock,
@@ -118,9 +118,7 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let out = self.format(event);
-        // The queue takes the line or counts it as dropped; there is no other failure.
-        let _ = self.writer.clone().write_all(&out);
+        self.writer.write(&self.format(event));
     }
 }
 
