@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::actors::challenge_store::ChallengeStore;
 use crate::actors::change_feed::ChangeFeedMsg;
@@ -14,27 +16,31 @@ use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
 use crate::actors::password_hasher::PasswordHasherMsg;
 use crate::actors::rate_limiter::{Counters, RateLimiterMsg};
 use crate::actors::session_registry::SessionRegistry;
-use crate::actors::supervisor::TreeView;
+use crate::actors::supervisor::{LivePolicy, TreeView};
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
+use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
-use crate::oauth::discovery::Discovery;
-use crate::oauth::jwks::IssuerKeys;
+use crate::oauth::Issuers;
 use crate::outside::Network;
+use crate::persistence::watched_pool::WatchedPool;
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 
 /// Handles to actors, and the pool for what needs no actor. One per server.
 pub struct App {
     pub config: LiveConfig,
     pub clock: Clock,
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub sessions: SessionRegistry,
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,
     pub rotation_key: RotationKey,
+    /// For access tokens whose signature takes long.
+    pub signers: Threads,
     pub secrets: SecretStorage,
     pub passwords: Handle<PasswordHasherMsg>,
     pub challenges: ChallengeStore,
@@ -48,10 +54,19 @@ pub struct App {
     pub outside: reqwest::Client,
     /// For providers of identities.
     pub network: Network,
-    pub issuer_keys: IssuerKeys,
-    pub discovery: Discovery,
+    pub issuers: Issuers,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,
+    /// Of every supervisor.
+    pub restart_policy: LivePolicy,
+    /// The tree has failed too often.
+    pub gave_up: CancellationToken,
+    pub security: SecurityEvents,
+    pub mail_stats: Arc<MailStats>,
+    pub sms: SmsStats,
+    pub started_at: OffsetDateTime,
+    /// Held while a new configuration is read and put in force.
+    pub reloading: Mutex<()>,
 }
 
 impl App {

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,37 +20,38 @@ use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
 use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
-use crate::actors::password_hasher::{PasswordHasher, PasswordHasherMsg};
+use crate::actors::password_hasher::{PasswordHasher, PasswordHasherArgs, PasswordHasherMsg};
 use crate::actors::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
 use crate::actors::supervisor::{
-    ChildSpec, RestartPolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
+    ChildSpec, LivePolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
 };
 use crate::app::App;
-use crate::config::{ActorsConfig, Config, LiveConfig, StorageCompatibility};
+use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
+use crate::http::admin::{Admin, AdminError, AdminServer};
 use crate::http::front_end::Guards;
 use crate::http::layers::rate_limit::RateLimitParts;
 use crate::http::layers::turnstile::TurnstileParts;
+use crate::http::router::Router;
 use crate::http::routes;
 use crate::http::server;
+use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::oauth::discovery::Discovery;
-use crate::oauth::jwks::IssuerKeys;
-use crate::outside::{self, Network};
+use crate::oauth::Issuers;
+use crate::outside::Network;
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::settings::StoredKey;
+use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer};
+use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
-
-/// Requests that wait for the courier or the key rotator; both are rare.
-const RARE_CALLS: usize = 64;
 
 /// How long a stopping server waits for its last connections to Postgres.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -68,6 +71,8 @@ pub enum StartError {
     Hasura(#[from] hasura::HasuraError),
     #[error("{0}")]
     Listen(#[from] server::BindError),
+    #[error("{0}")]
+    Admin(#[from] AdminError),
     #[error("AUTH_BIND: the address cannot be read: {0}")]
     Address(#[source] std::io::Error),
     #[error("AUTH_API_PREFIX: {0}")]
@@ -91,6 +96,7 @@ pub struct Node {
     gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     stop_front_end: CancellationToken,
+    admin: Option<AdminServer>,
 }
 
 impl Node {
@@ -106,6 +112,7 @@ impl Node {
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
 
+        let pool = WatchedPool::new(pool);
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
         let parts = Parts {
             keys: Arc::new(ArcSwap::from_pointee(keys)),
@@ -121,6 +128,7 @@ impl Node {
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
+        let admin = start_admin(&app, &router)?;
         let stop_front_end = CancellationToken::new();
         let front_end = server::start(
             listener,
@@ -131,12 +139,17 @@ impl Node {
             stop_front_end.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, root_ended, gave_up, front_end, stop_front_end })
+        Ok(Self { app, address, root, root_ended, gave_up, front_end, stop_front_end, admin })
     }
 
     /// Where the front end listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the listener for operators listens, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminServer::address)
     }
 
     /// What the operations work with.
@@ -163,11 +176,25 @@ impl Node {
             self.root.stop(Some("the node shuts down".to_owned()));
             let _ = self.root_ended.await;
         }
+        if let Some(admin) = self.admin {
+            admin.shut_down().await;
+        }
         // A connection on which nothing comes back any more is never returned to the pool.
         if timeout(CLOSE_TIMEOUT, self.app.pool.close()).await.is_err() {
             tracing::warn!("connections to Postgres are still busy, leaving them");
         }
     }
+}
+
+/// The listener for operators, if the settings want one.
+fn start_admin(app: &Arc<App>, main: &Router<App>) -> Result<Option<AdminServer>, AdminError> {
+    let Some(listen) = app.config().admin.listen else { return Ok(None) };
+    let admin = Admin {
+        app: Arc::clone(app),
+        routes: main.routes().to_vec(),
+        http: Arc::clone(main.stats()),
+    };
+    AdminServer::start(listen, admin).map(Some)
 }
 
 /// What the front end guards the routes with.
@@ -183,6 +210,7 @@ fn guards(app: &App) -> Guards {
         turnstile: Some(TurnstileParts {
             config: Arc::clone(&app.config),
             client: app.outside.clone(),
+            counters: app.counters.clone(),
             prefix,
         }),
     }
@@ -245,7 +273,7 @@ struct Parts {
     mail: Arc<ArcSwap<MailSender>>,
     config: LiveConfig,
     clock: Clock,
-    pool: PgPool,
+    pool: WatchedPool,
     password_settings: PasswordSettings,
     secrets: SecretStorage,
 }
@@ -257,15 +285,14 @@ async fn start_actors(
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
     let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
     let settings = config.load().actors.clone();
-    let outside = outside::client()?;
-    let network = Network::new(outside.clone())?;
-    let policy = restart_policy(&settings);
+    let network = Network::new()?;
+    let policy = LivePolicy::from(settings.restart_policy());
     let tree = TreeView::default();
     let feed_state = Arc::new(FeedState::default());
     let users = UserCache::new(settings.user_cache_mib, Arc::clone(&feed_state));
     let (sessions, session_registry) = SessionRegistry::new(
         &settings,
-        policy,
+        policy.clone(),
         tree.clone(),
         &pool,
         &clock,
@@ -276,19 +303,13 @@ async fn start_actors(
     let (challenges, challenge_store) = ChallengeStore::start(&pool, &clock, &config);
     let slots = Slots::default();
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
-    let feed_args = ChangeFeedArgs { pool: pool.clone(), users, state: feed_state };
-    let janitor_args = JanitorArgs { pool: pool.clone(), clock: clock.clone() };
+    let feed_args = ChangeFeedArgs { pool: PgPool::clone(&pool), users, state: feed_state };
+    let janitor_args = JanitorArgs { pool: PgPool::clone(&pool), clock: clock.clone() };
     let counters = Counters::default();
     let counted = counters.clone();
-    let courier_args = {
-        let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(&mail));
-        move || CourierArgs {
-            pool: pool.clone(),
-            clock: clock.clone(),
-            sender: mail.load_full(),
-            options: CourierOptions::default(),
-        }
-    };
+    let mail_stats = Arc::new(MailStats::default());
+    let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
+    let hasher_args = hasher_args(password_settings, &config);
     let children = vec![
         ChildSpec::actor(
             "key_rotator",
@@ -307,7 +328,7 @@ async fn start_actors(
             "password_hasher",
             &slots.passwords,
             || PasswordHasher,
-            move || password_settings.clone(),
+            move || hasher_args.clone(),
         ),
         challenge_store,
         ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
@@ -319,51 +340,80 @@ async fn start_actors(
             move || counted.clone(),
         ),
     ];
-    let (path, gave_up) = (String::new(), Some(gave_up));
-    let args = SupervisorArgs { path, policy, tree: tree.clone(), children, gave_up };
+    let args = SupervisorArgs {
+        path: String::new(),
+        policy: policy.clone(),
+        tree: tree.clone(),
+        children,
+        gave_up: Some(gave_up.clone()),
+    };
     let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
 
-    let call_timeout = settings.call_timeout;
-    let passwords = config.load().passwords.clone();
+    let (max_in_flight, call_timeout) = (settings.max_in_flight, settings.call_timeout);
+    let max_hashes = config.load().passwords.max_in_flight();
     let app = App {
         sessions,
         keys,
-        key_rotator: Handle::new("key rotator", slots.key_rotator, RARE_CALLS, call_timeout),
-        change_feed: Handle::new("change feed", slots.change_feed, RARE_CALLS, call_timeout),
-        passwords: Handle::new(
-            "password hasher",
-            slots.passwords,
-            passwords.queue + passwords.threads,
-            call_timeout,
-        ),
+        key_rotator: Handle::new("key rotator", slots.key_rotator, max_in_flight, call_timeout),
+        change_feed: Handle::new("change feed", slots.change_feed, max_in_flight, call_timeout),
+        passwords: Handle::new("password hasher", slots.passwords, max_hashes, call_timeout),
         challenges,
-        courier: Handle::new("courier", slots.courier, RARE_CALLS, call_timeout),
-        janitor: Handle::new("janitor", slots.janitor, RARE_CALLS, call_timeout),
-        rate_limiter: Handle::new("rate limiter", slots.rate_limiter, RARE_CALLS, call_timeout),
+        courier: Handle::new("courier", slots.courier, max_in_flight, call_timeout),
+        janitor: Handle::new("janitor", slots.janitor, max_in_flight, call_timeout),
+        rate_limiter: Handle::new("rate limiter", slots.rate_limiter, max_in_flight, call_timeout),
         counters,
         claims: ClaimsCache::default(),
-        outside,
+        outside: network.anywhere().clone(),
         network,
-        issuer_keys: IssuerKeys::default(),
-        discovery: Discovery::default(),
+        issuers: Issuers::default(),
         rotation_key,
+        signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
         secrets,
         mail,
         config,
+        started_at: clock.now(),
         clock,
         pool,
         tree,
+        restart_policy: policy,
+        gave_up,
+        security: SecurityEvents::default(),
+        mail_stats,
+        sms: SmsStats::default(),
+        reloading: Mutex::default(),
     };
     Ok((Arc::new(app), root, root_ended))
 }
 
-fn restart_policy(settings: &ActorsConfig) -> RestartPolicy {
-    RestartPolicy {
-        max_restarts: settings.max_restarts,
-        window: settings.restart_window,
-        backoff_min: settings.backoff_min,
-        backoff_max: settings.backoff_max,
+/// What each incarnation of the courier works with: mail and limits as they are at its start.
+fn courier_args(
+    pool: &PgPool,
+    clock: &Clock,
+    mail: &Arc<ArcSwap<MailSender>>,
+    config: &LiveConfig,
+    stats: &Arc<MailStats>,
+) -> impl Fn() -> CourierArgs + Send + Sync + 'static {
+    let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(mail));
+    let (config, stats) = (Arc::clone(config), Arc::clone(stats));
+    move || CourierArgs {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        sender: mail.load_full(),
+        options: CourierOptions {
+            concurrency: config.load().actors.courier_concurrency,
+            ..CourierOptions::default()
+        },
+        stats: Arc::clone(&stats),
     }
+}
+
+fn hasher_args(settings: PasswordSettings, config: &LiveConfig) -> PasswordHasherArgs {
+    let config = Arc::clone(config);
+    let limits = Arc::new(move || {
+        let passwords = &config.load().passwords;
+        (passwords.threads, passwords.queue)
+    });
+    PasswordHasherArgs { settings, limits }
 }
 
 /// Where the handles find the live actors.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::actors::courier::CourierMsg;
 use crate::actors::key_rotator::KeyRotatorMsg;
 use crate::app::App;
-use crate::config::{Config, MailTransport};
+use crate::config::settings::{self, Setting};
+use crate::config::{Config, ConfigError, ConfigErrors, Loaded, MailTransport, Notice};
 use crate::domain::error::AuthError;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::persistence::{migrate, user_providers};
@@ -14,6 +15,10 @@ use crate::tokens::keys::{KeyError, KeySet};
 /// Why the old configuration stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
+    #[error("{0}")]
+    File(#[from] ConfigError),
+    #[error("{0}")]
+    Settings(#[from] ConfigErrors),
     #[error("HASURA_GRAPHQL_JWT_SECRET cannot be used")]
     Keys(#[from] KeyError),
     #[error("the mail settings cannot be used")]
@@ -22,6 +27,104 @@ pub enum ReloadError {
     Rows(#[from] sqlx::Error),
     #[error("keys not published")]
     Publish(#[source] AuthError),
+}
+
+/// Reads the env file again and puts it in force; the old configuration stays if anything is wrong.
+///
+/// Comes back with what the operator should know.
+pub async fn reload_env_file(app: &App) -> Result<Vec<Notice>, ReloadError> {
+    let _alone = app.reloading.lock().await;
+    let before = Arc::clone(&app.config().sources);
+    let sources = before.reload_env_file()?;
+    let Loaded { config, mut notices } = Config::from_sources(&sources)?;
+    notices.extend(sources.restart_notices(&before));
+    apply(app, config).await?;
+    Ok(notices)
+}
+
+/// Settings that were changed, and what there is to say about it.
+#[derive(Debug)]
+pub struct Changed {
+    pub changes: Vec<Change>,
+    pub notices: Vec<Notice>,
+}
+
+/// One setting that has another value now.
+#[derive(Debug)]
+pub struct Change {
+    pub setting: &'static str,
+    pub old: String,
+    pub new: String,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("the new settings cannot be used")]
+    Refused(Vec<ConfigError>),
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
+}
+
+/// Changes settings of the running server, all or none, in the way of every reload; `None` takes an
+/// earlier change back. They win over env file and environment and end with the process.
+pub async fn change(
+    app: &App,
+    changes: Vec<(String, Option<String>)>,
+) -> Result<Changed, ChangeError> {
+    let _alone = app.reloading.lock().await;
+    let before = app.config.load_full();
+    let (mut sources, mut refused) = ((*before.sources).clone(), Vec::new());
+    let mut wanted = Vec::with_capacity(changes.len());
+    for (name, value) in changes {
+        match tunable(&name) {
+            Ok(setting) => {
+                wanted.push(setting);
+                sources = sources.with_override(setting, value);
+            }
+            Err(reason) => refused.push(ConfigError { variable: name, message: reason }),
+        }
+    }
+    if !refused.is_empty() {
+        return Err(ChangeError::Refused(refused));
+    }
+    let Loaded { config, notices } =
+        Config::from_sources(&sources).map_err(|errors| ChangeError::Refused(errors.0))?;
+    apply(app, config).await?;
+    let after = app.config.load_full();
+    let changes = wanted.into_iter().map(|setting| {
+        let (old, new) = (in_force(&before, setting), in_force(&after, setting));
+        tracing::info!(setting = setting.variable, old, new, "setting changed by an operator");
+        Change { setting: setting.variable, old, new }
+    });
+    let changes: Vec<_> = changes.collect();
+    // What the configuration had to say before was said when it was read.
+    let names: Vec<_> = changes.iter().map(|change| change.setting).collect();
+    let notices = notices.into_iter().filter(|notice| names.contains(&notice.variable.as_str()));
+    Ok(Changed { notices: notices.collect(), changes })
+}
+
+/// The setting, or why it cannot be changed here.
+fn tunable(name: &str) -> Result<&'static Setting, String> {
+    let setting = settings::find(name).ok_or(
+        "there is no such setting; GET /ops/settings lists those that can be changed here",
+    )?;
+    if setting.is_tunable() {
+        Ok(setting)
+    } else if setting.is_live() {
+        Err("it cannot be changed here: change it in the env file and send SIGHUP".to_owned())
+    } else {
+        Err("it cannot be changed while the server runs: it takes effect at the next start"
+            .to_owned())
+    }
+}
+
+/// The value of a setting as it is in force, also where the default is computed.
+pub fn in_force(config: &Config, setting: &Setting) -> String {
+    match setting.variable {
+        "AUTH_PASSWORD_HASH_THREADS" => config.passwords.threads.to_string(),
+        _ => config.sources.effective(setting),
+    }
 }
 
 /// Checks everything first, then swaps.
@@ -39,6 +142,7 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     user_providers::seed(&app.pool, &config.providers.custom_ids()).await?;
 
     app.config.store(Arc::new(config));
+    tune(app);
     let mail = Arc::new(mail);
     app.mail.store(Arc::clone(&mail));
     app.courier.cast(CourierMsg::UseSender(mail));
@@ -47,4 +151,22 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
         .await
         .map_err(ReloadError::Publish)?
         .map_err(|error| ReloadError::Publish(AuthError::internal("keys not loaded", error)))
+}
+
+/// Tells the handles, the supervisors and the courier what they may do from now on; others look at
+/// the configuration themselves.
+fn tune(app: &App) {
+    let config = app.config.load_full();
+    let actors = &config.actors;
+    let timeout = actors.call_timeout;
+    app.restart_policy.set(actors.restart_policy());
+    app.sessions.tune(actors.session_max_in_flight, timeout);
+    app.challenges.actor().tune(actors.challenge_max_in_flight, timeout);
+    app.passwords.tune(config.passwords.max_in_flight(), timeout);
+    app.key_rotator.tune(actors.max_in_flight, timeout);
+    app.change_feed.tune(actors.max_in_flight, timeout);
+    app.courier.tune(actors.max_in_flight, timeout);
+    app.janitor.tune(actors.max_in_flight, timeout);
+    app.rate_limiter.tune(actors.max_in_flight, timeout);
+    app.courier.cast(CourierMsg::UseConcurrency(actors.courier_concurrency));
 }

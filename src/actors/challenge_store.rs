@@ -14,11 +14,10 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::PgPool;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::handle::{Crash, Handle, Slot};
+use super::handle::{Crash, Handle, Mail, Slot};
 use super::lane::Lane;
 use super::supervisor::ChildSpec;
 use crate::config::{Config, LiveConfig};
@@ -26,14 +25,10 @@ use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
 use crate::persistence::pool::in_time;
-
-/// Ceremonies of one statement.
-const BATCH_MAX: usize = 256;
-
-/// Ceremonies that wait to be stored; a crowd comes at once.
-const MAX_WAITING: usize = 32_768;
+use crate::persistence::watched_pool::WatchedPool;
 
 /// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
 /// that a stranger who begins sign-ins does not disturb an elevation.
@@ -63,18 +58,20 @@ enum Known {
 pub struct ChallengeStore {
     actor: Handle<ChallengeStoreMsg>,
     known: Cache<Challenge, Known>,
-    pool: PgPool,
+    known_stats: Arc<CacheStats>,
+    pool: WatchedPool,
     clock: Clock,
 }
 
 impl ChallengeStore {
     /// The store, and the actor that writes its inserts, for the supervisor to start.
-    pub fn start(pool: &PgPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
-        let slot = Arc::new(Slot::default());
+    pub fn start(pool: &WatchedPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
+        let slot: Arc<Slot<ChallengeStoreMsg>> = Arc::default();
         let args = ChallengeStoreArgs {
             pool: pool.clone(),
             clock: clock.clone(),
             config: Arc::clone(config),
+            stats: Arc::clone(slot.stats()),
         };
         let actor = ChildSpec::actor(
             "challenge_store",
@@ -82,10 +79,14 @@ impl ChallengeStore {
             || ChallengeStoreActor,
             move || args.clone(),
         );
-        let call_timeout = config.load().actors.call_timeout;
+        let (limit, call_timeout) = {
+            let actors = &config.load().actors;
+            (actors.challenge_max_in_flight, actors.call_timeout)
+        };
         let store = Self {
-            actor: Handle::new("challenge store", slot, MAX_WAITING, call_timeout),
+            actor: Handle::new("challenge store", slot, limit, call_timeout),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+            known_stats: Arc::default(),
             pool: pool.clone(),
             clock: clock.clone(),
         };
@@ -112,7 +113,7 @@ impl ChallengeStore {
         purpose: Purpose,
         user_id: Option<UserId>,
     ) -> Result<Option<TakenChallenge>, AuthError> {
-        match self.known.get(&challenge) {
+        match self.known_stats.note(self.known.get(&challenge)) {
             Some(Known::Used) => return Ok(None),
             Some(Known::Pending { purpose: of, user_id: whose })
                 if of != purpose || (user_id.is_some() && whose != user_id) =>
@@ -127,6 +128,11 @@ impl ChallengeStore {
             self.known.insert(challenge, Known::Used);
         }
         Ok(taken)
+    }
+
+    /// The figures of what this node remembers, and how much that is (about).
+    pub fn cache(&self) -> (&CacheStats, u64) {
+        (&self.known_stats, self.known.entry_count())
     }
 
     /// The actor (fault tests, and inspection).
@@ -155,6 +161,12 @@ pub enum ChallengeStoreMsg {
     Crash,
 }
 
+impl Mail for ChallengeStoreMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Put(..) | Self::Crash)
+    }
+}
+
 impl Crash for ChallengeStoreMsg {
     fn crash() -> Self {
         Self::Crash
@@ -167,9 +179,10 @@ pub struct ChallengeStoreActor;
 /// What the actor works with.
 #[derive(Clone)]
 pub struct ChallengeStoreArgs {
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub clock: Clock,
     pub config: LiveConfig,
+    pub stats: Arc<ActorStats>,
 }
 
 /// Inserts that wait, and an idea of how many ceremonies are stored.
@@ -192,9 +205,10 @@ impl Actor for ChallengeStoreActor {
         args: ChallengeStoreArgs,
     ) -> Result<ChallengeStoreState, ActorProcessingErr> {
         myself.send_interval(SWEEP_INTERVAL, || ChallengeStoreMsg::Sweep);
+        let lane = Lane::new(args.stats.lane("put"));
         Ok(ChallengeStoreState {
             args,
-            lane: Lane::new(BATCH_MAX),
+            lane,
             stored: Counts::new(),
             sweeping: false,
             tasks: TaskTracker::new(),
@@ -253,7 +267,8 @@ impl Actor for ChallengeStoreActor {
 
 impl ChallengeStoreState {
     fn start_insert(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
-        let Some(batch) = self.lane.next_batch() else { return };
+        let batch_max = self.args.config.load().actors.challenge_batch_max;
+        let Some(batch) = self.lane.next_batch(batch_max) else { return };
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
         let done = Done { store: myself.clone(), inserted: Counts::new() };
@@ -277,7 +292,7 @@ impl ChallengeStoreState {
             return;
         }
         self.sweeping = true;
-        let ChallengeStoreArgs { pool, clock, config } = self.args.clone();
+        let ChallengeStoreArgs { pool, clock, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
         let store = myself.clone();
         self.tasks.spawn(async move {
@@ -301,7 +316,7 @@ fn max(config: &Config, family: Family) -> i64 {
     }
 }
 
-async fn sweep(pool: &PgPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
+async fn sweep(pool: &WatchedPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
     let mut db = pool.acquire().await?;
     challenges::delete_expired(&mut *db, clock.now()).await?;
     let mut stored = Counts::new();
@@ -316,7 +331,7 @@ async fn sweep(pool: &PgPool, config: &Config, clock: &Clock) -> sqlx::Result<Co
     Ok(stored)
 }
 
-async fn insert(pool: &PgPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
+async fn insert(pool: &WatchedPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
     let users: HashSet<Uuid> = new.iter().filter_map(|new| new.user_id.map(|id| id.0)).collect();
     let mut db = pool.acquire().await?;
     challenges::insert(&mut *db, new).await?;

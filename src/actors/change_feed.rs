@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use super::session_registry::UserCache;
 use crate::domain::ids::UserId;
 use crate::persistence::changes::{self, CHANNEL};
@@ -101,6 +101,12 @@ pub enum ChangeFeedMsg {
     ListenerEnded,
     /// Panic.
     Crash,
+}
+
+impl Mail for ChangeFeedMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Crash)
+    }
 }
 
 impl Crash for ChangeFeedMsg {

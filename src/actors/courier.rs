@@ -10,6 +10,7 @@
 //! server's acceptance and the deletion of the row (`Message-ID` is then the same).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -19,10 +20,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::actors::handle::Crash;
+use crate::actors::handle::{Crash, Mail};
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
+use crate::metrics::MailStats;
 use crate::notify::sender::{MailSender, describe};
 use crate::persistence::outbox;
 
@@ -34,12 +36,23 @@ pub enum CourierMsg {
     Sweep,
     /// The mail settings have changed; deliveries that start from now on use these.
     UseSender(Arc<MailSender>),
+    /// So many deliveries may run at once from now on.
+    UseConcurrency(usize),
     /// A delivery task found a due message; there may be more.
     FoundMore,
     /// A delivery task has ended.
     Finished { storage: StorageOutcome },
     /// Panics (fault tests).
     Crash,
+}
+
+impl Mail for CourierMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(
+            self,
+            Self::Deliver(_) | Self::UseSender(_) | Self::UseConcurrency(_) | Self::Crash
+        )
+    }
 }
 
 impl Crash for CourierMsg {
@@ -114,6 +127,7 @@ pub struct CourierArgs {
     pub sender: Arc<MailSender>,
     pub clock: Clock,
     pub options: CourierOptions,
+    pub stats: Arc<MailStats>,
 }
 
 /// The actor.
@@ -146,6 +160,7 @@ impl Actor for Courier {
         args: CourierArgs,
     ) -> Result<CourierState, ActorProcessingErr> {
         let no_more = CancellationToken::new();
+        args.stats.in_flight.store(0, Ordering::Relaxed);
         Ok(CourierState {
             args,
             in_flight: 0,
@@ -179,6 +194,9 @@ impl Actor for Courier {
             CourierMsg::Deliver(id) => state.start(&myself, Work::Message(id)),
             CourierMsg::Sweep => state.sweep(&myself),
             CourierMsg::UseSender(sender) => state.args.sender = sender,
+            CourierMsg::UseConcurrency(concurrency) => {
+                state.args.options.concurrency = concurrency;
+            }
             CourierMsg::FoundMore => state.start(&myself, Work::Due),
             CourierMsg::Finished { storage } => state.finished(&myself, storage),
             CourierMsg::Crash => panic!("crash requested"),
@@ -225,6 +243,7 @@ impl CourierState {
             return;
         }
         self.in_flight += 1;
+        self.args.stats.in_flight.store(self.in_flight, Ordering::Relaxed);
         let task = Task {
             args: self.args.clone(),
             no_more: self.no_more.clone(),
@@ -246,6 +265,7 @@ impl CourierState {
 
     fn finished(&mut self, myself: &ActorRef<CourierMsg>, storage: StorageOutcome) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.args.stats.in_flight.store(self.in_flight, Ordering::Relaxed);
         match storage {
             StorageOutcome::Fails if !self.storage_failing => {
                 self.storage_failing = true;
@@ -307,6 +327,7 @@ impl Task {
         }
         if let Work::ExpireAndDue = work {
             for expired in outbox::expire(pool, self.args.clock.now()).await? {
+                self.args.stats.expired.increment();
                 tracing::warn!(
                     message.id = %expired.id,
                     template = expired.template,
@@ -344,9 +365,11 @@ impl Task {
                 return outbox::failed(&args.pool, message.id, message.attempts, reason, now).await;
             }
         };
+        args.stats.seconds.record_time(started.elapsed());
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match sent {
             Ok(()) => {
+                args.stats.sent.increment();
                 tracing::info!(
                     message.id = %message.id,
                     template = message.template.name(),
@@ -357,6 +380,9 @@ impl Task {
                 self.forget(message.id).await
             }
             Err(error) => {
+                let counter =
+                    if error.is_permanent() { &args.stats.refused } else { &args.stats.failed };
+                counter.increment();
                 let cause = describe(&error, &message);
                 let delay = args.options.backoff(message.attempts, error.is_permanent());
                 tracing::warn!(

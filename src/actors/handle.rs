@@ -3,9 +3,11 @@
 //! A [`Slot`] holds the live `ActorRef`; the supervisor's start function fills it at every start.
 //! A [`Handle`] adds what every caller needs: a bound on requests in flight, a deadline, one retry
 //! when the actor died with the request, and [`AuthError::Unavailable`] for everything else.
+//!
+//! Both keep the figures of the actor ([`ActorStats`]), which outlive its incarnations.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,8 +15,10 @@ use ractor::concurrency::oneshot;
 use ractor::{ActorRef, ActorStatus, Message, RpcReplyPort};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use crate::domain::error::AuthError;
+use crate::metrics::{ActorStats, Queue};
 
 /// Messages that an actor handles by panicking, so that fault tests can prove a restart harmless.
 pub trait Crash {
@@ -22,28 +26,68 @@ pub trait Crash {
     fn crash() -> Self;
 }
 
+/// What the view of the tree needs to know of messages.
+pub trait Mail {
+    /// Whether a caller sent it through a handle, and not the actor (or a task of its) to itself.
+    fn is_from_caller(&self) -> bool;
+}
+
 /// The place where the live incarnation of one actor is found.
 pub struct Slot<M: Message> {
-    live: ArcSwapOption<ActorRef<M>>,
+    live: ArcSwapOption<Incarnation<M>>,
     incarnation: watch::Sender<u64>,
+    stats: Arc<ActorStats>,
+}
+
+/// An actor from its start to its end, and what waits for it.
+pub struct Incarnation<M: Message> {
+    actor: ActorRef<M>,
+    queue: Arc<Queue>,
+}
+
+impl<M: Message> Incarnation<M> {
+    /// The actor itself.
+    pub fn actor(&self) -> &ActorRef<M> {
+        &self.actor
+    }
+
+    /// Sends, unless the actor has ended.
+    fn send(&self, message: M) -> bool {
+        self.queue.put();
+        let sent = self.actor.send_message(message).is_ok();
+        if !sent {
+            self.queue.take();
+        }
+        sent
+    }
 }
 
 impl<M: Message> Default for Slot<M> {
     fn default() -> Self {
-        Self { live: ArcSwapOption::empty(), incarnation: watch::Sender::new(0) }
+        Self {
+            live: ArcSwapOption::empty(),
+            incarnation: watch::Sender::new(0),
+            stats: Arc::default(),
+        }
     }
 }
 
 impl<M: Message> Slot<M> {
     /// Publishes a new incarnation and wakes callers that wait for one.
-    pub fn fill(&self, actor: ActorRef<M>) {
-        self.live.store(Some(Arc::new(actor)));
+    pub fn fill(&self, actor: ActorRef<M>, queue: Arc<Queue>) {
+        self.stats.use_queue(Arc::clone(&queue));
+        self.live.store(Some(Arc::new(Incarnation { actor, queue })));
         self.incarnation.send_modify(|n| *n += 1);
     }
 
+    /// The figures of the actor.
+    pub fn stats(&self) -> &Arc<ActorStats> {
+        &self.stats
+    }
+
     /// The live incarnation, if it takes messages.
-    pub fn get(&self) -> Option<Arc<ActorRef<M>>> {
-        self.live.load_full().filter(|actor| is_up(actor))
+    pub fn get(&self) -> Option<Arc<Incarnation<M>>> {
+        self.live.load_full().filter(|live| is_up(&live.actor))
     }
 }
 
@@ -62,9 +106,7 @@ pub struct Handle<M: Message> {
 struct Shared<M: Message> {
     what: &'static str,
     slot: Arc<Slot<M>>,
-    in_flight: AtomicUsize,
-    max_in_flight: usize,
-    call_timeout: Duration,
+    call_timeout_ns: AtomicU64,
 }
 
 impl<M: Message> Clone for Handle<M> {
@@ -81,20 +123,34 @@ impl<M: Message> Handle<M> {
         max_in_flight: usize,
         call_timeout: Duration,
     ) -> Self {
-        let in_flight = AtomicUsize::new(0);
-        Self { shared: Arc::new(Shared { what, slot, in_flight, max_in_flight, call_timeout }) }
+        let call_timeout_ns = AtomicU64::new(0);
+        let handle = Self { shared: Arc::new(Shared { what, slot, call_timeout_ns }) };
+        handle.tune(max_in_flight, call_timeout);
+        handle
+    }
+
+    /// Changes bound and deadline for calls from now on.
+    pub fn tune(&self, max_in_flight: usize, call_timeout: Duration) {
+        let nanos = u64::try_from(call_timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.shared.call_timeout_ns.store(nanos, Ordering::Relaxed);
+        self.stats().set_limit(max_in_flight);
+    }
+
+    /// The figures of the actor.
+    pub fn stats(&self) -> &Arc<ActorStats> {
+        self.shared.slot.stats()
     }
 
     /// Requests that were sent and not answered yet.
     pub fn in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        self.stats().in_flight.load(Ordering::Relaxed)
     }
 
     /// Sends a message without an answer; a hint that may be lost when the actor restarts.
     pub fn cast(&self, message: M) {
         if let Some(actor) = self.shared.slot.get() {
             // A dying actor is replaced and finds its work in Postgres.
-            let _ = actor.send_message(message);
+            actor.send(message);
         }
     }
 
@@ -106,12 +162,19 @@ impl<M: Message> Handle<M> {
         request: impl Fn(RpcReplyPort<R>) -> M + Send,
     ) -> Result<R, AuthError> {
         let shared = &*self.shared;
-        let _admitted = Admitted::take(&shared.in_flight, shared.max_in_flight)
-            .ok_or(AuthError::unavailable(shared.what))?;
-        let deadline = Instant::now() + shared.call_timeout;
-        match timeout_at(deadline, Self::call_live(shared, request)).await {
+        let stats = self.stats();
+        let _admitted = Admitted::take(stats).ok_or_else(|| {
+            stats.refused.increment();
+            AuthError::unavailable(shared.what)
+        })?;
+        let timeout = Duration::from_nanos(shared.call_timeout_ns.load(Ordering::Relaxed));
+        let deadline = Instant::now() + timeout;
+        let span = tracing::info_span!("actor call", otel.name = shared.what);
+        let answered = Self::call_live(shared, request).instrument(span);
+        match timeout_at(deadline, answered).await {
             Ok(answer) => answer,
             Err(_elapsed) => {
+                stats.timed_out.increment();
                 tracing::warn!(actor = shared.what, "actor missed its deadline");
                 Err(AuthError::unavailable(shared.what))
             }
@@ -127,7 +190,7 @@ impl<M: Message> Handle<M> {
         for attempt in 0..2 {
             if let Some(actor) = shared.slot.get() {
                 let (reply, answer) = oneshot();
-                let sent = actor.send_message(request(reply.into())).is_ok();
+                let sent = actor.send(request(reply.into()));
                 drop(actor);
                 if sent && let Ok(answer) = answer.await {
                     return Ok(answer);
@@ -152,7 +215,7 @@ impl<M: Message> Handle<M> {
     /// Kills the actor without letting it clean up (fault tests).
     pub fn kill(&self) {
         if let Some(actor) = self.shared.slot.get() {
-            actor.kill();
+            actor.actor.kill();
         }
     }
 }
@@ -161,10 +224,10 @@ impl<M: Message> Handle<M> {
 struct Admitted<'a>(&'a AtomicUsize);
 
 impl<'a> Admitted<'a> {
-    fn take(counter: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let before = counter.fetch_add(1, Ordering::Relaxed);
-        let admitted = Self(counter);
-        (before < max).then_some(admitted)
+    fn take(stats: &'a ActorStats) -> Option<Self> {
+        let before = stats.in_flight.fetch_add(1, Ordering::Relaxed);
+        let admitted = Self(&stats.in_flight);
+        stats.limit().is_none_or(|limit| before < limit).then_some(admitted)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use crate::domain::clock::Clock;
 use crate::persistence::tickets;
 
@@ -23,6 +23,12 @@ pub enum JanitorMsg {
     Sweep,
     /// Panic.
     Crash,
+}
+
+impl Mail for JanitorMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Crash)
+    }
 }
 
 impl Crash for JanitorMsg {

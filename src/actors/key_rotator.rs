@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use crate::config::LiveConfig;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -25,6 +25,12 @@ pub enum KeyRotatorMsg {
     Reload(RpcReplyPort<Result<(), Arc<KeyError>>>),
     /// Panic.
     Crash,
+}
+
+impl Mail for KeyRotatorMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Reload(_) | Self::Crash)
+    }
 }
 
 impl Crash for KeyRotatorMsg {

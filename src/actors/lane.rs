@@ -3,49 +3,69 @@
 //! A lane collects requests while one batch is under way and sends what has gathered as the next
 //! one. Idle: one request, one statement, no added delay. Busy: the batch grows by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use ractor::RpcReplyPort;
+
+use crate::metrics::LaneStats;
 
 /// Requests that wait for the next batch, in the order in which they came.
 pub struct Lane<K, R> {
     waiting: Vec<(K, RpcReplyPort<R>)>,
-    under_way: bool,
-    batch_max: usize,
+    /// When the batch under way left.
+    under_way: Option<Instant>,
+    stats: Arc<LaneStats>,
 }
 
 impl<K: Ord, R> Lane<K, R> {
-    /// An idle lane whose batches take at most `batch_max` requests.
-    pub fn new(batch_max: usize) -> Self {
-        Self { waiting: Vec::new(), under_way: false, batch_max }
+    /// An idle lane, which keeps these figures.
+    pub fn new(stats: Arc<LaneStats>) -> Self {
+        stats.waiting.store(0, Ordering::Relaxed);
+        Self { waiting: Vec::new(), under_way: None, stats }
     }
 
     /// Adds a request to the next batch.
     pub fn push(&mut self, key: K, reply: RpcReplyPort<R>) {
         self.waiting.push((key, reply));
+        self.count_waiting();
     }
 
     /// The batch under way has ended.
     pub fn finished(&mut self) {
-        self.under_way = false;
+        if let Some(left) = self.under_way.take() {
+            self.stats.ended(left.elapsed());
+        }
     }
 
-    /// Takes the next batch if none is under way and somebody still waits.
-    pub fn next_batch(&mut self) -> Option<Batch<K, R>> {
-        if self.under_way {
+    /// Takes the next batch, of at most `batch_max` requests, if none is under way and somebody still
+    /// waits.
+    pub fn next_batch(&mut self, batch_max: usize) -> Option<Batch<K, R>> {
+        if self.under_way.is_some() {
             return None;
         }
         // A caller that has given up needs no write; it will come again with the same key.
         self.waiting.retain(|(_, reply)| !reply.is_closed());
         if self.waiting.is_empty() {
+            self.count_waiting();
             return None;
         }
-        self.under_way = true;
-        let later = self.waiting.split_off(self.batch_max.min(self.waiting.len()));
-        Some(Batch::new(std::mem::replace(&mut self.waiting, later)))
+        self.under_way = Some(Instant::now());
+        let later = self.waiting.split_off(batch_max.min(self.waiting.len()));
+        let batch = Batch::new(std::mem::replace(&mut self.waiting, later));
+        self.stats.left(batch.requests.len());
+        self.count_waiting();
+        Some(batch)
+    }
+
+    fn count_waiting(&self) {
+        self.stats.waiting.store(self.waiting.len(), Ordering::Relaxed);
     }
 
     /// Whether nothing waits and nothing is under way.
     pub fn is_idle(&self) -> bool {
-        !self.under_way && self.waiting.is_empty()
+        self.under_way.is_none() && self.waiting.is_empty()
     }
 }
 
@@ -79,6 +99,11 @@ mod tests {
     use ractor::concurrency::oneshot;
 
     use super::*;
+    use crate::metrics::ActorStats;
+
+    fn lane() -> Lane<u8, u8> {
+        Lane::new(ActorStats::default().lane("test"))
+    }
 
     fn push(lane: &mut Lane<u8, u8>, key: u8) -> ractor::concurrency::OneshotReceiver<u8> {
         let (reply, answer) = oneshot();
@@ -87,25 +112,28 @@ mod tests {
     }
 
     fn keys(lane: &mut Lane<u8, u8>) -> Vec<u8> {
-        lane.next_batch().unwrap().keys().copied().collect()
+        lane.next_batch(10).unwrap().keys().copied().collect()
     }
 
     #[test]
     fn what_arrives_during_a_batch_forms_the_next_one() {
-        let mut lane = Lane::new(10);
+        let mut lane = lane();
         let _first = push(&mut lane, 1);
         assert_eq!(keys(&mut lane), [1]);
         let (_a, _b) = (push(&mut lane, 3), push(&mut lane, 2));
-        assert!(lane.next_batch().is_none());
+        assert!(lane.next_batch(10).is_none());
+        assert_eq!(lane.stats.waiting.load(Ordering::Relaxed), 2);
         lane.finished();
         assert_eq!(keys(&mut lane), [2, 3]);
+        assert_eq!(lane.stats.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!((lane.stats.sizes().count(), lane.stats.times().count()), (2, 1));
     }
 
     #[test]
     fn requests_with_one_key_share_a_row_of_the_statement() {
-        let mut lane = Lane::new(10);
+        let mut lane = lane();
         let mut answers = [push(&mut lane, 1), push(&mut lane, 2), push(&mut lane, 1)];
-        let batch = lane.next_batch().unwrap();
+        let batch = lane.next_batch(10).unwrap();
         assert_eq!(batch.keys().copied().collect::<Vec<_>>(), [1, 2]);
         batch.answer(|key| key * 10);
         let answers: Vec<u8> =
@@ -115,10 +143,10 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_and_nothing_is_forgotten() {
-        let mut lane = Lane::new(2);
+        let mut lane = lane();
         let _answers: Vec<_> = (0..5).map(|key| push(&mut lane, key)).collect();
         let mut sizes = Vec::new();
-        while let Some(batch) = lane.next_batch() {
+        while let Some(batch) = lane.next_batch(2) {
             sizes.push(batch.keys().count());
             lane.finished();
         }
@@ -128,8 +156,8 @@ mod tests {
 
     #[test]
     fn callers_that_gave_up_are_skipped() {
-        let mut lane = Lane::new(2);
+        let mut lane = lane();
         drop(push(&mut lane, 1));
-        assert!(lane.next_batch().is_none());
+        assert!(lane.next_batch(2).is_none());
     }
 }

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod janitor;
 pub mod key_rotator;
 pub mod lane;
+pub mod observed;
 pub mod password_hasher;
 pub mod rate_limiter;
 pub mod session_cache;

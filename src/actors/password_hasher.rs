@@ -7,14 +7,16 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use crate::domain::error::AuthError;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
+use crate::threads::Threads;
 
 /// Messages of the password hasher.
 pub enum PasswordHasherMsg {
@@ -30,6 +32,12 @@ pub enum PasswordHasherMsg {
     Finished,
     /// Panic.
     Crash,
+}
+
+impl Mail for PasswordHasherMsg {
+    fn is_from_caller(&self) -> bool {
+        !matches!(self, Self::Finished)
+    }
 }
 
 impl Crash for PasswordHasherMsg {
@@ -80,26 +88,43 @@ impl Job {
     }
 }
 
+/// Hashes at once, and hashes that may wait; asked again for every job.
+pub type HashLimits = Arc<dyn Fn() -> (usize, usize) + Send + Sync>;
+
+/// What the hasher works with.
+#[derive(Clone)]
+pub struct PasswordHasherArgs {
+    pub settings: PasswordSettings,
+    pub limits: HashLimits,
+}
+
 /// Jobs that run and jobs that wait.
 pub struct PasswordHasherState {
     settings: PasswordSettings,
+    limits: HashLimits,
     running: usize,
     waiting: VecDeque<Job>,
+    threads: Threads,
+    /// One for each job under way.
     tasks: TaskTracker,
 }
 
 impl Actor for PasswordHasher {
     type Msg = PasswordHasherMsg;
     type State = PasswordHasherState;
-    type Arguments = PasswordSettings;
+    type Arguments = PasswordHasherArgs;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<PasswordHasherMsg>,
-        settings: PasswordSettings,
+        args: PasswordHasherArgs,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
+        let PasswordHasherArgs { settings, limits } = args;
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        Ok(PasswordHasherState { settings, running: 0, waiting, tasks })
+        // A storm of sign-ins must not slow down those who have a session.
+        // How many there may be is decided for each job, since it can change.
+        let threads = Threads::giving_way("password-hash", usize::MAX);
+        Ok(PasswordHasherState { settings, limits, running: 0, waiting, threads, tasks })
     }
 
     async fn handle(
@@ -134,10 +159,12 @@ impl Actor for PasswordHasher {
 
 impl PasswordHasherState {
     fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
-        let (threads, queue) = self.settings.limits();
+        let (threads, queue) = (self.limits)();
         if self.waiting.len() >= queue {
             self.waiting.retain(|job| !job.is_abandoned());
         }
+        // Those that wait were first, if there are more threads now than there were.
+        self.start_waiting(myself, threads);
         if self.running < threads {
             self.start(myself, job);
         } else if self.waiting.len() < queue {
@@ -149,10 +176,15 @@ impl PasswordHasherState {
 
     fn finished(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
         self.running = self.running.saturating_sub(1);
-        while let Some(job) = self.waiting.pop_front() {
+        self.start_waiting(myself, (self.limits)().0);
+    }
+
+    fn start_waiting(&mut self, myself: &ActorRef<PasswordHasherMsg>, threads: usize) {
+        while self.running < threads
+            && let Some(job) = self.waiting.pop_front()
+        {
             if !job.is_abandoned() {
                 self.start(myself, job);
-                return;
             }
         }
     }
@@ -161,7 +193,9 @@ impl PasswordHasherState {
         self.running += 1;
         let settings = self.settings.clone();
         let finished = Finished(myself.clone());
-        self.tasks.spawn_blocking(move || {
+        let under_way = self.tasks.token();
+        self.threads.run(move || {
+            let _under_way = under_way;
             let _finished = finished;
             job.run(&settings);
         });
@@ -211,7 +245,8 @@ mod tests {
         };
         let present = PasswordForms { bcrypt: true, argon2id: false };
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
-        Actor::spawn(None, PasswordHasher, settings).await.unwrap().0
+        let args = PasswordHasherArgs { settings, limits: Arc::new(move || (threads, queue)) };
+        Actor::spawn(None, PasswordHasher, args).await.unwrap().0
     }
 
     fn hash(

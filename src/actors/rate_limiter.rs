@@ -16,7 +16,8 @@ use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::counters::{CounterStore, Subject};
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
+use crate::metrics::Counter;
 
 /// Expired entries cost memory only, so there is no hurry.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -35,7 +36,34 @@ pub struct Counters {
     /// Failed proofs.
     pub attempts: CounterStore,
     familiar: Cache<Subject, ()>,
+    /// Since the last summary in the log.
     refused: Arc<AtomicU64>,
+    refusals: Arc<[Counter; Guard::ALL.len()]>,
+}
+
+/// What turned something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// A limit of requests.
+    RateLimit,
+    /// The limit of failed proofs of an account.
+    Attempts,
+    /// A sign-up without a proof that Turnstile accepts.
+    Turnstile,
+}
+
+impl Guard {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::RateLimit, Self::Attempts, Self::Turnstile];
+
+    /// As a label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate-limit",
+            Self::Attempts => "attempts",
+            Self::Turnstile => "turnstile",
+        }
+    }
 }
 
 impl Default for Counters {
@@ -50,6 +78,7 @@ impl Default for Counters {
             attempts: CounterStore::memory(),
             familiar,
             refused: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 }
@@ -65,9 +94,17 @@ impl Counters {
         self.familiar.insert(account_from, ());
     }
 
-    /// For the next summary in the log.
-    pub fn note_refusal(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    /// Counts what was turned away; limits are summed up in the log.
+    pub fn note_refusal(&self, by: Guard) {
+        self.refusals[by as usize].increment();
+        if by != Guard::Turnstile {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was turned away so far.
+    pub fn refusals(&self, by: Guard) -> u64 {
+        self.refusals[by as usize].get()
     }
 }
 
@@ -77,6 +114,12 @@ pub enum RateLimiterMsg {
     Tick,
     /// Panic.
     Crash,
+}
+
+impl Mail for RateLimiterMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Crash)
+    }
 }
 
 impl Crash for RateLimiterMsg {

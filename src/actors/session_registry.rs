@@ -4,20 +4,22 @@
 //! served only while the change feed vouches for it (`change_feed`). Sessions are in `session_cache`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
-use sqlx::PgPool;
 
 use super::cached_user::CachedUser;
 use super::change_feed::FeedState;
 use super::handle::{Handle, Slot};
 use super::session_cache::SessionCache;
 use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
-use super::supervisor::{ChildSpec, RestartPolicy, TreeView};
+use super::supervisor::{ChildSpec, LivePolicy, TreeView};
 use crate::config::{ActorsConfig, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::metrics::CacheStats;
+use crate::persistence::watched_pool::WatchedPool;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -33,9 +35,9 @@ impl SessionRegistry {
     /// The handle, and the child that its supervisor has to start.
     pub fn new(
         settings: &ActorsConfig,
-        policy: RestartPolicy,
+        policy: LivePolicy,
         tree: TreeView,
-        pool: &PgPool,
+        pool: &WatchedPool,
         clock: &Clock,
         config: &LiveConfig,
         users: UserCache,
@@ -53,14 +55,18 @@ impl SessionRegistry {
                 )
             })
             .collect();
-        let args =
-            SessionShardArgs { pool: pool.clone(), clock: clock.clone(), config: config.clone() };
+        let (pool, clock, config) = (pool.clone(), clock.clone(), Arc::clone(config));
         let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
             slots
                 .iter()
                 .enumerate()
                 .map(|(n, slot)| {
-                    let args = args.clone();
+                    let args = SessionShardArgs {
+                        pool: pool.clone(),
+                        clock: clock.clone(),
+                        config: Arc::clone(&config),
+                        stats: Arc::clone(slot.stats()),
+                    };
                     ChildSpec::actor(
                         format!("shard-{n}"),
                         slot,
@@ -87,22 +93,22 @@ impl SessionRegistry {
         Ok(found)
     }
 
-    /// Trades a token for its successor; `None` if it is not the current one (any more).
+    /// Trades a token for its successor; `false` if it is not the current one (any more).
     ///
     /// The answer comes after the commit. Safe to repeat: the successor is always the same.
-    pub async fn rotate(&self, rotation: Rotation) -> Result<Option<SessionRef>, AuthError> {
+    pub async fn rotate(&self, rotation: Rotation) -> Result<bool, AuthError> {
         let shard = self.shard(rotation.presented);
         let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
         self.sessions.remove(rotation.presented);
-        if let Some(session) = rotated {
-            self.sessions.insert(rotation.next, session);
+        if rotated.is_some() {
+            self.sessions.insert(rotation.next, rotation.session);
         }
-        Ok(rotated)
+        Ok(rotated.is_some())
     }
 
     /// The user as of now, from the cache while the change feed is up, else from Postgres.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, AuthError> {
-        if let Some(user) = self.users.get(id) {
+        if let Some(user) = self.users.stats.note(self.users.get(id)) {
             return Ok(Some(user));
         }
         let seen = self.users.feed.stamp(id);
@@ -114,9 +120,21 @@ impl SessionRegistry {
         Ok(found)
     }
 
+    /// The figures of the session cache, and how many sessions it holds (about).
+    pub fn session_cache(&self) -> (&CacheStats, u64) {
+        self.sessions.figures()
+    }
+
     /// The user cache, for writers on this node that know of a change before the feed does.
     pub fn users(&self) -> &UserCache {
         &self.users
+    }
+
+    /// Changes the bound and the deadline of each shard.
+    pub fn tune(&self, max_in_flight: usize, call_timeout: Duration) {
+        for shard in self.shards.iter() {
+            shard.tune(max_in_flight, call_timeout);
+        }
     }
 
     /// The shards, for fault tests and the supervision view.
@@ -134,6 +152,7 @@ impl SessionRegistry {
 pub struct UserCache {
     users: Cache<UserId, Entry>,
     feed: Arc<FeedState>,
+    stats: Arc<CacheStats>,
 }
 
 /// A user and the number of changes that had been seen before the row was read.
@@ -152,12 +171,17 @@ impl UserCache {
                 u32::try_from(entry.user.memory_bytes()).unwrap_or(u32::MAX)
             })
             .build();
-        Self { users, feed }
+        Self { users, feed, stats: Arc::default() }
     }
 
     /// Whether the feed vouches for the cache; without it nobody is served from here.
     pub fn is_served(&self) -> bool {
         self.feed.is_live()
+    }
+
+    /// Its figures, how many users it holds, and their memory in bytes (both about).
+    pub fn figures(&self) -> (&CacheStats, u64, u64) {
+        (&self.stats, self.users.entry_count(), self.users.weighted_size())
     }
 
     /// The cached user, if the feed vouches for it.

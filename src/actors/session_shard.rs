@@ -10,23 +10,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use super::handle::Crash;
+use super::handle::{Crash, Mail};
 use super::lane::{Batch, Lane};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
+use crate::metrics::ActorStats;
 use crate::persistence::kept_connection::{KeptConnection, is_lost};
 use crate::persistence::pool::{Abandonable, in_time};
+use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -42,7 +44,7 @@ pub enum SessionShardMsg {
     /// Whose token is this, if it is a live one?
     Find(TokenHash, RpcReplyPort<Answer<SessionRef>>),
     /// Replace the presented hash by the next one; `None` if it is not current (any more).
-    Rotate(Rotation, RpcReplyPort<Answer<SessionRef>>),
+    Rotate(Rotation, RpcReplyPort<Answer<()>>),
     /// Read a user and roles from Postgres.
     Load(UserId, RpcReplyPort<Answer<Arc<CachedUser>>>),
     /// A statement of this lane has ended.
@@ -51,6 +53,12 @@ pub enum SessionShardMsg {
     FlushLastSeen,
     /// Panic.
     Crash,
+}
+
+impl Mail for SessionShardMsg {
+    fn is_from_caller(&self) -> bool {
+        !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
+    }
 }
 
 impl Crash for SessionShardMsg {
@@ -74,9 +82,10 @@ pub struct SessionShard;
 /// What a shard works with.
 #[derive(Clone)]
 pub struct SessionShardArgs {
-    pub pool: PgPool,
+    pub pool: WatchedPool,
     pub clock: Clock,
     pub config: LiveConfig,
+    pub stats: Arc<ActorStats>,
 }
 
 impl SessionShardArgs {
@@ -84,13 +93,17 @@ impl SessionShardArgs {
     fn statement_limit(&self) -> Duration {
         self.config.load().actors.call_timeout
     }
+
+    fn batch_max(&self) -> usize {
+        self.config.load().actors.session_batch_max
+    }
 }
 
 /// Lanes and the `last_seen` values that wait to be written.
 pub struct SessionShardState {
     args: SessionShardArgs,
     find: Lane<TokenHash, Answer<SessionRef>>,
-    rotate: Lane<Rotation, Answer<SessionRef>>,
+    rotate: Lane<Rotation, Answer<()>>,
     load: Lane<UserId, Answer<Arc<CachedUser>>>,
     /// For the statement of `rotate`.
     kept: Arc<KeptConnection>,
@@ -132,17 +145,15 @@ impl Actor for SessionShard {
         myself: ActorRef<SessionShardMsg>,
         args: SessionShardArgs,
     ) -> Result<SessionShardState, ActorProcessingErr> {
-        let (batch_max, interval) = {
-            let config = args.config.load();
-            (config.actors.session_batch_max, config.actors.last_seen_interval)
-        };
+        let interval = args.config.load().actors.last_seen_interval;
+        let stats = Arc::clone(&args.stats);
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
             kept: Arc::new(KeptConnection::new(args.pool.clone())),
             args,
-            find: Lane::new(batch_max),
-            rotate: Lane::new(batch_max),
-            load: Lane::new(batch_max),
+            find: Lane::new(stats.lane("find")),
+            rotate: Lane::new(stats.lane("rotate")),
+            load: Lane::new(stats.lane("load")),
             last_seen: Arc::default(),
             flushing: false,
             tasks: TaskTracker::new(),
@@ -208,7 +219,7 @@ impl Actor for SessionShard {
 
 impl SessionShardState {
     fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.find.next_batch() else { return };
+        let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Find };
@@ -227,7 +238,7 @@ impl SessionShardState {
     }
 
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.rotate.next_batch() else { return };
+        let Some(batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { clock, config, .. } = self.args.clone();
         let kept = Arc::clone(&self.kept);
         let limit = self.args.statement_limit();
@@ -242,14 +253,14 @@ impl SessionShardState {
             let rotated = rotate_kept(&kept, &rotations, now, expires_at);
             let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
-                last_seen.record(rows.iter().map(|(_, session)| session.user_id), now);
+                last_seen.record(rows.iter().map(|(rotation, ())| rotation.session.user_id), now);
             }
             answer(batch, rotated);
         });
     }
 
     fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.load.next_batch() else { return };
+        let Some(batch) = self.load.next_batch(self.args.batch_max()) else { return };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::Load };
@@ -286,9 +297,13 @@ impl SessionShardState {
         let last_seen = Arc::clone(&self.last_seen);
         let limit = self.args.statement_limit();
         let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
+        let stats = self.args.stats.lane("last_seen");
         self.tasks.spawn(async move {
             let _done = done;
+            let started = Instant::now();
+            stats.left(waiting.len());
             last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
+            stats.ended(started.elapsed());
         });
     }
 }
@@ -302,7 +317,7 @@ async fn rotate_kept(
     rotations: &[Rotation],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
-) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+) -> sqlx::Result<Vec<(Rotation, ())>> {
     let mut db = kept.take().await?;
     let mut rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
     if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
@@ -321,23 +336,26 @@ async fn rotate_all(
     rotations: &[Rotation],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
-) -> sqlx::Result<Vec<(Rotation, SessionRef)>> {
+) -> sqlx::Result<Vec<(Rotation, ())>> {
+    let at = |places: Vec<usize>| places.into_iter().map(|at| (rotations[at], ())).collect();
     match refresh_tokens::rotate(&mut *db, rotations, now, expires_at).await {
         Err(error) if refresh_tokens::is_deadlock(&error) => {
             tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
             let mut rotated = Vec::with_capacity(rotations.len());
-            for rotation in rotations.chunks(1) {
-                rotated.extend(refresh_tokens::rotate(&mut *db, rotation, now, expires_at).await?);
+            for rotation in rotations {
+                let alone = std::slice::from_ref(rotation);
+                let places = refresh_tokens::rotate(&mut *db, alone, now, expires_at).await?;
+                rotated.extend(places.into_iter().map(|_| (*rotation, ())));
             }
             Ok(rotated)
         }
-        result => result,
+        result => result.map(at),
     }
 }
 
 /// Writes `last_seen`; returns what could not be written.
 async fn write_last_seen(
-    pool: &PgPool,
+    pool: &WatchedPool,
     limit: Duration,
     waiting: HashMap<UserId, OffsetDateTime>,
 ) -> HashMap<UserId, OffsetDateTime> {

@@ -12,18 +12,22 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::Slot;
+use super::handle::{Mail, Slot};
+use super::observed::Observed;
+use crate::config::ActorsConfig;
+use crate::metrics::{ActorStats, Queue};
 
 /// How long a stopping supervisor waits for its children.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When to restart and when to give up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// Restarts allowed in `window`; one more escalates.
     pub max_restarts: u32,
@@ -31,6 +35,40 @@ pub struct RestartPolicy {
     /// Delay of the first restart, doubled at each further failure.
     pub backoff_min: Duration,
     pub backoff_max: Duration,
+}
+
+impl ActorsConfig {
+    /// The policy that the settings ask for.
+    pub fn restart_policy(&self) -> RestartPolicy {
+        RestartPolicy {
+            max_restarts: self.max_restarts,
+            window: self.restart_window,
+            backoff_min: self.backoff_min,
+            backoff_max: self.backoff_max,
+        }
+    }
+}
+
+/// The policy in force, which may be changed while the tree runs; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LivePolicy(Arc<ArcSwap<RestartPolicy>>);
+
+impl From<RestartPolicy> for LivePolicy {
+    fn from(policy: RestartPolicy) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(policy)))
+    }
+}
+
+impl LivePolicy {
+    /// As of now.
+    pub fn get(&self) -> RestartPolicy {
+        **self.0.load()
+    }
+
+    /// Counts from the next failure on.
+    pub fn set(&self, policy: RestartPolicy) {
+        self.0.store(Arc::new(policy));
+    }
 }
 
 /// Starts one incarnation of a child, linked to the given supervisor.
@@ -41,6 +79,10 @@ pub type StartChild =
 pub struct ChildSpec {
     pub name: String,
     pub start: StartChild,
+    /// The figures that the child keeps about itself.
+    pub stats: Option<Arc<ActorStats>>,
+    /// The policy that the child has for its own children, if it is a supervisor.
+    pub policy: Option<LivePolicy>,
 }
 
 impl ChildSpec {
@@ -50,7 +92,12 @@ impl ChildSpec {
         F: Fn(ActorCell) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<ActorCell, SpawnErr>> + Send + 'static,
     {
-        Self { name: name.into(), start: Box::new(move |supervisor| Box::pin(start(supervisor))) }
+        Self {
+            name: name.into(),
+            start: Box::new(move |supervisor| Box::pin(start(supervisor))),
+            stats: None,
+            policy: None,
+        }
     }
 
     /// An actor that fills `slot` with each of its incarnations.
@@ -59,31 +106,39 @@ impl ChildSpec {
         slot: &Arc<Slot<A::Msg>>,
         actor: fn() -> A,
         args: impl Fn() -> A::Arguments + Send + Sync + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        A::Msg: Mail,
+    {
         let slot = Arc::clone(slot);
-        Self::new(name, move |supervisor| {
+        let stats = Arc::clone(slot.stats());
+        let spec = Self::new(name, move |supervisor| {
             let (slot, args) = (Arc::clone(&slot), args());
             async move {
-                let (child, _join) = Actor::spawn_linked(None, actor(), args, supervisor).await?;
-                slot.fill(child.clone());
+                let queue: Arc<Queue> = Arc::default();
+                let actor = Observed::new(actor(), Arc::clone(slot.stats()), Arc::clone(&queue));
+                let (child, _join) = Actor::spawn_linked(None, actor, args, supervisor).await?;
+                slot.fill(child.clone(), queue);
                 Ok(child.get_cell())
             }
-        })
+        });
+        Self { stats: Some(stats), ..spec }
     }
 
     /// A child that is itself a supervisor, with children that `children` describes anew at each start.
     pub fn supervisor(
         name: impl Into<String>,
-        policy: RestartPolicy,
+        policy: LivePolicy,
         tree: TreeView,
         children: impl Fn() -> Vec<Self> + Send + Sync + 'static,
     ) -> Self {
         let name = name.into();
         let path = name.clone();
-        Self::new(name, move |supervisor| {
+        let own = policy.clone();
+        let spec = Self::new(name, move |supervisor| {
             let args = SupervisorArgs {
                 path: path.clone(),
-                policy,
+                policy: policy.clone(),
                 tree: tree.clone(),
                 children: children(),
                 gave_up: None,
@@ -93,7 +148,8 @@ impl ChildSpec {
                     Actor::spawn_linked(None, Supervisor, args, supervisor).await?;
                 Ok(actor.get_cell())
             }
-        })
+        });
+        Self { policy: Some(own), ..spec }
     }
 }
 
@@ -108,9 +164,34 @@ pub enum ChildState {
 #[derive(Clone, Debug)]
 pub struct ChildStatus {
     pub state: ChildState,
+    /// When its present incarnation started.
+    pub started_at: Instant,
     /// Restarts since the process started.
     pub restarts: u64,
-    pub last_failure: Option<String>,
+    /// When it failed lately, oldest first; no further back than the window at its last failure.
+    pub recent: VecDeque<Instant>,
+    pub last_failure: Option<Failure>,
+    /// The figures that it keeps about itself; a supervisor keeps none.
+    pub stats: Option<Arc<ActorStats>>,
+    /// The policy that it has for its own children, if it is a supervisor.
+    pub policy: Option<LivePolicy>,
+    /// Its place in the order of first starts, which is that of the tree.
+    position: usize,
+}
+
+impl ChildStatus {
+    /// Failures in the last `window`.
+    pub fn failures_in(&self, window: Duration) -> usize {
+        let now = Instant::now();
+        self.recent.iter().filter(|at| now - **at <= window).count()
+    }
+}
+
+/// Why a child ended, and when.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub reason: String,
+    pub at: Instant,
 }
 
 /// The state of every actor, readable from outside the tree.
@@ -135,20 +216,41 @@ impl TreeView {
         !children.is_empty() && children.values().all(|child| child.state == ChildState::Running)
     }
 
-    fn running(&self, name: String) {
-        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
-        children
-            .entry(name)
-            .or_insert(ChildStatus { state: ChildState::Running, restarts: 0, last_failure: None })
-            .state = ChildState::Running;
+    /// Name and status of every child, in the order in which the tree was started.
+    pub fn in_order(&self) -> Vec<(String, ChildStatus)> {
+        let mut list = self.list();
+        list.sort_by_key(|(_, child)| child.position);
+        list
     }
 
-    fn failed(&self, name: &str, reason: &str) {
+    fn running(&self, name: String, spec: &ChildSpec) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = children.len();
+        let child = children.entry(name).or_insert_with(|| ChildStatus {
+            state: ChildState::Running,
+            started_at: Instant::now(),
+            restarts: 0,
+            recent: VecDeque::new(),
+            last_failure: None,
+            stats: spec.stats.clone(),
+            policy: spec.policy.clone(),
+            position,
+        });
+        child.state = ChildState::Running;
+        child.started_at = Instant::now();
+    }
+
+    fn failed(&self, name: &str, reason: &str, window: Duration) {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(child) = children.get_mut(name) {
+            let at = Instant::now();
             child.state = ChildState::BackingOff;
             child.restarts += 1;
-            child.last_failure = Some(reason.to_owned());
+            child.recent.push_back(at);
+            while child.recent.front().is_some_and(|first| at - *first > window) {
+                child.recent.pop_front();
+            }
+            child.last_failure = Some(Failure { reason: reason.to_owned(), at });
         }
     }
 }
@@ -166,7 +268,7 @@ pub struct Supervisor;
 pub struct SupervisorArgs {
     /// Its name in the view, put before its children's names; empty at the root.
     pub path: String,
-    pub policy: RestartPolicy,
+    pub policy: LivePolicy,
     pub tree: TreeView,
     pub children: Vec<ChildSpec>,
     /// At the root: cancelled at escalation, for whoever ends the process then.
@@ -260,7 +362,7 @@ impl SupervisorState {
         let child = (self.args.children[index].start)(myself.get_cell()).await?;
         self.live.insert(child.get_id(), index);
         self.started_at[index] = Instant::now();
-        self.args.tree.running(self.child_path(index));
+        self.args.tree.running(self.child_path(index), &self.args.children[index]);
         Ok(())
     }
 
@@ -271,10 +373,10 @@ impl SupervisorState {
         index: usize,
         reason: &str,
     ) -> Result<(), ActorProcessingErr> {
-        let policy = self.args.policy;
+        let policy = self.args.policy.get();
         let now = Instant::now();
         let path = self.child_path(index);
-        self.args.tree.failed(&path, reason);
+        self.args.tree.failed(&path, reason, policy.window);
         if self.args.gave_up.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return Ok(());
         }

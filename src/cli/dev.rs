@@ -8,8 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgMatches;
+use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
+use super::actors::DEV_FILE;
 use super::{serve, terminal};
 use crate::config::{Config, MailTransport, Sources};
 use crate::domain::clock::Clock;
@@ -35,31 +37,35 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .with_fallback("AUTH_CLIENT_URL", "http://localhost:3000")
         .with_fallback("AUTH_SMTP_SENDER", "Keywright <no-reply@localhost>")
         .with_fallback("AUTH_SMS_PROVIDER", "dev")
-        .with_fallback("AUTH_LOG_FORMAT_TEXT", "true");
+        .with_fallback("AUTH_LOG_FORMAT_TEXT", "true")
+        .with_fallback("AUTH_ADMIN_PORT", "0")
+        .with_fallback("AUTH_ADMIN_TOKEN", secret(&dir.join("admin-token"), random_token)?);
     let mut loaded = Config::from_sources(&sources)?;
-    let sources = if loaded.config.server.server_url.is_none() {
+    if loaded.config.server.server_url.is_none() {
         let port = loaded.config.server.listen.port();
         let prefix = &loaded.config.server.api_prefix;
         let url = format!("http://localhost:{port}{prefix}");
-        let sources = sources.with_fallback("AUTH_SERVER_URL", url);
-        loaded = Config::from_sources(&sources)?;
-        sources
-    } else {
-        sources
-    };
+        loaded = Config::from_sources(&sources.with_fallback("AUTH_SERVER_URL", url))?;
+    }
     let mut config = loaded.config;
     let inbox = dir.join("inbox");
     if matches!(config.mail.transport, MailTransport::None) {
         config.mail.transport = MailTransport::Capture { folder: inbox.clone() };
     }
-    let _logs = telemetry::init(&config.log);
+    let telemetry = telemetry::init(&config.log, &config.traces)?;
     for notice in loaded.notices.iter().filter(|notice| !is_solved_here(&notice.variable)) {
         notice.log();
     }
     let node = Node::start(config, Clock::system()).await?;
+    let admin = keep_admin(&node, &dir)?;
     print_summary(&node, &postgres, &dir);
-    let code = serve::run_node(node, sources).await;
+    let code = serve::run_node(node).await;
+    if let Some(file) = admin {
+        // The next server has another port.
+        let _ = fs::remove_file(file);
+    }
     postgres.stop().await;
+    telemetry.shut_down().await;
     code
 }
 
@@ -70,20 +76,47 @@ fn is_solved_here(variable: &str) -> bool {
 
 /// The signing secret of this development server, made at the first start.
 fn jwt_secret(dir: &Path) -> anyhow::Result<String> {
-    let path = dir.join("jwt-secret.json");
-    if let Ok(text) = fs::read_to_string(&path) {
+    secret(&secret_path(dir), || format!(r#"{{"type":"HS256","key":"{}"}}"#, random_token()))
+}
+
+/// The text of a file that is for nobody else, made at the first start.
+fn secret(path: &Path, make: impl Fn() -> String) -> anyhow::Result<String> {
+    if let Ok(text) = fs::read_to_string(path) {
         return Ok(text.trim().to_owned());
     }
-    let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let text = format!(r#"{{"type":"HS256","key":"{key}"}}"#);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(file, "{text}").with_context(|| format!("cannot write {}", path.display()))?;
+    let text = make();
+    write_private(path, &format!("{text}\n"))?;
     Ok(text)
+}
+
+fn random_token() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes how `keywright actors` reaches this server.
+fn keep_admin(node: &Node, dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let config = node.app().config();
+    let (Some(address), Some(token)) = (node.admin_address(), &config.admin.token) else {
+        return Ok(None);
+    };
+    let path = dir.join(DEV_FILE);
+    let (bind, port, token) = (address.ip(), address.port(), token.expose_secret());
+    write_private(
+        &path,
+        &format!("AUTH_ADMIN_BIND={bind}\nAUTH_ADMIN_PORT={port}\nAUTH_ADMIN_TOKEN={token}\n"),
+    )?;
+    Ok(Some(path))
 }
 
 fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
@@ -97,8 +130,18 @@ fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
         MailTransport::None => "none".to_owned(),
     };
     let moved = if postgres.is_moved() { " (moved there: its user cannot enter here)" } else { "" };
-    let rows: [(&str, String); 6] = [
+    let admin = match node.admin_address() {
+        Some(address) => {
+            format!(
+                "http://{address}/ops (token in {}), or: keywright actors",
+                dir.join(DEV_FILE).display()
+            )
+        }
+        None => "off".to_owned(),
+    };
+    let rows: [(&str, String); 7] = [
         ("server", format!("{origin}{prefix}")),
+        ("operators", admin),
         ("mail", mail),
         ("database", postgres.url(DATABASE)),
         ("data", format!("{}{moved}", postgres.data_dir().display())),

@@ -16,7 +16,7 @@ use crate::flows::totp::context;
 use crate::http::error::chain;
 use crate::notify::sender::MailSender;
 use crate::oauth::discovery::Discovery;
-use crate::outside::{self, Network};
+use crate::outside::Network;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};
 use crate::sealing::Sealer;
@@ -191,7 +191,7 @@ async fn check_mail(checks: &mut Vec<Check>, config: &Config) {
 
 /// What to register at each provider, and whether those that are discovered can be.
 async fn check_providers(checks: &mut Vec<Check>, config: &Config) {
-    let network = match outside::client().and_then(Network::new) {
+    let network = match Network::new() {
         Ok(network) => network,
         Err(error) => {
             add(checks, "providers", State::Failed, error.to_string());

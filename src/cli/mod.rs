@@ -1,5 +1,6 @@
 //! The commands of the `keywright` program, one module each.
 
+pub mod actors;
 pub mod bench;
 pub mod dev;
 pub mod doctor;
@@ -58,10 +59,11 @@ fn runtime(matches: &ArgMatches) -> std::io::Result<Runtime> {
 
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
-        Some(("serve", matches)) => serve::run(matches).await,
+        Some(("serve", matches)) => Box::pin(serve::run(matches)).await,
         Some(("dev", matches)) => Box::pin(dev::run(matches)).await,
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,
+        Some(("actors", matches)) => actors::run(matches).await,
         Some(("bench", matches)) => {
             let args = bench::BenchArgs::from_arg_matches(matches)?;
             bench::run(args).await?;
@@ -108,6 +110,7 @@ pub fn command() -> Command {
                 .about("Check configuration, database, mail and keys, and print a table")
                 .args(config::arguments()),
         )
+        .subcommand(actors::command())
         .subcommand(bench::command())
         .subcommand(
             Command::new("with-database")

@@ -9,23 +9,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{Config, Loaded, Sources};
 use crate::domain::clock::Clock;
 use crate::node::Node;
-use crate::{reload, telemetry};
+use crate::reload::{self, ReloadError};
+use crate::telemetry;
 
 /// Serves with what flags and environment say.
 pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let sources = Sources::from_process(matches)?;
     let Loaded { config, notices } = Config::from_sources(&sources)?;
-    let _logs = telemetry::init(&config.log);
+    let telemetry = telemetry::init(&config.log, &config.traces)?;
     for notice in &notices {
         notice.log();
     }
     let node = Node::start(config, Clock::system()).await?;
     tracing::info!(address = %node.address(), version = env!("CARGO_PKG_VERSION"), "serving");
-    run_node(node, sources).await
+    let code = run_node(node).await;
+    telemetry.shut_down().await;
+    code
 }
 
 /// Keeps a node running until a signal asks it to stop or its actors give up.
-pub async fn run_node(mut node: Node, mut sources: Sources) -> anyhow::Result<ExitCode> {
+pub async fn run_node(mut node: Node) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -33,7 +36,7 @@ pub async fn run_node(mut node: Node, mut sources: Sources) -> anyhow::Result<Ex
         tokio::select! {
             _ = terminate.recv() => break ExitCode::SUCCESS,
             _ = interrupt.recv() => break ExitCode::SUCCESS,
-            _ = hang_up.recv() => sources = reload_env_file(&node, sources).await,
+            _ = hang_up.recv() => reload_env_file(&node).await,
             () = node.gave_up() => {
                 tracing::error!("the supervision tree gave up, draining and exiting");
                 break ExitCode::FAILURE;
@@ -50,34 +53,21 @@ pub async fn run_node(mut node: Node, mut sources: Sources) -> anyhow::Result<Ex
 }
 
 /// Swaps the configuration; whatever is wrong with the new one, the old one stays.
-async fn reload_env_file(node: &Node, sources: Sources) -> Sources {
-    let reloaded = match sources.reload_env_file() {
-        Ok(reloaded) => reloaded,
-        Err(error) => {
-            tracing::error!(%error, "env file not reloaded");
-            return sources;
+async fn reload_env_file(node: &Node) {
+    match reload::reload_env_file(node.app()).await {
+        Ok(notices) => {
+            for notice in &notices {
+                notice.log();
+            }
+            tracing::info!("configuration reloaded");
         }
-    };
-    let loaded = match Config::from_sources(&reloaded) {
-        Ok(loaded) => loaded,
-        Err(errors) => {
+        Err(ReloadError::Settings(errors)) => {
             for error in &errors.0 {
                 tracing::error!(setting = error.variable, %error, "configuration not reloaded");
             }
-            return sources;
-        }
-    };
-    for notice in loaded.notices.iter().chain(&reloaded.restart_notices(&sources)) {
-        notice.log();
-    }
-    match reload::apply(node.app(), loaded.config).await {
-        Ok(()) => {
-            tracing::info!("configuration reloaded");
-            reloaded
         }
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "configuration not reloaded");
-            sources
         }
     }
 }

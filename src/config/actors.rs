@@ -23,6 +23,14 @@ pub struct ActorsConfig {
     pub session_max_in_flight: usize,
     /// `AUTH_SESSION_BATCH_MAX`: most rows of one statement, default 256.
     pub session_batch_max: usize,
+    /// `AUTH_ACTOR_MAX_IN_FLIGHT`: calls in flight of actors that are rarely called, default 64.
+    pub max_in_flight: usize,
+    /// `AUTH_CHALLENGE_MAX_IN_FLIGHT`: a crowd comes at once, default 32 768.
+    pub challenge_max_in_flight: usize,
+    /// `AUTH_CHALLENGE_BATCH_MAX`, default 256.
+    pub challenge_batch_max: usize,
+    /// `AUTH_COURIER_CONCURRENCY`: deliveries at once, default 16.
+    pub courier_concurrency: usize,
     /// `AUTH_SESSION_CACHE_MIB`, default 64.
     pub session_cache_mib: u64,
     /// `AUTH_USER_CACHE_MIB`, default 128.
@@ -52,6 +60,10 @@ impl ActorsConfig {
             // Postgres counts the parameters of a statement in 16 bits; the arrays in them may be longer,
             // but a batch holds its locks until it ends.
             session_batch_max: reader.number("AUTH_SESSION_BATCH_MAX", 1..=10_000),
+            max_in_flight: reader.number("AUTH_ACTOR_MAX_IN_FLIGHT", 1..=1_000_000),
+            challenge_max_in_flight: reader.number("AUTH_CHALLENGE_MAX_IN_FLIGHT", 1..=1_000_000),
+            challenge_batch_max: reader.number("AUTH_CHALLENGE_BATCH_MAX", 1..=10_000),
+            courier_concurrency: reader.number("AUTH_COURIER_CONCURRENCY", 1..=10_000),
             session_cache_mib: reader.number("AUTH_SESSION_CACHE_MIB", 1..=1 << 20),
             user_cache_mib: reader.number("AUTH_USER_CACHE_MIB", 1..=1 << 20),
             last_seen_interval: reader.duration("AUTH_LAST_SEEN_INTERVAL", false),

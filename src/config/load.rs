@@ -1,13 +1,16 @@
 //! All sections together, and what only shows when they are seen together.
 
+use std::sync::Arc;
+
 use super::error::ConfigErrors;
 use super::notice::{Notice, report_ignored};
 use super::reader::Reader;
 use super::sources::Sources;
 use super::{
-    AccountsConfig, ActorsConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig, LogConfig,
-    MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig, ProvidersConfig,
-    RuntimeConfig, SealingConfig, ServerConfig, SmsConfig, TokensConfig, WebauthnConfig,
+    AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
+    LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
+    ProvidersConfig, RuntimeConfig, SealingConfig, ServerConfig, SmsConfig, TokensConfig,
+    TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -49,6 +52,9 @@ fn read(reader: &mut Reader<'_>) -> Config {
         mail: MailConfig::read(reader),
         webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),
+        admin: AdminConfig::read(reader),
+        traces: TracesConfig::read(reader),
+        sources: Arc::new(reader.sources().clone()),
         server,
     };
     compare_sections(reader, &config);

@@ -13,7 +13,9 @@ This page is made from the table in `src/config/settings`; rewrite it by
 Every setting has an environment variable and a flag of the same meaning. A flag wins over the environment, which
 wins over the default. `AUTH_ENV_FILE` names a file of `NAME=value` lines: at start the environment of the process
 wins over it; on SIGHUP it is read again and wins. What is marked (live) then changes at once; changes of other
-settings are reported and wait for the next start.
+settings are reported and wait for the next start. What is marked (tunable) can also be changed through the admin
+listener (`keywright actors set`, `PATCH /ops/settings`); that wins over everything else until it is taken back or the
+process ends.
 
 | Type | Form | An empty variable means |
 |---|---|---|
@@ -71,7 +73,9 @@ fn row(setting: &Setting) -> String {
             let _ = write!(meaning, " (*not needed*: {reason})");
         }
     }
-    if setting.live {
+    if setting.is_tunable() {
+        meaning.push_str(" (live, tunable)");
+    } else if setting.is_live() {
         meaning.push_str(" (live)");
     }
     if setting.own {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod actors;
+mod admin;
 mod arguments;
 mod change_env;
 mod claims;
@@ -28,6 +29,7 @@ pub mod settings;
 mod sms;
 mod sources;
 mod tokens;
+mod traces;
 pub mod value;
 mod webauthn;
 
@@ -37,6 +39,7 @@ use arc_swap::ArcSwap;
 
 pub use self::accounts::{AccountLists, AccountsConfig};
 pub use self::actors::ActorsConfig;
+pub use self::admin::AdminConfig;
 pub use self::arguments::arguments;
 pub use self::change_env::ChangeEnvError;
 pub use self::claims::{ClaimsConfig, ClaimsSource};
@@ -60,6 +63,7 @@ pub use self::server::{LogConfig, ServerConfig};
 pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
 pub use self::sources::Sources;
 pub use self::tokens::TokensConfig;
+pub use self::traces::{TraceSampler, TracesConfig};
 pub use self::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
@@ -85,4 +89,8 @@ pub struct Config {
     pub sms: SmsConfig,
     pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
+    pub admin: AdminConfig,
+    pub traces: TracesConfig,
+    /// What all of this was read from, for a reload to begin with.
+    pub sources: Arc<Sources>,
 }

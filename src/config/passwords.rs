@@ -36,6 +36,11 @@ pub enum ChangeEnds {
 }
 
 impl PasswordsConfig {
+    /// Hashes that run and hashes that wait, together.
+    pub fn max_in_flight(&self) -> usize {
+        self.queue + self.threads
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let parallelism = reader.number("AUTH_PASSWORD_ARGON2_PARALLELISM", 1..=255);
         // RFC 9106, section 3.1, with an upper end that keeps one hash from taking the machine.

@@ -232,6 +232,7 @@ fn describe(setting: &Setting, raw: Option<&Raw<'_>>, reason: &Malformed) -> Con
     let flag = setting.flag.unwrap_or("(none)");
     let place = match raw.map(|raw| raw.origin) {
         Some(Origin::Flag) => format!("for flag {flag} (environment variable \"{variable}\")"),
+        Some(Origin::Override) => format!("for {variable}"),
         _ => format!("from environment variable \"{variable}\" for flag {flag}"),
     };
     let message =

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod actors;
+mod admin;
 mod database;
 mod front_end;
 mod hasura;
@@ -18,6 +19,7 @@ mod sms;
 mod social;
 mod successor;
 mod tokens;
+mod traces;
 
 use crate::oauth::providers;
 
@@ -105,6 +107,16 @@ pub enum Support {
     NotNeeded(&'static str),
 }
 
+/// When a changed setting takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    NextStart,
+    /// At a reload of the env file.
+    Reload,
+    /// At a reload, and when an operator asks the admin listener for it.
+    Tuning,
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -124,8 +136,7 @@ pub struct Setting {
     pub support: Support,
     /// Keywright's own: the reference has no such setting.
     pub own: bool,
-    /// A reload changes it in a running server; others wait for the next start.
-    pub live: bool,
+    pub effect: Effect,
 }
 
 impl Setting {
@@ -146,7 +157,7 @@ impl Setting {
             help,
             support: Support::Supported,
             own: false,
-            live: false,
+            effect: Effect::NextStart,
         }
     }
 
@@ -251,7 +262,14 @@ impl Setting {
     }
 
     pub(crate) const fn live(mut self) -> Self {
-        self.live = true;
+        self.effect = Effect::Reload;
+        self
+    }
+
+    /// Live, and open to `PATCH /ops/settings`: it decides how much work is done at once, never who
+    /// may do what.
+    const fn tunable(mut self) -> Self {
+        self.effect = Effect::Tuning;
         self
     }
 
@@ -263,6 +281,16 @@ impl Setting {
     const fn not_needed(mut self, reason: &'static str) -> Self {
         self.support = Support::NotNeeded(reason);
         self
+    }
+
+    /// Whether a running server can take it over.
+    pub fn is_live(&self) -> bool {
+        self.effect != Effect::NextStart
+    }
+
+    /// Whether the admin listener changes it.
+    pub fn is_tunable(&self) -> bool {
+        self.effect == Effect::Tuning
     }
 
     /// Its environment variables; the first that is present counts.
@@ -290,6 +318,8 @@ const SECTIONS: &[Section] = &[
     Section { heading: "Tokens", settings: tokens::SETTINGS },
     Section { heading: "E-mail", settings: mail::SETTINGS },
     Section { heading: "Actors", settings: actors::SETTINGS },
+    Section { heading: "Admin listener", settings: admin::SETTINGS },
+    Section { heading: "Traces", settings: traces::SETTINGS },
     Section { heading: "Sign-in methods", settings: methods::SETTINGS },
     Section { heading: "Protection", settings: protection::SETTINGS },
     Section { heading: "SMS", settings: sms::SETTINGS },

@@ -1,7 +1,9 @@
 //! Where values come from: flags, the process environment, an env file, and fallbacks of a command.
 //!
 //! A flag wins over the environment, which wins over the default. Of the environment, the process wins
-//! over the env file at start; after a reload the file wins, because it is what has changed.
+//! over the env file at start; after a reload the file wins, because it is what has changed. What an
+//! operator sets in the running server wins over all of them, until it is taken back or the process
+//! ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -26,6 +28,8 @@ pub struct Sources {
     file_wins: bool,
     /// By variable; used where nothing else is given.
     fallbacks: HashMap<String, String>,
+    /// By variable; set while the server runs.
+    overrides: HashMap<&'static str, String>,
 }
 
 /// Where a value was found.
@@ -34,6 +38,8 @@ pub(super) enum Origin {
     Flag,
     Variable(&'static str),
     Fallback,
+    /// Set while the server runs.
+    Override,
 }
 
 /// The texts given for one setting; more than one only for a repeated flag.
@@ -90,11 +96,32 @@ impl Sources {
         self
     }
 
+    /// Sets a setting above everything else; `None` takes that back.
+    #[must_use]
+    pub fn with_override(mut self, setting: &'static Setting, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.overrides.insert(setting.variable, value),
+            None => self.overrides.remove(setting.variable),
+        };
+        self
+    }
+
+    /// Whether a setting was set while the server runs.
+    pub fn is_overridden(&self, setting: &Setting) -> bool {
+        self.overrides.contains_key(setting.variable)
+    }
+
     /// Reads the file that `AUTH_ENV_FILE` names, if any; the process environment wins over it.
     pub fn with_env_file(mut self) -> Result<Self, ConfigError> {
         if let Some(path) = self.env_file() {
             self.file = read_env_file(&path)?;
         }
+        Ok(self)
+    }
+
+    /// Reads another env file instead.
+    pub fn with_env_file_at(mut self, path: &Path) -> Result<Self, ConfigError> {
+        self.file = read_env_file(path)?;
         Ok(self)
     }
 
@@ -122,6 +149,9 @@ impl Sources {
 
     /// What was given for a setting, by precedence.
     pub(super) fn lookup(&self, setting: &Setting) -> Option<Raw<'_>> {
+        if let Some(value) = self.overrides.get(setting.variable) {
+            return Some(Raw { values: vec![value], origin: Origin::Override });
+        }
         if let Some(values) = setting.flag.and_then(|flag| self.flags.get(flag)) {
             let values = values.iter().map(String::as_str).collect();
             return Some(Raw { values, origin: Origin::Flag });
@@ -144,7 +174,7 @@ impl Sources {
     /// For a reload: nothing that an operator has written into the env file is silently ignored.
     pub fn restart_notices(&self, before: &Self) -> Vec<Notice> {
         settings::all()
-            .filter(|setting| setting.support == Support::Supported && !setting.live)
+            .filter(|setting| setting.support == Support::Supported && !setting.is_live())
             .filter(|setting| self.effective(setting) != before.effective(setting))
             .map(|setting| Notice {
                 level: NoticeLevel::Warning,
@@ -154,7 +184,8 @@ impl Sources {
             .collect()
     }
 
-    fn effective(&self, setting: &Setting) -> String {
+    /// The text in force, in the syntax of the setting.
+    pub fn effective(&self, setting: &Setting) -> String {
         self.lookup(setting).map_or_else(|| setting.default.to_owned(), |raw| raw.values.join(","))
     }
 
@@ -184,6 +215,7 @@ impl fmt::Debug for Sources {
             .field("process", &self.process.keys())
             .field("file", &self.file.keys())
             .field("fallbacks", &self.fallbacks.keys())
+            .field("overrides", &self.overrides.keys())
             .finish_non_exhaustive()
     }
 }

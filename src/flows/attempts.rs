@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::actors::counters::{Network, Subject};
+use crate::actors::rate_limiter::Guard;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
@@ -105,6 +106,6 @@ fn admit(app: &App, verdict: Verdict) -> Result<(), AuthError> {
     if verdict.allowed {
         return Ok(());
     }
-    app.counters.note_refusal();
+    app.counters.note_refusal(Guard::Attempts);
     Err(AuthError::TooManyAttempts { retry_after: verdict.reset })
 }

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
+use crate::metrics::CacheStats;
 use crate::outside::{OutsideError, hasura_claims};
 use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
 use crate::tokens::access_token::UserClaims;
@@ -33,6 +34,7 @@ type Pairs = Arc<[(String, String)]>;
 #[derive(Clone)]
 pub struct ClaimsCache {
     answers: Cache<UserId, Arc<Answer>>,
+    stats: Arc<CacheStats>,
     /// The statement for the settings that it was made for.
     query: Arc<ArcSwapOption<PreparedQuery>>,
 }
@@ -48,7 +50,14 @@ impl Default for ClaimsCache {
             .weigher(|_, answer: &Arc<Answer>| u32::try_from(answer.weight()).unwrap_or(u32::MAX))
             .max_capacity(CACHE_BYTES)
             .build();
-        Self { answers, query: Arc::default() }
+        Self { answers, stats: Arc::default(), query: Arc::default() }
+    }
+}
+
+impl ClaimsCache {
+    /// Its figures, how many answers it holds, and their memory in bytes (both about).
+    pub fn figures(&self) -> (&CacheStats, u64, u64) {
+        (&self.stats, self.answers.entry_count(), self.answers.weighted_size())
     }
 }
 
@@ -126,9 +135,8 @@ pub async fn find(
             && (answer.asked_at >= came || answer.asked_at >= oldest && is_same(&answer.user, user))
     };
     let answers = &app.claims.answers;
-    if let Some(answer) = answers.get(&user.user.id).await
-        && fits(&answer)
-    {
+    let kept = answers.get(&user.user.id).await.filter(|answer| fits(answer));
+    if let Some(answer) = app.claims.stats.note(kept) {
         return answer;
     }
     let entry = answers.entry(user.user.id).and_compute_with(|found| async {

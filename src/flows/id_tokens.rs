@@ -79,7 +79,7 @@ async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identit
     let provider = providers::find(id).ok_or(ErrorCode::DisabledEndpoint)?;
     let rules = config.providers.id_tokens.get(id).ok_or(ErrorCode::DisabledEndpoint)?;
     let judge = Judge {
-        keys: &app.issuer_keys,
+        keys: &app.issuers.keys,
         network: &app.network,
         timeout: config.providers.timeout,
         now: app.clock.now(),

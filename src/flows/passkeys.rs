@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::challenge::{Challenge, Purpose};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::metrics::SecurityEvent;
 use crate::passkeys::options::{CreationOptions, RequestOptions};
 use crate::passkeys::user_handle;
 use crate::passkeys::{CeremonyError, PendingRegistration, RelyingParty};
@@ -172,8 +173,9 @@ pub async fn check_proof(
         .map_err(|error| refused(&error))?;
     let now = app.clock.now();
     if !security_keys::record_use(&app.pool, key.id, key_use, now).await? {
+        let security_event = app.security.note(SecurityEvent::SecurityKeyCounterRegress);
         tracing::warn!(
-            security_event = "security-key-counter-regress",
+            security_event,
             user.id = %key.user_id,
             security_key.id = %key.id,
             stored = key.sign_count,

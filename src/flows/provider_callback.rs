@@ -197,7 +197,7 @@ async fn ask(
     let rules = reachable.id_token_rules().ok_or(ProviderError::NoIdToken)?;
     let nonce = nonce.ok_or(IdTokenError::WrongNonce)?;
     let judge =
-        Judge { keys: &app.issuer_keys, network: &app.network, timeout: client.timeout, now };
+        Judge { keys: &app.issuers.keys, network: &app.network, timeout: client.timeout, now };
     let mut claims = judge.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
     check_authorized_party(&claims, &rules.audiences)?;
     if claims["email"].is_null() && client.endpoints.profile.is_some() {

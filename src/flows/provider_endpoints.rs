@@ -32,7 +32,7 @@ impl<'a> Reachable<'a> {
         let discovered = match &provider.endpoints {
             Endpoints::Known(_) => None,
             Endpoints::Discovered { .. } => {
-                Some(app.discovery.find(&app.network, timeout, provider).await?)
+                Some(app.issuers.discovery.find(&app.network, timeout, provider).await?)
             }
         };
         Ok(Self {

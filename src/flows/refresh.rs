@@ -5,6 +5,7 @@ use time::Duration;
 use super::session::{IssuedSession, Occasion, issue};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::metrics::SecurityEvent;
 use crate::persistence::refresh_tokens;
 use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 use crate::tokens::rotation::Rotation;
@@ -22,8 +23,8 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
     {
         user.user.check_refresh(&app.config().user_rules())?;
         let next = app.rotation_key.next(&presented);
-        let rotation = Rotation { presented: hash, next: next.hash() };
-        if let Some(session) = app.sessions.rotate(rotation).await? {
+        let rotation = Rotation { presented: hash, next: next.hash(), session };
+        if app.sessions.rotate(rotation).await? {
             return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }
@@ -55,16 +56,21 @@ async fn refresh_with_old_token(
     let in_grace = !grace.is_zero() && now - found.rotated_at <= grace;
 
     if !in_grace {
-        if refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await? {
+        let ended = refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await;
+        // If the answer was lost, nobody else may be there to report it.
+        if !matches!(ended, Ok(false)) {
+            let security_event = app.security.note(SecurityEvent::RefreshTokenReuse);
             tracing::warn!(
-                security_event = "refresh-token-reuse",
+                security_event,
                 session.id = %found.session.session_id,
+                session.ended = if ended.is_ok() { "yes" } else { "unknown" },
                 user.id = %found.session.user_id,
                 generations,
                 since_rotation_s = Duration::whole_seconds(now - found.rotated_at),
-                "a used refresh token came back, its session was ended"
+                "a used refresh token came back, its session is ended"
             );
         }
+        ended?;
         return Err(refused);
     }
     if generations > 1 {

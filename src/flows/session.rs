@@ -1,8 +1,9 @@
 //! Sessions as clients receive them.
 
-use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::Guard;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
@@ -43,7 +44,8 @@ impl IssuedSession {
         body.extend_from_slice(b"{\"accessToken\":\"");
         body.extend_from_slice(self.access_token.as_bytes());
         body.extend_from_slice(b"\",\"accessTokenExpiresIn\":");
-        write!(body, "{}", self.access_token_expires_in).expect("memory takes every write");
+        let expires_in = self.access_token_expires_in;
+        body.extend_from_slice(itoa::Buffer::new().format(expires_in).as_bytes());
         body.extend_from_slice(b",\"refreshToken\":\"");
         body.extend_from_slice(self.refresh_token.expose().as_bytes());
         body.extend_from_slice(b"\",\"refreshTokenId\":\"");
@@ -100,14 +102,9 @@ pub async fn issue(
     let is_elevated = occasion == Occasion::Elevation;
     let custom = config.claims.custom.clone();
     drop(config);
-    let signed = |claims: &UserClaims| {
-        let keys = app.keys.load();
-        keys.sign(claims, session_id, app.clock.now(), lifetime)
-            .map_err(|error| AuthError::internal("access token not signed", error))
-    };
-    let access_token = match custom {
-        None if !is_elevated => signed(user.claims())?,
-        None => signed(&user.claims_with(&[], true))?,
+    let claims = match custom {
+        None if !is_elevated => Claims::OfUser(Arc::clone(&user)),
+        None => Claims::Own(user.claims_with(&[], true)),
         Some(custom) => {
             let freshness = match occasion {
                 Occasion::Refresh => Freshness::Recent,
@@ -115,9 +112,10 @@ pub async fn issue(
             };
             // In a box, for it is large and the usual way has no need of it.
             let found = Box::pin(custom_claims::find(app, &user, &custom, freshness)).await;
-            signed(&found.claims(&user, is_elevated))?
+            Claims::Own(found.claims(&user, is_elevated).into_owned())
         }
     };
+    let access_token = sign(app, claims, session_id, lifetime).await?;
     Ok(IssuedSession {
         access_token,
         access_token_expires_in: lifetime.as_secs(),
@@ -125,6 +123,40 @@ pub async fn issue(
         session_id,
         user,
     })
+}
+
+/// What an access token says.
+enum Claims {
+    OfUser(Arc<CachedUser>),
+    Own(UserClaims),
+}
+
+impl Claims {
+    fn get(&self) -> &UserClaims {
+        match self {
+            Self::OfUser(user) => user.claims(),
+            Self::Own(claims) => claims,
+        }
+    }
+}
+
+/// Signs on this thread, or where that takes long on one that nobody else waits for.
+async fn sign(
+    app: &App,
+    claims: Claims,
+    session_id: SessionId,
+    lifetime: Duration,
+) -> Result<String, AuthError> {
+    let now = app.clock.now();
+    let failed = |error| AuthError::internal("access token not signed", error);
+    let keys = app.keys.load();
+    if !keys.is_slow() {
+        return keys.sign(claims.get(), session_id, now, lifetime).map_err(failed);
+    }
+    let keys = Guard::into_inner(keys);
+    let signing = app.signers.call(move || keys.sign(claims.get(), session_id, now, lifetime));
+    let signed = Box::pin(signing).await;
+    signed.ok_or_else(|| AuthError::internal("access token not signed", "a panic"))?.map_err(failed)
 }
 
 /// A session whose row is written but perhaps not committed yet.

@@ -51,7 +51,8 @@ pub async fn send_code(
     if let SmsProvider::TwilioVerify(config) = provider {
         twilio::start_verification(&app.outside, config, limit, phone, locale)
             .await
-            .map_err(|error| not_sent(&error))?;
+            .map_err(|error| not_sent(app, &error))?;
+        app.sms.sent.increment();
         return Ok(SentCode::Providers);
     }
     let code = Ticket::generate(TicketKind::SmsOtp);
@@ -68,10 +69,13 @@ pub async fn send_code(
             modica::send_message(&app.outside, config, limit, phone, &text).await
         }
         SmsProvider::TwilioVerify(_) | SmsProvider::Dev => {
-            return keep(app, phone, &text).await.map(|()| SentCode::Ours(code));
+            keep(app, phone, &text).await?;
+            app.sms.sent.increment();
+            return Ok(SentCode::Ours(code));
         }
     };
-    sent.map_err(|error| not_sent(&error))?;
+    sent.map_err(|error| not_sent(app, &error))?;
+    app.sms.sent.increment();
     Ok(SentCode::Ours(code))
 }
 
@@ -86,7 +90,8 @@ async fn keep(app: &App, phone: &str, text: &str) -> Result<(), AuthError> {
     Ok(())
 }
 
-fn not_sent(error: &OutsideError) -> AuthError {
+fn not_sent(app: &App, error: &OutsideError) -> AuthError {
+    app.sms.failed.increment();
     tracing::error!(error = error as &dyn std::error::Error, "SMS not sent");
     ErrorCode::CannotSendSms.into()
 }

@@ -10,6 +10,7 @@ use super::bearer::{Sensitive, authenticate, authenticate_elevated};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::metrics::SecurityEvent;
 use crate::persistence::totp::{self as stored, TotpRow};
 use crate::sealing::{Form, Sealer};
 use crate::totp;
@@ -100,8 +101,9 @@ async fn check_code(
         .map_err(|error| AuthError::internal("TOTP secret not usable", error))?
         .ok_or(ErrorCode::InvalidTotp)?;
     if !stored::accept_step(&mut *db, id, step, now).await? {
+        let security_event = app.security.note(SecurityEvent::TotpReuse);
         tracing::warn!(
-            security_event = "totp-reuse",
+            security_event,
             user.id = %id,
             "a TOTP code came again, or one older than the last"
         );

@@ -1,14 +1,13 @@
-//! One log line per request, formatted by hand: it is written at every refresh.
+//! One log line per request, put together by hand: it is written at every refresh.
 
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tracing_appender::non_blocking::NonBlocking;
-
 use crate::domain::clock::Clock;
 use crate::telemetry::line;
+use crate::telemetry::writer::LogWriter;
 
 /// Longest path in a line; real routes are far shorter.
 const MAX_PATH: usize = 256;
@@ -16,7 +15,7 @@ const MAX_PATH: usize = 256;
 /// Where the lines go; cheap to clone.
 #[derive(Clone)]
 pub struct AccessLog {
-    writer: Option<NonBlocking>,
+    writer: Option<LogWriter>,
     text: bool,
     clock: Clock,
 }
@@ -35,7 +34,7 @@ pub struct AccessLine<'a> {
 
 impl AccessLog {
     /// Lines as text or JSON (`AUTH_LOG_FORMAT_TEXT`).
-    pub fn new(writer: NonBlocking, text: bool, clock: Clock) -> Self {
+    pub fn new(writer: LogWriter, text: bool, clock: Clock) -> Self {
         Self { writer: Some(writer), text, clock }
     }
 
@@ -49,7 +48,7 @@ impl AccessLog {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(1_024));
         }
-        let Some(mut writer) = self.writer.clone() else { return };
+        let Some(writer) = &self.writer else { return };
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             if self.text {
@@ -57,8 +56,7 @@ impl AccessLog {
             } else {
                 self.json(buffer, line);
             }
-            // The queue takes the line or counts it as dropped; there is no other failure.
-            let _ = writer.write_all(buffer);
+            writer.write(buffer);
         });
     }
 
@@ -71,16 +69,17 @@ impl AccessLog {
         out.extend_from_slice(line.trace_id.as_bytes());
         out.extend_from_slice(b"\"},\"request\":{\"id\":\"");
         out.extend_from_slice(line.request_id.as_bytes());
-        let _ = write!(out, "\",\"client_ip\":\"{}\",\"method\":\"", line.client_ip);
+        out.extend_from_slice(b"\",\"client_ip\":\"");
+        line::push_address(out, line.client_ip);
+        out.extend_from_slice(b"\",\"method\":\"");
         out.extend_from_slice(line.method.as_bytes());
         out.extend_from_slice(b"\",\"url\":");
         line::push_json_string(out, shortened(line.path));
-        let micros = line.latency.as_micros();
-        let _ = writeln!(
-            out,
-            "}},\"response\":{{\"status_code\":{},\"latency_us\":{micros}}}}}",
-            line.status
-        );
+        out.extend_from_slice(b"},\"response\":{\"status_code\":");
+        line::push_number(out, line.status.into());
+        out.extend_from_slice(b",\"latency_us\":");
+        line::push_number(out, u64::try_from(line.latency.as_micros()).unwrap_or(u64::MAX));
+        out.extend_from_slice(b"}}\n");
     }
 
     fn text(&self, out: &mut Vec<u8>, line: &AccessLine<'_>) {

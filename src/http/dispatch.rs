@@ -3,25 +3,29 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CONNECTION};
 use http::{HeaderValue, Request, Version};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
+use tracing::Instrument as _;
 
 use super::call::{Call, Reply};
 use super::error::code_response;
 use super::router::{Found, Missed};
-use super::{ApiRequest, ApiResponse, Router, error_response};
+use super::{ApiRequest, ApiResponse, Router, error_response, span};
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::metrics::http::{Failure, RouteStats};
 
 /// Any error of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -90,49 +94,99 @@ impl<S: Send + Sync + 'static> Shared<S> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let deadline = Instant::now() + self.limits.request_timeout;
-        let Call { request, request_id, client_ip } = call;
-        let found = match self.router.find(request.method(), request.uri().path()) {
-            Ok(found) => found,
-            Err(Missed::Path) => return code_response(ErrorCode::NotFound),
-            Err(Missed::Method { allow }) => {
-                return code_response(ErrorCode::MethodNotAllowed).with_header(ALLOW, allow);
+        let started = Instant::now();
+        let unmatched = &self.router.stats().unmatched;
+        match self.router.find(call.request.method(), call.request.uri().path()) {
+            Ok(found) => {
+                let watch = found.stats.watch(started.into_std());
+                let span = span::of_request(found.route, &call);
+                let response = self.handle(found, call, started).instrument(span.clone()).await;
+                span::answered(&span, response.status);
+                watch.answered(response.status);
+                response
             }
-        };
-        let Found { handler, params, prefix_length } = found;
+            Err(Missed::Path) => watched(unmatched, started, code_response(ErrorCode::NotFound)),
+            Err(Missed::Method { allow }) => {
+                let response = code_response(ErrorCode::MethodNotAllowed);
+                watched(unmatched, started, response.with_header(ALLOW, allow))
+            }
+        }
+    }
+
+    async fn handle<B>(&self, found: Found<'_, S>, call: Call<B>, started: Instant) -> ApiResponse
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let deadline = started + self.limits.request_timeout;
+        let Call { request, request_id, client_ip } = call;
+        let Found { handler, params, prefix_length, .. } = found;
         let (head, body) = Request::into_parts(request);
-        let body = match read_body(body, self.limits.max_body_bytes, deadline).await {
-            Ok(body) => body,
-            Err(error) => return unread(&error, head.version, &request_id),
+        let is_read = AtomicBool::new(false);
+        let work = async {
+            let body = read_body(body, self.limits.max_body_bytes).await.map_err(Failed::Unread)?;
+            is_read.store(true, Ordering::Relaxed);
+            let request = ApiRequest {
+                method: head.method,
+                uri: head.uri,
+                headers: head.headers,
+                body,
+                client_ip,
+                request_id: request_id.clone(),
+                params,
+                prefix_length,
+            };
+            // The closure is inside the barrier too: a handler may panic before its first await.
+            let call = async { handler.call(Arc::clone(&self.state), request).await };
+            AssertUnwindSafe(call)
+                .catch_unwind()
+                .await
+                .map_err(Failed::Panicked)?
+                .map_err(Failed::Refused)
         };
-        let request = ApiRequest {
-            method: head.method,
-            uri: head.uri,
-            headers: head.headers,
-            body,
-            client_ip,
-            request_id: request_id.clone(),
-            params,
-            prefix_length,
+        // One timer for both: a timer costs as much as parsing the head.
+        let failed = match timeout_at(deadline, work).await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(failed)) => failed,
+            Err(_) if is_read.load(Ordering::Relaxed) => Failed::Late,
+            Err(_) => Failed::Unread(ErrorCode::RequestTimeout.into()),
         };
-        // The closure is inside the barrier too: a handler may panic before its first await.
-        let work = AssertUnwindSafe(async { handler.call(Arc::clone(&self.state), request).await });
-        let error = match timeout_at(deadline, work.catch_unwind()).await {
-            Ok(Ok(Ok(response))) => return response,
-            Ok(Ok(Err(error))) => error,
-            Ok(Err(panic)) => {
+        let error = match failed {
+            Failed::Refused(error) => error,
+            Failed::Unread(error) => return unread(&error, head.version, &request_id),
+            Failed::Late => {
+                self.router.stats().failed_by(Failure::Deadline);
+                let error = AuthError::unavailable("an answer within the request's time");
+                return error_response(&error, false, &request_id);
+            }
+            Failed::Panicked(panic) => {
                 let panic = panic_message(&*panic);
                 tracing::error!(%request_id, panic, "a handler panicked");
+                self.router.stats().failed_by(Failure::Panic);
                 return code_response(ErrorCode::InternalServerError);
             }
-            Err(_) => AuthError::unavailable("an answer within the request's time"),
         };
+        self.router.stats().failed(&error);
         error_response(&error, (self.conceal_errors)(), &request_id)
     }
 }
 
-/// The whole body, if it is small enough and arrives in time.
-async fn read_body<B>(body: B, limit: usize, deadline: Instant) -> Result<Bytes, AuthError>
+/// The answer to a request for which there is no handler.
+fn watched(stats: &RouteStats, started: Instant, response: ApiResponse) -> ApiResponse {
+    stats.watch(started.into_std()).answered(response.status);
+    response
+}
+
+/// Why there is no answer yet.
+enum Failed {
+    /// The body was not read to its end.
+    Unread(AuthError),
+    Refused(AuthError),
+    Late,
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// The whole body, if it is small enough.
+async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, AuthError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -143,12 +197,30 @@ where
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
         return Err(ErrorCode::PayloadTooLarge.into());
     }
-    match timeout_at(deadline, Box::pin(Limited::new(body, limit)).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ErrorCode::PayloadTooLarge.into()),
-        Ok(Err(_)) => Err(AuthError::InvalidRequest("the request body is incomplete".to_owned())),
-        Err(_) => Err(ErrorCode::RequestTimeout.into()),
+    let mut body = pin!(body);
+    // Most bodies come in one piece, which is taken as it is.
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let incomplete = |_| AuthError::InvalidRequest("the request body is incomplete".to_owned());
+        // Trailers mean nothing here.
+        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
+        if first.len().max(more.len()) + data.len() > limit {
+            return Err(ErrorCode::PayloadTooLarge.into());
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&data);
+        }
+        if body.is_end_stream() {
+            break;
+        }
     }
+    Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
 /// The reply to a request whose body was left unread: over HTTP/1 the connection cannot be used

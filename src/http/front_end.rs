@@ -68,11 +68,12 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
         conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
         log: AccessLog,
     ) -> Self {
+        let figures = Arc::clone(router.stats());
         let stack = ServiceBuilder::new()
             .layer(CorsLayer)
             .layer(TraceLayer::new(log, settings.trusted_proxies.clone()))
             .layer(RateLimitLayer::new(guards.rate_limit))
-            .layer(AdmissionLayer::new(settings.max_concurrency))
+            .layer(AdmissionLayer::new(settings.max_concurrency, figures))
             .layer(TurnstileLayer::new(guards.turnstile))
             .service(Dispatch::new(router, state, settings.limits, conceal_errors));
         Self { stack }

@@ -14,9 +14,9 @@ const BACKLOG: i32 = 4_096;
 pub enum BindError {
     /// Taken, not allowed, or not of this machine. Prints its cause: the text goes to a terminal.
     #[error(
-        "cannot listen on {address}: {cause}; set AUTH_PORT to a free port or AUTH_BIND to an address of this machine"
+        "cannot listen on {address}: {cause}; set {port} to a free port or {bind} to an address of this machine"
     )]
-    Listen { address: SocketAddr, cause: io::Error },
+    Listen { address: SocketAddr, cause: io::Error, port: &'static str, bind: &'static str },
     /// The socket is there but does not tell its address.
     #[error("the listening socket has no address")]
     Address(#[from] io::Error),
@@ -25,13 +25,22 @@ pub enum BindError {
 /// Listens on the address. `[::]` takes IPv4 as well; on a machine without IPv6 it becomes
 /// `0.0.0.0`. Must be called inside a Tokio runtime.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    bind_for(address, "AUTH_PORT", "AUTH_BIND")
+}
+
+/// The same for an address that comes from the settings `port` and `bind`.
+pub fn bind_for(
+    address: SocketAddr,
+    port: &'static str,
+    bind: &'static str,
+) -> Result<TcpListener, BindError> {
     let result = match open(address) {
         Err(error) if is_any_v6(address) && is_without_v6(&error) => {
             open(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
         }
         result => result,
     };
-    result.map_err(|cause| BindError::Listen { address, cause })
+    result.map_err(|cause| BindError::Listen { address, cause, port, bind })
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {

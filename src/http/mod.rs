@@ -1,6 +1,7 @@
 //! The front end: from a socket to a typed request, and from a result back to the contract's body.
 
 pub mod access_log;
+pub mod admin;
 pub mod browser_cookies;
 pub mod buckets;
 pub mod call;
@@ -21,6 +22,7 @@ pub mod router;
 pub mod routes;
 pub mod server;
 pub mod sign_up_options;
+pub mod span;
 pub mod webauthn;
 
 pub use error::error_response;

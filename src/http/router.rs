@@ -9,6 +9,8 @@ use http::{HeaderValue, Method};
 
 use super::{ApiRequest, ApiResponse};
 use crate::domain::error::AuthError;
+use crate::metrics::HttpStats;
+use crate::metrics::http::RouteStats;
 
 /// What every handler returns.
 pub type HandlerResult = Result<ApiResponse, AuthError>;
@@ -45,6 +47,7 @@ pub struct RouteError {
 pub struct Router<S> {
     tree: matchit::Router<Endpoint<S>>,
     list: Vec<RouteInfo>,
+    stats: Arc<HttpStats>,
 }
 
 /// One route, for tests and documentation that walk them all.
@@ -60,13 +63,23 @@ pub struct RouteInfo {
 /// The handlers of one path.
 struct Endpoint<S> {
     prefix_length: usize,
-    methods: Vec<(Method, Box<dyn Handler<S>>)>,
+    methods: Vec<Registered<S>>,
     allow: HeaderValue,
+}
+
+struct Registered<S> {
+    method: Method,
+    handler: Box<dyn Handler<S>>,
+    /// Its place in the router's list.
+    place: usize,
 }
 
 /// A lookup that succeeded.
 pub struct Found<'a, S> {
     pub handler: &'a dyn Handler<S>,
+    /// What the route is, and its figures.
+    pub route: &'a RouteInfo,
+    pub stats: &'a RouteStats,
     pub params: Vec<(String, String)>,
     pub prefix_length: usize,
 }
@@ -96,11 +109,22 @@ impl<S: Send + Sync + 'static> Router<S> {
         });
         let Ok(matched) = matched else { return Err(Missed::Path) };
         let endpoint = matched.value;
-        let Some((_, handler)) = endpoint.methods.iter().find(|(known, _)| known == method) else {
+        let Some(found) = endpoint.methods.iter().find(|known| known.method == *method) else {
             return Err(Missed::Method { allow: endpoint.allow.clone() });
         };
         let params = matched.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Ok(Found { handler: handler.as_ref(), params, prefix_length: endpoint.prefix_length })
+        Ok(Found {
+            handler: found.handler.as_ref(),
+            route: &self.list[found.place],
+            stats: self.stats.route(found.place),
+            params,
+            prefix_length: endpoint.prefix_length,
+        })
+    }
+
+    /// The figures of all routes.
+    pub fn stats(&self) -> &Arc<HttpStats> {
+        &self.stats
     }
 
     /// Every route, in the order of registration.
@@ -156,7 +180,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
     pub fn build(self) -> Result<Router<S>, RouteError> {
         let list: Vec<_> = self.routes.iter().map(|(info, _)| info.clone()).collect();
         let mut by_path: BTreeMap<String, (RouteInfo, Endpoint<S>)> = BTreeMap::new();
-        for (info, handler) in self.routes {
+        for (place, (info, handler)) in self.routes.into_iter().enumerate() {
             let (_, endpoint) = by_path.entry(info.path.clone()).or_insert_with(|| {
                 let endpoint = Endpoint {
                     prefix_length: info.prefix_length,
@@ -165,20 +189,21 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
                 };
                 (info.clone(), endpoint)
             });
-            if endpoint.methods.iter().any(|(method, _)| *method == info.method) {
+            if endpoint.methods.iter().any(|other| other.method == info.method) {
                 return Err(refused(info, "it is already registered"));
             }
-            endpoint.methods.push((info.method, handler));
+            endpoint.methods.push(Registered { method: info.method, handler, place });
         }
         let mut tree = matchit::Router::new();
         for (path, (info, mut endpoint)) in by_path {
             let names: Vec<_> =
-                endpoint.methods.iter().map(|(method, _)| method.as_str()).collect();
+                endpoint.methods.iter().map(|known| known.method.as_str()).collect();
             endpoint.allow = HeaderValue::from_str(&names.join(", "))
                 .map_err(|error| refused(info.clone(), &error))?;
             tree.insert(path, endpoint).map_err(|error| refused(info, &error))?;
         }
-        Ok(Router { tree, list })
+        let stats = Arc::new(HttpStats::new(list.len()));
+        Ok(Router { tree, list, stats })
     }
 }
 

@@ -14,3 +14,10 @@ pub mod profile;
 pub mod provider;
 pub mod providers;
 pub mod token_answer;
+
+/// What is known of issuers, kept as long as it may be; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Issuers {
+    pub keys: jwks::IssuerKeys,
+    pub discovery: discovery::Discovery,
+}

@@ -70,10 +70,15 @@ pub struct Network {
 }
 
 impl Network {
-    /// `anywhere` is the client for everything else, see [`client`].
-    pub fn new(anywhere: reqwest::Client) -> reqwest::Result<Self> {
+    /// Both clients.
+    pub fn new() -> reqwest::Result<Self> {
         let public = builder().no_proxy().dns_resolver(Arc::new(PublicOnly)).build()?;
-        Ok(Self { anywhere, public })
+        Ok(Self { anywhere: client()?, public })
+    }
+
+    /// The client for addresses that the operator chose.
+    pub fn anywhere(&self) -> &reqwest::Client {
+        &self.anywhere
     }
 
     /// The client for this address.

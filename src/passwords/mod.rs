@@ -65,11 +65,6 @@ impl PasswordSettings {
         Ok(Self { config: config.clone(), written, present, dummies })
     }
 
-    /// Hashes at once, and hashes that may wait.
-    pub fn limits(&self) -> (usize, usize) {
-        (self.config.threads, self.config.queue)
-    }
-
     /// Hashes a new password; takes tens of milliseconds of CPU.
     pub fn hash(&self, password: &SecretString) -> Result<String, AuthError> {
         self.hash_as(self.written, password.expose_secret().as_bytes())

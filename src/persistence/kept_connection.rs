@@ -5,11 +5,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::persistence::watched_pool::WatchedPool;
 
 /// At most one idle connection, outside the pool's count, opened when it is needed.
 pub struct KeptConnection {
-    pool: PgPool,
+    pool: WatchedPool,
     idle: Mutex<Option<PgConnection>>,
 }
 
@@ -22,7 +24,7 @@ pub struct Taken {
 
 impl KeptConnection {
     /// Nothing is opened yet.
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: WatchedPool) -> Self {
         Self { pool, idle: Mutex::default() }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod bench;
+pub mod bench_sessions;
 pub mod challenges;
 pub mod changes;
 pub mod claims;
@@ -25,3 +26,4 @@ pub mod totp;
 pub mod unproven_links;
 pub mod user_providers;
 pub mod users;
+pub mod watched_pool;

@@ -198,3 +198,26 @@ pub async fn expire(
     .fetch_all(db)
     .await
 }
+
+/// What waits in the outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    pub messages: i64,
+    /// Of the message that has waited longest.
+    pub oldest: Option<OffsetDateTime>,
+}
+
+/// Messages whose time is not over at `now`, on whichever node they were promised.
+pub async fn backlog(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<Backlog> {
+    sqlx::query_as!(
+        Backlog,
+        r#"
+        select count(*) as "messages!", min(created_at) as oldest
+          from auth.keywright_outbox
+         where expires_at > $1
+        "#,
+        now,
+    )
+    .fetch_one(db)
+    .await
+}

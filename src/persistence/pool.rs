@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 
 use crate::config::DatabaseConfig;
 use crate::persistence::connection_string::{ConnectionString, PoolParameters};
+use crate::persistence::watched_pool::WatchedPool;
 
 /// pgx's floor for the life of a connection, which operators of the reference are used to.
 const MAX_LIFETIME: Duration = Duration::from_hours(1);
@@ -90,7 +91,7 @@ pub struct Abandonable {
 
 impl Abandonable {
     /// Takes a connection from the pool.
-    pub async fn acquire(pool: &PgPool) -> sqlx::Result<Self> {
+    pub async fn acquire(pool: &WatchedPool) -> sqlx::Result<Self> {
         Ok(Self { connection: pool.acquire().await?, is_idle: true })
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::Write as _;
+use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
@@ -32,6 +33,29 @@ pub fn push_time(out: &mut Vec<u8>, now: OffsetDateTime) {
         micros /= 10;
     }
     out.extend_from_slice(&fraction);
+}
+
+/// The number in decimal.
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// The address as it is usually written.
+pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, byte) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                push_number(out, byte.into());
+            }
+        }
+        IpAddr::V6(address) => {
+            // Memory takes every write.
+            let _ = write!(out, "{address}");
+        }
+    }
 }
 
 /// `Nov 23 22:15:41.123 INFO `, coloured by level.
@@ -84,6 +108,15 @@ mod tests {
         assert_eq!(text(datetime!(2026-11-23 22:15:41.999999 UTC)), "2026-11-23T22:15:41.999999Z");
         assert_eq!(text(datetime!(2026-11-23 22:15:42 UTC)), "2026-11-23T22:15:42.000000Z");
         assert_eq!(text(datetime!(1999-01-02 03:04:05 UTC)), "1999-01-02T03:04:05.000000Z");
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_library_writes_them() {
+        for address in ["127.0.0.1", "203.0.113.255", "::1", "2001:db8::ff"] {
+            let mut out = Vec::new();
+            push_address(&mut out, address.parse().unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), address);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Logs of the whole process, on standard output: JSON lines, or coloured text.
+//! Logs of the whole process, on standard output: JSON lines, or coloured text; and its traces.
 
 pub mod line;
+pub mod traces;
 pub mod writer;
 
 use std::fmt;
@@ -9,14 +10,16 @@ use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::LogConfig;
+use self::traces::{Traces, TracesError};
+use self::writer::{LogWriter, WriterGuard};
+use crate::config::{LogConfig, TracesConfig};
 use crate::domain::clock::Clock;
 use crate::http::access_log::AccessLog;
 
@@ -30,37 +33,84 @@ pub fn access_log() -> AccessLog {
 
 /// Keeps the log's thread; dropping it writes what is still queued.
 pub struct Guard {
-    _worker: WorkerGuard,
-    writer: NonBlocking,
+    _worker: WriterGuard,
+    writer: LogWriter,
+    traces: Option<Traces>,
 }
 
 impl Guard {
+    /// Sends the last traces and writes the last lines.
+    pub async fn shut_down(mut self) {
+        if let Some(traces) = self.traces.take() {
+            traces.shut_down().await;
+        }
+    }
+
     /// Lines lost because nobody read the log fast enough.
     pub fn dropped_lines(&self) -> usize {
-        self.writer.error_counter().dropped_lines()
+        self.writer.dropped_lines()
     }
 }
 
-/// Starts logging. A second call in one process (tests) leaves the first subscriber in place.
-pub fn init(config: &LogConfig) -> Guard {
+/// Starts logs and traces. A second call in one process (tests) leaves the first subscriber in
+/// place. Must be called inside a Tokio runtime if there are traces.
+pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesError> {
+    let traces = Traces::start(traces)?;
     let (writer, worker) = writer::batched(std::io::stdout());
     let clock = Clock::system();
-    let own = if config.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("keywright", own);
     let lines = Lines {
         writer: writer.clone(),
         text: config.text,
         with_source: config.debug,
         clock: clock.clone(),
     };
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let subscriber =
+        tracing_subscriber::registry().with(lines.with_filter(Wanted::new(config.debug)));
+    // Not as an `Option`, which does not tell its layer about the subscriber.
+    let _ = match &traces {
+        Some(traces) => subscriber.with(traces.layer()).try_init(),
+        None => subscriber.try_init(),
+    };
     let _ = ACCESS_LOG.set(AccessLog::new(writer.clone(), config.text, clock));
-    Guard { _worker: worker, writer }
+    Ok(Guard { _worker: worker, writer, traces })
+}
+
+/// What becomes a line: events of a level, and questions whether there would be one. Not spans, so
+/// that without traces nobody wants them, and `tracing` makes none.
+struct Wanted {
+    levels: Targets,
+    most: LevelFilter,
+}
+
+impl Wanted {
+    fn new(debug: bool) -> Self {
+        let own = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        let levels = Targets::new().with_default(LevelFilter::WARN).with_target("keywright", own);
+        Self { levels, most: own }
+    }
+
+    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+        !metadata.is_span() && self.levels.would_enable(metadata.target(), metadata.level())
+    }
+}
+
+impl<S> Filter<S> for Wanted {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.takes(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.takes(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.most)
+    }
 }
 
 /// Writes each event as one line.
 struct Lines {
-    writer: NonBlocking,
+    writer: LogWriter,
     text: bool,
     with_source: bool,
     clock: Clock,
@@ -68,9 +118,7 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let out = self.format(event);
-        // The queue takes the line or counts it as dropped; there is no other failure.
-        let _ = self.writer.clone().write_all(&out);
+        self.writer.write(&self.format(event));
     }
 }
 
@@ -176,6 +224,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::config::Sources;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -234,9 +283,22 @@ mod tests {
     }
 
     #[test]
+    fn lines_alone_want_no_spans() {
+        let (writer, _guard) = writer::batched(Sink::default());
+        let lines = Lines { writer, text: true, with_source: false, clock: Clock::system() };
+        let lines = tracing_subscriber::registry().with(lines.with_filter(Wanted::new(true)));
+        tracing::subscriber::with_default(lines, || {
+            assert!(tracing::info_span!("request").is_disabled());
+            assert!(tracing::enabled!(tracing::Level::DEBUG), "but events");
+        });
+    }
+
+    #[test]
     fn logging_can_be_started_twice() {
         let config = LogConfig { debug: false, text: false };
-        let (first, second) = (init(&config), init(&config));
+        let traces = TracesConfig::from_sources(&Sources::default()).unwrap();
+        let start = || init(&config, &traces).unwrap();
+        let (first, second) = (start(), start());
         assert_eq!(first.dropped_lines() + second.dropped_lines(), 0);
     }
 }

@@ -169,7 +169,7 @@ impl Frame {
 }
 
 fn push_number(text: &mut String, number: i64) {
-    write!(text, "{number}").expect("a String can always be written to");
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Text as a JSON string.

@@ -113,7 +113,7 @@ impl KeySet {
     /// Issues an access token of a session (`sid`, as `OpenID Connect` has it) that is valid from `now` for
     /// `lifetime`, in whole seconds.
     ///
-    /// RSA takes a fraction of a millisecond of CPU, so this belongs on a worker thread, not into an actor.
+    /// Where [`KeySet::is_slow`] it belongs on a thread of its own, otherwise on the worker's.
     pub fn sign(
         &self,
         claims: &UserClaims,
@@ -126,6 +126,12 @@ impl KeySet {
         let payload =
             self.frame.fill(claims, session, issued_at, issued_at.saturating_add(lifetime));
         self.signing_key().sign(payload.as_bytes())
+    }
+
+    /// Whether signing keeps a core busy for so long (RSA, a fifth of a millisecond) that a worker
+    /// thread, on which other requests wait, is no place for it.
+    pub fn is_slow(&self) -> bool {
+        matches!(self.signing_key().material, KeyMaterial::Rsa { .. })
     }
 
     /// `iss` of our tokens.

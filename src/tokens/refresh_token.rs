@@ -92,9 +92,12 @@ impl Hash for TokenHash {
 }
 
 impl TokenHash {
+    /// Length of the column's text in bytes.
+    pub const STORED_LEN: usize = 66;
+
     /// The column's text: `\x` and 64 lower-case hexadecimal digits.
     pub fn stored(&self) -> String {
-        let mut text = String::with_capacity(66);
+        let mut text = String::with_capacity(Self::STORED_LEN);
         self.push_stored(&mut text);
         text
     }

@@ -4,7 +4,7 @@ use super::refresh_token::TokenHash;
 use crate::domain::ids::{SessionId, UserId};
 
 /// Where a refresh token belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionRef {
     pub session_id: SessionId,
     pub user_id: UserId,
@@ -17,4 +17,6 @@ pub struct SessionRef {
 pub struct Rotation {
     pub presented: TokenHash,
     pub next: TokenHash,
+    /// Whose token it is.
+    pub session: SessionRef,
 }

@@ -299,7 +299,7 @@ async fn a_server_whose_actor_fails_too_often() {
         assert_eq!(answer.await.status, StatusCode::OK);
         app.courier.crash();
     };
-    let (code, ()) = tokio::join!(run_node(node, sources), failing);
+    let (code, ()) = tokio::join!(run_node(node), failing);
     assert_eq!(format!("{:?}", code.unwrap()), format!("{:?}", ExitCode::FAILURE));
 }
 

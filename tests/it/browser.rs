@@ -1,12 +1,15 @@
-//! Passkeys in headless Chromium, by hand and by the official client, against server processes that
-//! share a database.
+//! Passkeys, by hand and by the official client, and the page for operators in headless Chromium,
+//! against server processes that share a database.
 
 use std::path::Path;
 
 use tokio::process::Command;
 
+use crate::support::admin::{Operator, TOKEN, with_admin};
+use crate::support::app::TestApp;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
+use crate::support::smtp::eventually;
 
 #[tokio::test]
 async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_another_server() {
@@ -39,4 +42,27 @@ async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_anot
         let panics = server.log().iter().filter(|line| line["level"] == "ERROR").count();
         assert_eq!(panics, 0, "{:?}", server.log());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_for_operators_shows_the_tree_to_whoever_has_the_token() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
+    assert!(
+        folder.join("node_modules/playwright-core").exists(),
+        "playwright-core is not installed: run make test, or npm ci --prefix tests/js"
+    );
+    let app = TestApp::start(&with_admin(&[])).await;
+    app.app().courier.crash();
+    let operator = Operator::of(&app);
+    eventually("a restart", async || operator.actor("courier").await["restarts"] == 1).await;
+    let output = Command::new("node")
+        .arg(folder.join("ops.mjs"))
+        .args([operator.stranger().base(), TOKEN])
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("node is installed: run make test");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");
 }

@@ -41,6 +41,7 @@ impl Setup {
             sender: Arc::new(sender_from(self.smtp.config(SmtpAuthMethod::Plain))),
             clock: self.clock.clone(),
             options,
+            stats: Arc::default(),
         };
         Actor::spawn(None, Courier, args).await.expect("it starts").0
     }

@@ -75,7 +75,7 @@ async fn a_process_that_is_killed_under_load_loses_no_acknowledged_rotation() {
     let database = TestDatabase::new().await;
     let mut survivor = ServerProcess::start(&database, &[]).await;
     for _ in 0..3 {
-        let victim = ServerProcess::start(&database, &[]).await;
+        let mut victim = ServerProcess::start(&database, &[]).await;
         let clients = [victim.client().clone(), survivor.client().clone()];
         let sessions = sessions(survivor.client(), 24).await;
         let ((), seen) = under_load(&clients, &sessions, async |seen| {

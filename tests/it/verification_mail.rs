@@ -305,7 +305,7 @@ async fn a_process_that_is_killed_between_commit_and_send_sends_once_after_its_r
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let closed = closed.to_string();
     let settings = mailbox.settings(&[("AUTH_SMTP_PORT", &closed)]);
-    let server = ServerProcess::start(&database, &settings).await;
+    let mut server = ServerProcess::start(&database, &settings).await;
     assert_eq!(server.client().sign_up("ann@example.com").await.status, StatusCode::OK);
     eventually("the first attempt to fail", async || {
         let tried = "select count(*) from auth.keywright_outbox where last_error is not null";

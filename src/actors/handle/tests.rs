@@ -49,7 +49,7 @@ impl Actor for Echo {
 
 async fn start(slot: &Slot<EchoMsg>, name: &'static str) {
     let (actor, _join) = Actor::spawn(None, Echo, name).await.unwrap();
-    slot.fill(actor);
+    slot.fill(actor, Arc::default());
 }
 
 fn handle(slot: &Arc<Slot<EchoMsg>>, max_in_flight: usize, timeout_ms: u64) -> Handle<EchoMsg> {

@@ -4,7 +4,7 @@ use ractor::RpcReplyPort;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::actors::handle::{Crash, Handle};
+use crate::actors::handle::{Crash, Handle, Mail};
 
 /// What children did, in order.
 type Journal = Arc<Mutex<Vec<String>>>;
@@ -16,6 +16,12 @@ enum ProbeMsg {
     Incarnation(RpcReplyPort<u32>),
     Note(&'static str),
     Crash,
+}
+
+impl Mail for ProbeMsg {
+    fn is_from_caller(&self) -> bool {
+        true
+    }
 }
 
 impl Crash for ProbeMsg {
@@ -150,7 +156,7 @@ impl Root {
         let gave_up = CancellationToken::new();
         let args = SupervisorArgs {
             path: String::new(),
-            policy,
+            policy: policy.into(),
             tree: tree.clone(),
             children,
             gave_up: Some(gave_up.clone()),
@@ -179,7 +185,7 @@ async fn whichever_way_a_child_ends_it_is_started_again_and_the_others_live_on()
     one.crash().await;
     one.handle.kill();
     while one.incarnation().await < 3 {}
-    one.slot.get().unwrap().stop(None);
+    one.slot.get().unwrap().actor().stop(None);
     while one.incarnation().await < 4 {}
 
     assert_eq!(other.incarnation().await, 1);
@@ -198,7 +204,7 @@ async fn a_child_that_cannot_start_is_tried_again() {
     assert_eq!(child.incarnation().await, 5);
     let status = root.status("child");
     assert_eq!((status.state, status.restarts), (ChildState::Running, 4));
-    assert!(status.last_failure.unwrap().contains("a bad start"));
+    assert!(status.last_failure.unwrap().reason.contains("a bad start"));
     root.stop().await;
 }
 
@@ -218,7 +224,7 @@ async fn the_view_tells_what_happened_to_a_child_that_waits() {
     }
     let status = root.status("child");
     assert_eq!((status.state, status.restarts), (ChildState::BackingOff, 1));
-    assert!(status.last_failure.unwrap().contains("told to crash"));
+    assert!(status.last_failure.unwrap().reason.contains("told to crash"));
     root.stop().await;
 }
 
@@ -309,7 +315,7 @@ async fn nested(
 ) -> (Root, Arc<[Child; 2]>) {
     let children = Arc::new(children);
     let (tree, specs) = (TreeView::default(), Arc::clone(&children));
-    let child = ChildSpec::supervisor("inner", inner, tree.clone(), move || {
+    let child = ChildSpec::supervisor("inner", inner.into(), tree.clone(), move || {
         specs.iter().map(Child::spec).collect()
     });
     (Root::start(outer, tree, vec![child]).await, children)

@@ -25,6 +25,10 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Closed-loop load of `POST /token` on any server with this contract.
     Refresh(Box<RefreshArgs>),
+    /// The same with `POST /token/verify`.
+    Verify(Box<LoadArgs>),
+    /// The same with `GET /user`.
+    User(Box<LoadArgs>),
     /// Whether the time of an answer tells if an address is known.
     Enumeration(Box<EnumerationArgs>),
     /// Raw limits of this machine: a bare HTTP answer, one signature, one batched UPDATE.
@@ -48,6 +52,25 @@ pub enum Setup {
 /// `keywright bench refresh`.
 #[derive(Clone, Debug, Args)]
 pub struct RefreshArgs {
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Measures once more while this many connections sign in with a password, one sign-in after
+    /// the other.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub storm: Option<u16>,
+    /// Measures with `auth.refresh_tokens` filled up to this many rows, in ascending order; what was
+    /// added is removed at the end.
+    #[arg(long, value_delimiter = ',', value_name = "N", requires = "database_url",
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub rows: Vec<u64>,
+    /// Database of the server, for `--rows`.
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub database_url: Option<SecretString>,
+}
+
+/// What every closed loop is told.
+#[derive(Clone, Debug, Args)]
+pub struct LoadArgs {
     /// Base address of the server, with its prefix if it has one (plain HTTP).
     #[arg(long, default_value = "http://127.0.0.1:4000")]
     pub url: Url,
@@ -76,6 +99,9 @@ pub struct RefreshArgs {
     /// A process of the second server; repeatable.
     #[arg(long = "against-pid", value_name = "NAME=PID", requires = "against")]
     pub against_pids: Vec<Watched>,
+    /// Measures a bare HTTP server at the same session counts too, for the ratio to it.
+    #[arg(long)]
+    pub floor: bool,
     /// How sessions are made.
     #[arg(long, value_enum, default_value_t)]
     pub setup: Setup,
@@ -212,9 +238,9 @@ mod tests {
         let matches = command().try_get_matches_from(line).unwrap();
         let (_, refresh) = matches.subcommand().unwrap();
         let args = <RefreshArgs as clap::FromArgMatches>::from_arg_matches(refresh).unwrap();
-        assert_eq!(args.sessions, [1, 64]);
-        assert_eq!(args.seconds, Duration::from_millis(250));
-        assert_eq!(args.pids[0].pid, 1);
+        assert_eq!(args.load.sessions, [1, 64]);
+        assert_eq!(args.load.seconds, Duration::from_millis(250));
+        assert_eq!(args.load.pids[0].pid, 1);
     }
 
     #[test]
@@ -225,6 +251,8 @@ mod tests {
         assert!(refused(&["bench", "refresh", "--pid", "server"]).contains("NAME=PID"));
         assert!(refused(&["bench", "refresh", "--email", "a@b.c"]).contains("--password"));
         assert!(refused(&["bench", "refresh", "--email-prefix", "a@b"]).contains("letters"));
+        assert!(refused(&["bench", "refresh", "--rows", "5"]).contains("--database-url"));
+        assert!(refused(&["bench", "verify", "--storm", "5"]).contains("--storm"));
     }
 
     #[test]

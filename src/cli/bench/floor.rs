@@ -27,7 +27,7 @@ use url::Url;
 use super::args::{FloorArgs, lanes};
 use super::cpu::{Processes, own_threads};
 use super::report::{Figures, float};
-use super::run::{Plan, Side};
+use super::run::{Operation, Plan, Side};
 use super::signing::{self, SigningSpeed};
 use super::target::Target;
 use super::{bar, measure_aside};
@@ -80,7 +80,7 @@ pub async fn floor(args: &FloorArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Fl
         Some(url) => Some(database(url, args.allow_remote).await?),
         None => None,
     };
-    let answers = answers(args, &stop).await?;
+    let answers = bare_answers(&args.sessions, args.seconds, args.threads, &stop).await?;
     let (time, signing_stop) = (args.seconds / 2, Arc::clone(&stop));
     let signing = tokio::task::spawn_blocking(move || signing::measure(time, &signing_stop));
     let signatures = signing.await.context("signing ended unexpectedly")??;
@@ -92,24 +92,31 @@ pub async fn floor(args: &FloorArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Fl
     Ok(FloorReport { interrupted, answers, signatures, updates })
 }
 
-async fn answers(args: &FloorArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<Vec<BareAnswer>> {
+/// The closed loop against a server that does nothing, at each of these counts.
+pub async fn bare_answers(
+    sessions: &[u64],
+    seconds: Duration,
+    threads: Option<u16>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Vec<BareAnswer>> {
     let server = BareServer::start()?;
     let url: Url = format!("http://{}", server.address).parse()?;
     let target = Arc::new(Target::resolve(&url, false).await?);
     let mut all = Vec::new();
-    for &count in &args.sessions {
+    for &count in sessions {
         let count = usize::try_from(count)?;
         let plan = Plan {
+            operation: Operation::Refresh,
             counts: vec![count],
-            seconds: args.seconds,
-            warmup: args.seconds.min(Duration::from_millis(300)),
+            seconds,
+            warmup: seconds.min(Duration::from_millis(300)),
             timeout: Duration::from_secs(5),
-            lanes: lanes(args.threads),
+            lanes: lanes(threads),
         };
         let tokens = vec![TOKEN.to_owned(); count];
         let side = Side { target: Arc::clone(&target), tokens, watched: Vec::new() };
         // The warm-up's share is in the server's time and not in the count: scale it out.
-        let share = args.seconds.as_secs_f64() / (args.seconds + plan.warmup).as_secs_f64();
+        let share = seconds.as_secs_f64() / (seconds + plan.warmup).as_secs_f64();
         let before = own_threads(SERVER_THREADS);
         let (measured, _) = measure_aside(plan, vec![side], Arc::clone(stop)).await?;
         let used = own_threads(SERVER_THREADS)
@@ -188,7 +195,10 @@ async fn answer(
 }
 
 /// Options of a database on this machine, or of any with `allow_remote`.
-async fn database(url: &SecretString, allow_remote: bool) -> anyhow::Result<PgConnectOptions> {
+pub(super) async fn database(
+    url: &SecretString,
+    allow_remote: bool,
+) -> anyhow::Result<PgConnectOptions> {
     let options: PgConnectOptions =
         url.expose_secret().parse().ok().context("--database-url is not an address of Postgres")?;
     let host = options.get_host();

@@ -1,4 +1,4 @@
-//! `keywright bench`: how fast a server refreshes sessions, how fast this machine could, and what the
+//! `keywright bench`: how fast a server answers what is asked most, how fast this machine could, and what the
 //! time of an answer tells.
 
 pub mod args;
@@ -11,11 +11,13 @@ pub mod run;
 pub mod scan;
 pub mod sessions;
 pub mod signing;
+pub mod storm;
 pub mod target;
 pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args as _;
@@ -24,17 +26,22 @@ use serde::Serialize;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use self::args::BenchArgs;
-use self::args::{BenchCommand, RefreshArgs};
+use self::args::{BenchCommand, LoadArgs, RefreshArgs};
 use self::cpu::{Processes, Watched};
 use self::report::Report;
-use self::run::{Plan, Side, measure};
+use self::run::{Operation, Plan, Side, measure};
 use self::sessions::Accounts;
+use self::storm::Storm;
 use self::target::Target;
 use crate::cli::terminal;
+use crate::persistence::bench_sessions::SessionFiller;
+
+/// Time of the bare server at one count, beside a run.
+const FLOOR_TIME: Duration = Duration::from_secs(2);
 
 /// The command with its arguments, for the program's command line.
 pub fn command() -> clap::Command {
-    let about = "Measure a server's refreshes, or this machine's raw limits";
+    let about = "Measure a server's hot operations, or this machine's raw limits";
     BenchArgs::augment_args(clap::Command::new("bench").about(about))
 }
 
@@ -49,9 +56,17 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.what {
         BenchCommand::Refresh(args) => {
             let report = refresh(&args, stop).await?;
-            emit(args.json.as_deref(), &report.table(), &report)?;
+            emit(args.load.json.as_deref(), &report.table(), &report)?;
             let lost = report.lost_sessions();
             ensure!(lost == 0, "{lost} sessions were lost");
+        }
+        BenchCommand::Verify(args) => {
+            let report = load(&args, Operation::Verify, &stop).await?;
+            emit(args.json.as_deref(), &report.table(), &report)?;
+        }
+        BenchCommand::User(args) => {
+            let report = load(&args, Operation::User, &stop).await?;
+            emit(args.json.as_deref(), &report.table(), &report)?;
         }
         BenchCommand::Enumeration(args) => {
             let report = enumeration::enumeration(&args, &stop).await?;
@@ -65,8 +80,47 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures refreshes of one server, or of two in turns; `stop` ends it early.
+/// Measures refreshes: with each number of rows, and then once more in a storm of sign-ins.
 pub async fn refresh(args: &RefreshArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Report> {
+    let Some(url) = &args.database_url else { return calm_and_storm(args, &stop).await };
+    let options = floor::database(url, args.load.allow_remote).await?;
+    let mut filler = SessionFiller::open(&options).await.context("--database-url")?;
+    let mut all: Option<Report> = None;
+    let mut sizes = args.rows.clone();
+    sizes.sort_unstable();
+    let work = async {
+        for rows in sizes {
+            filler.fill_up_to(rows).await.context("cannot fill auth.refresh_tokens")?;
+            let mut report = calm_and_storm(args, &stop).await?;
+            report.results.iter_mut().for_each(|figures| figures.rows = Some(rows));
+            all = Some(Report::joined(all.take(), report));
+        }
+        anyhow::Ok(())
+    };
+    let ended = work.await;
+    filler.close().await.context("cannot remove the rows that were added")?;
+    ended?;
+    all.context("--database-url is for --rows")
+}
+
+async fn calm_and_storm(args: &RefreshArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<Report> {
+    let calm = load(&args.load, Operation::Refresh, stop).await?;
+    let Some(connections) = args.storm else { return Ok(calm) };
+    let target = Arc::new(Target::resolve(&args.load.url, args.load.allow_remote).await?);
+    let storm = Storm::start(&target, connections, &args.load).await?;
+    let stormy = load(&args.load, Operation::Refresh, stop).await;
+    let rate = storm.stop();
+    let mut stormy = stormy?;
+    stormy.results.iter_mut().for_each(|figures| figures.sign_ins_per_second = Some(rate));
+    Ok(Report::joined(Some(calm), stormy))
+}
+
+/// Measures one server, or two in turns; `stop` ends it early.
+async fn load(
+    args: &LoadArgs,
+    operation: Operation,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Report> {
     check_processes(args.pids.iter().chain(&args.against_pids))?;
     let counts =
         args.sessions.iter().map(|&count| usize::try_from(count)).collect::<Result<_, _>>();
@@ -74,7 +128,7 @@ pub async fn refresh(args: &RefreshArgs, stop: Arc<AtomicBool>) -> anyhow::Resul
     counts.dedup();
     ensure!(counts.len() <= 32, "at most 32 session counts in one run");
     let most = counts.iter().copied().max().context("no session count")?;
-    let accounts = Accounts::from_args(args)?;
+    let accounts = Accounts::from_args(args, operation)?;
 
     let mut targets = vec![(Target::resolve(&args.url, args.allow_remote).await?, &args.pids)];
     if let Some(url) = &args.against {
@@ -84,7 +138,7 @@ pub async fn refresh(args: &RefreshArgs, stop: Arc<AtomicBool>) -> anyhow::Resul
     for (target, watched) in targets {
         let target = Arc::new(target);
         let bar = bar(u64::try_from(most).unwrap_or(u64::MAX), "sessions {pos}/{len}");
-        let tokens = accounts.open(&target, most, &stop, &bar).await;
+        let tokens = accounts.open(&target, operation, most, stop, &bar).await;
         bar.finish_and_clear();
         let tokens = tokens?;
         if stop.load(Ordering::Relaxed) {
@@ -95,10 +149,15 @@ pub async fn refresh(args: &RefreshArgs, stop: Arc<AtomicBool>) -> anyhow::Resul
 
     let lanes = args::lanes(args.threads);
     let (seconds, warmup, timeout) = (args.seconds, args.warmup, args.timeout);
-    let plan = Plan { counts, seconds, warmup, timeout, lanes };
+    let plan = Plan { operation, counts, seconds, warmup, timeout, lanes };
     let servers = sides.iter().map(|side| side.target.url.clone()).collect();
-    let (measured, interrupted) = measure_aside(plan, sides, stop).await?;
-    Ok(Report::new(servers, lanes, interrupted, &measured))
+    let (measured, interrupted) = measure_aside(plan, sides, Arc::clone(stop)).await?;
+    let mut report = Report::new(operation, servers, lanes, interrupted, &measured);
+    if args.floor && !interrupted {
+        let bare = floor::bare_answers(&args.sessions, seconds.min(FLOOR_TIME), args.threads, stop);
+        report.compare_to(&bare.await?);
+    }
+    Ok(report)
 }
 
 /// Runs the closed loop on a thread that may block; also says whether it was cut short.

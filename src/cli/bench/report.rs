@@ -7,11 +7,14 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::run::Measured;
+use super::floor::BareAnswer;
+use super::run::{Measured, Operation};
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// What was asked for: `refresh`, `verify` or `user`.
+    pub operation: &'static str,
     /// The servers, in the order of their letters A and B.
     pub servers: Vec<String>,
     /// Cores that the load generator could use.
@@ -29,6 +32,12 @@ pub struct Report {
 pub struct Figures {
     pub server: char,
     pub sessions: usize,
+    /// Rows that `auth.refresh_tokens` was filled up to (`--rows`).
+    pub rows: Option<u64>,
+    /// Password sign-ins that were answered meanwhile (`--storm`).
+    pub sign_ins_per_second: Option<f64>,
+    /// Throughput by that of a bare HTTP server at the same count in the same run (`--floor`).
+    pub of_bare: Option<f64>,
     pub seconds: f64,
     pub requests: u64,
     pub per_second: f64,
@@ -91,6 +100,9 @@ impl Figures {
         Self {
             server: letter(measured.side),
             sessions: measured.sessions,
+            rows: None,
+            sign_ins_per_second: None,
+            of_bare: None,
             seconds,
             requests: tally.ok,
             per_second: divide(float(tally.in_window), seconds).unwrap_or(0.0),
@@ -129,6 +141,7 @@ impl Latency {
 impl Report {
     /// Sorts out what was measured; ratios come with a second server.
     pub fn new(
+        operation: Operation,
         servers: Vec<String>,
         client_threads: usize,
         interrupted: bool,
@@ -142,7 +155,26 @@ impl Report {
             .filter(|figures| figures.server == 'A')
             .filter_map(|a| of_b(a).map(|b| Ratio::new(a, b)))
             .collect();
-        Self { servers, cores: super::args::cores(), client_threads, interrupted, results, ratios }
+        let (operation, cores) = (operation.name(), super::args::cores());
+        Self { operation, servers, cores, client_threads, interrupted, results, ratios }
+    }
+
+    /// One report after the other.
+    pub fn joined(first: Option<Self>, mut next: Self) -> Self {
+        let Some(mut all) = first else { return next };
+        all.interrupted |= next.interrupted;
+        all.results.append(&mut next.results);
+        all.ratios.append(&mut next.ratios);
+        all
+    }
+
+    /// Sets throughputs in relation to that of a bare server with as many sessions.
+    pub fn compare_to(&mut self, bare: &[BareAnswer]) {
+        for figures in &mut self.results {
+            let same = bare.iter().find(|bare| bare.client.sessions == figures.sessions);
+            figures.of_bare =
+                same.and_then(|bare| divide(figures.per_second, bare.client.per_second));
+        }
     }
 
     /// Sessions lost on all servers; anything but 0 is a failure of a server.
@@ -159,7 +191,16 @@ impl Report {
         let _ = writeln!(
             text,
             "\n{:<2}{:>9}{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>7}{:>8}  CPU µs/request (cores)",
-            "", "sessions", "refresh/s", "p50 ms", "p90", "p99", "p99.9", "max", "lost", "errors"
+            "",
+            "sessions",
+            format!("{}/s", self.operation),
+            "p50 ms",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "lost",
+            "errors"
         );
         for row in &self.results {
             let Latency { p50, p90, p99, p999, max, .. } = row.latency_ms;
@@ -221,6 +262,9 @@ impl Figures {
         };
         let mut parts = vec![show("client", self.client_cpu)];
         parts.extend(self.cpu.iter().map(|named| show(&named.name, named.cpu)));
+        parts.extend(self.of_bare.map(|ratio| format!("{ratio:.2} of bare HTTP")));
+        parts.extend(self.rows.map(|rows| format!("{rows} rows")));
+        parts.extend(self.sign_ins_per_second.map(|rate| format!("{rate:.0} sign-ins/s")));
         parts.join(", ")
     }
 }
@@ -288,11 +332,17 @@ mod tests {
     #[test]
     fn two_servers_give_a_ratio_and_one_gives_none() {
         let a = measured(0, 10_000, Duration::from_micros(10));
-        let one = Report::new(vec!["a".to_owned()], 1, false, &[a]);
+        let one = Report::new(Operation::Refresh, vec!["a".to_owned()], 1, false, &[a]);
         assert!(one.ratios.is_empty());
         let a = measured(0, 10_000, Duration::from_micros(10));
         let b = measured(1, 2_000, Duration::from_micros(40));
-        let two = Report::new(vec!["a".to_owned(), "b".to_owned()], 1, false, &[a, b]);
+        let two = Report::new(
+            Operation::Refresh,
+            vec!["a".to_owned(), "b".to_owned()],
+            1,
+            false,
+            &[a, b],
+        );
         assert!(near(two.ratios[0].throughput.unwrap(), 5.0));
         assert!(near(two.ratios[0].p99.unwrap(), 0.25));
         assert!(two.table().contains("A/B at 4 sessions: throughput 5.00, p99 0.25"));
@@ -303,7 +353,13 @@ mod tests {
         let mut dead = measured(1, 0, Duration::from_micros(1));
         dead.tally = Tally { lost: 4, ..Tally::default() };
         let a = measured(0, 10, Duration::from_micros(1));
-        let report = Report::new(vec!["a".to_owned(), "b".to_owned()], 1, true, &[a, dead]);
+        let report = Report::new(
+            Operation::Refresh,
+            vec!["a".to_owned(), "b".to_owned()],
+            1,
+            true,
+            &[a, dead],
+        );
         assert!(report.ratios[0].throughput.is_none());
         assert!(report.results[1].cpu[0].cpu.unwrap().us_per_request.is_none());
         let table = report.table();
@@ -313,6 +369,7 @@ mod tests {
     #[test]
     fn programs_read_flat_figures() {
         let report = Report::new(
+            Operation::Refresh,
             vec!["a".to_owned()],
             1,
             false,

@@ -1,4 +1,4 @@
-//! The closed loop: every session refreshes, waits for the answer, and refreshes again.
+//! The closed loop: every session asks, waits for the answer, and asks again.
 //!
 //! Sessions are spread over lanes, each a thread with a runtime of its own: connections stay where
 //! their reactor is, and no lane steals work from another.
@@ -29,9 +29,32 @@ const MAX_LATENCY: Duration = Duration::from_hours(1);
 /// Longest turn of one server before the other is measured again.
 const TURN: Duration = Duration::from_secs(2);
 
+/// What is asked for, over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `POST /token`.
+    Refresh,
+    /// `POST /token/verify`.
+    Verify,
+    /// `GET /user`.
+    User,
+}
+
+impl Operation {
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Verify => "verify",
+            Self::User => "user",
+        }
+    }
+}
+
 /// What a run does, for all servers alike.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub operation: Operation,
     /// Sessions at once, one measurement each.
     pub counts: Vec<usize>,
     /// Measured time of each count and server.
@@ -46,7 +69,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Side {
     pub target: Arc<Target>,
-    /// Refresh tokens, at least as many as the largest count.
+    /// Refresh or access tokens, at least as many as the largest count.
     pub tokens: Vec<String>,
     pub watched: Vec<Watched>,
 }
@@ -106,6 +129,7 @@ impl Tally {
 }
 
 struct Session {
+    operation: Operation,
     client: Client,
     token: String,
     /// Lost or given up; not used any more.
@@ -200,7 +224,8 @@ fn lanes(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<Lane>> {
             let mut sessions = Vec::new();
             for token in side.tokens.iter().take(most).skip(lane).step_by(number) {
                 let client = Client::new(Arc::clone(&side.target), plan.timeout);
-                sessions.push(Session { client, token: token.clone(), over: false });
+                let (operation, token) = (plan.operation, token.clone());
+                sessions.push(Session { operation, client, token, over: false });
             }
             own.push(sessions);
         }
@@ -333,7 +358,7 @@ impl Lane {
 }
 
 impl Session {
-    /// Refreshes until the time is over; the last answer is waited for, as it has the newest token.
+    /// Asks until the time is over; the last answer is waited for, as it has the newest token.
     async fn run(
         mut self,
         until: Instant,
@@ -345,7 +370,11 @@ impl Session {
         let mut failures = 0_u32;
         let mut start = Instant::now();
         while start < until && !stop.load(Ordering::Relaxed) && !self.over {
-            let outcome = self.client.refresh(&mut self.token).await;
+            let outcome = match self.operation {
+                Operation::Refresh => self.client.refresh(&mut self.token).await,
+                Operation::Verify => self.client.verify(&self.token).await,
+                Operation::User => self.client.user(&self.token).await,
+            };
             let end = Instant::now();
             if outcome == Outcome::Ok {
                 let nanos = u64::try_from((end - start).as_nanos()).unwrap_or(u64::MAX);

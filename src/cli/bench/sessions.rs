@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::args::{RefreshArgs, Setup};
+use super::args::{LoadArgs, Setup};
 use super::client::{Client, Outcome};
+use super::run::Operation;
 use super::target::Target;
 
 /// Sessions made at once.
@@ -37,9 +38,11 @@ enum Way {
 
 impl Accounts {
     /// The ways that the arguments permit, in the order in which they are tried.
-    pub fn from_args(args: &RefreshArgs) -> anyhow::Result<Self> {
+    pub fn from_args(args: &LoadArgs, operation: Operation) -> anyhow::Result<Self> {
         let mut ways = Vec::new();
-        if matches!(args.setup, Setup::Auto | Setup::Anonymous) {
+        // Who is anonymous has no profile to read.
+        let is_auto = args.setup == Setup::Auto && operation != Operation::User;
+        if is_auto || args.setup == Setup::Anonymous {
             ways.push(Way::Anonymous);
         }
         if matches!(args.setup, Setup::Auto | Setup::SignUp) {
@@ -61,13 +64,14 @@ impl Accounts {
         Ok(Self { ways, timeout: args.timeout })
     }
 
-    /// Makes `count` sessions and returns their newest tokens.
+    /// Makes `count` sessions and returns their newest tokens, those that `operation` needs.
     ///
     /// The first session decides about the way: it must also refresh, because a server that requires
     /// verified addresses signs anonymous users in and then refuses to refresh them.
     pub async fn open(
         &self,
         target: &Arc<Target>,
+        operation: Operation,
         count: usize,
         stop: &Arc<AtomicBool>,
         bar: &ProgressBar,
@@ -80,7 +84,11 @@ impl Accounts {
                     bar.inc(1);
                     let mut tokens = self.rest(target, way, count - 1, stop, bar).await?;
                     tokens.insert(0, token);
-                    return Ok(tokens);
+                    let of_use = |tokens: Tokens| match operation {
+                        Operation::Refresh => tokens.refresh,
+                        Operation::Verify | Operation::User => tokens.access,
+                    };
+                    return Ok(tokens.into_iter().map(of_use).collect());
                 }
                 Err(reason) => reasons.push(format!("  {}: {reason:#}", way.name())),
             }
@@ -101,7 +109,7 @@ impl Accounts {
         count: usize,
         stop: &Arc<AtomicBool>,
         bar: &ProgressBar,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Tokens>> {
         let left = Arc::new(AtomicUsize::new(count));
         let mut workers = JoinSet::new();
         for _ in 0..WORKERS.min(count) {
@@ -155,10 +163,10 @@ impl Way {
     }
 }
 
-async fn first(client: &mut Client, way: &Way) -> anyhow::Result<String> {
-    let mut token = obtain(client, way).await?;
-    match client.refresh(&mut token).await {
-        Outcome::Ok => Ok(token),
+async fn first(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
+    let mut tokens = obtain(client, way).await?;
+    match client.refresh(&mut tokens.refresh).await {
+        Outcome::Ok => Ok(tokens),
         Outcome::Lost => bail!("signed in, but the refresh gave 401 invalid-refresh-token"),
         Outcome::Refused(status, code) => {
             bail!("signed in, but the refresh gave {} {code}", status.as_u16())
@@ -168,11 +176,11 @@ async fn first(client: &mut Client, way: &Way) -> anyhow::Result<String> {
 }
 
 /// One session; waits and tries again while the server says that it is overloaded.
-async fn obtain(client: &mut Client, way: &Way) -> anyhow::Result<String> {
+async fn obtain(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
     let (path, body) = way.request();
     for attempt in 1..=TRIES {
         match client.post(path, &body).await? {
-            StatusCode::OK => return session_token(client.answer()),
+            StatusCode::OK => return session_tokens(client.answer()),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 pause(Duration::from_millis(100) * attempt.min(10)).await;
             }
@@ -187,14 +195,25 @@ pub(super) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-fn session_token(answer: &[u8]) -> anyhow::Result<String> {
+/// What a session gives its client.
+#[derive(Clone, Debug)]
+struct Tokens {
+    refresh: String,
+    /// Empty if there is none, which only matters to those who use it.
+    access: String,
+}
+
+fn session_tokens(answer: &[u8]) -> anyhow::Result<Tokens> {
     let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
     if answer.get("mfa").is_some_and(|mfa| !mfa.is_null()) {
         bail!("the account has a second factor");
     }
     match answer.pointer("/session/refreshToken").and_then(Value::as_str) {
         // It is put between quotes as it is.
-        Some(token) if !token.contains(['"', '\\']) => Ok(token.to_owned()),
+        Some(token) if !token.contains(['"', '\\']) => {
+            let access = answer.pointer("/session/accessToken").and_then(Value::as_str);
+            Ok(Tokens { refresh: token.to_owned(), access: access.unwrap_or_default().to_owned() })
+        }
         Some(_) => bail!("the refresh token has characters that no server of this contract uses"),
         None => bail!("accepted, but without a session (addresses must be verified first)"),
     }
@@ -207,8 +226,9 @@ mod tests {
     #[test]
     fn answers_without_a_session_say_why() {
         let token = br#"{"session":{"refreshToken":"t-1","accessToken":"x"}}"#;
-        assert_eq!(session_token(token).unwrap(), "t-1");
-        let reason = |answer: &[u8]| session_token(answer).unwrap_err().to_string();
+        let tokens = session_tokens(token).unwrap();
+        assert_eq!((tokens.refresh.as_str(), tokens.access.as_str()), ("t-1", "x"));
+        let reason = |answer: &[u8]| session_tokens(answer).unwrap_err().to_string();
         assert!(reason(b"{}").contains("verified"));
         assert!(reason(br#"{"session":null}"#).contains("verified"));
         assert!(reason(br#"{"mfa":{"ticket":"mfaTotp:1"}}"#).contains("second factor"));

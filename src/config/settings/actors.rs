@@ -9,35 +9,40 @@ pub(super) const SETTINGS: &[Setting] = &[
         "10",
         "Restarts of an actor within the window before the node drains and exits",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::duration(
         "actor-restart-window",
         "AUTH_ACTOR_RESTART_WINDOW",
         "60s",
         "Window in which restarts are counted",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::duration(
         "actor-backoff-min",
         "AUTH_ACTOR_BACKOFF_MIN",
         "20ms",
         "Delay of the first restart, doubled at each failure",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::duration(
         "actor-backoff-max",
         "AUTH_ACTOR_BACKOFF_MAX",
         "5s",
         "Longest delay of a restart",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::duration(
         "actor-call-timeout",
         "AUTH_ACTOR_CALL_TIMEOUT",
         "5s",
         "Longest wait for an actor before the request is answered by 503",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::int("session-shards", "AUTH_SESSION_SHARDS", "1", "Actors that share the sessions")
         .own(),
     Setting::int(
@@ -46,14 +51,48 @@ pub(super) const SETTINGS: &[Setting] = &[
         "8192",
         "Refreshes in flight per shard before new ones are answered by 503",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::int(
         "session-batch-max",
         "AUTH_SESSION_BATCH_MAX",
         "256",
         "Most refreshes in one statement",
     )
-    .own(),
+    .own()
+    .tunable(),
+    Setting::int(
+        "actor-max-in-flight",
+        "AUTH_ACTOR_MAX_IN_FLIGHT",
+        "64",
+        "Calls in flight of each actor that has no setting of its own before new ones are answered by 503",
+    )
+    .own()
+    .tunable(),
+    Setting::int(
+        "challenge-max-in-flight",
+        "AUTH_CHALLENGE_MAX_IN_FLIGHT",
+        "32768",
+        "Passkey ceremonies that may wait to be stored before new ones are answered by 503",
+    )
+    .own()
+    .tunable(),
+    Setting::int(
+        "challenge-batch-max",
+        "AUTH_CHALLENGE_BATCH_MAX",
+        "256",
+        "Most passkey ceremonies stored by one statement",
+    )
+    .own()
+    .tunable(),
+    Setting::int(
+        "courier-concurrency",
+        "AUTH_COURIER_CONCURRENCY",
+        "16",
+        "Mails that are delivered at once; others wait in the outbox",
+    )
+    .own()
+    .tunable(),
     Setting::int(
         "session-cache-mib",
         "AUTH_SESSION_CACHE_MIB",

@@ -53,12 +53,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "",
         "Hashes computed at once; unset means the number of cores",
     )
-    .own(),
+    .own()
+    .tunable(),
     Setting::int(
         "password-hash-queue",
         "AUTH_PASSWORD_HASH_QUEUE",
         "256",
         "Hashes that may wait before new ones are answered by 503",
     )
-    .own(),
+    .own()
+    .tunable(),
 ];

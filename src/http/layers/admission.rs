@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use http::HeaderValue;
@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use crate::domain::error::ErrorCode;
 use crate::http::call::Reply;
 use crate::http::error::code_response;
+use crate::metrics::HttpStats;
 
 /// Lets `limit` requests in at a time (`AUTH_HTTP_MAX_CONCURRENCY`).
 ///
@@ -21,13 +22,13 @@ use crate::http::error::code_response;
 #[derive(Clone, Debug)]
 pub struct AdmissionLayer {
     limit: usize,
-    in_flight: Arc<AtomicUsize>,
+    stats: Arc<HttpStats>,
 }
 
 impl AdmissionLayer {
-    /// Counts from zero.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, in_flight: Arc::default() }
+    /// Counts in `stats`, which belong to one front end.
+    pub fn new(limit: usize, stats: Arc<HttpStats>) -> Self {
+        Self { limit, stats }
     }
 }
 
@@ -35,7 +36,7 @@ impl<T> Layer<T> for AdmissionLayer {
     type Service = Admission<T>;
 
     fn layer(&self, inner: T) -> Admission<T> {
-        Admission { inner, limit: self.limit, in_flight: Arc::clone(&self.in_flight) }
+        Admission { inner, limit: self.limit, stats: Arc::clone(&self.stats) }
     }
 }
 
@@ -44,7 +45,7 @@ impl<T> Layer<T> for AdmissionLayer {
 pub struct Admission<T> {
     inner: T,
     limit: usize,
-    in_flight: Arc<AtomicUsize>,
+    stats: Arc<HttpStats>,
 }
 
 impl<T, R> Service<R> for Admission<T>
@@ -60,8 +61,9 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let place = Place(Arc::clone(&self.in_flight));
-        if place.0.fetch_add(1, Ordering::Relaxed) >= self.limit {
+        let place = Place(Arc::clone(&self.stats));
+        if self.stats.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            self.stats.shed.increment();
             return AdmissionFuture::Refused;
         }
         AdmissionFuture::Admitted { inner: self.inner.call(request), _place: place }
@@ -70,11 +72,11 @@ where
 
 /// One request's share of the limit, given back when it is answered or dropped.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place(Arc<HttpStats>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

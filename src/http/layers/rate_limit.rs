@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::actors::counters::{Network, Subject};
-use crate::actors::rate_limiter::Counters;
+use crate::actors::rate_limiter::{Counters, Guard};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::rate_limit::Verdict;
@@ -123,7 +123,7 @@ impl RateLimitParts {
             let verdict = self.counters.requests.hit(name, subject, policy, now).await;
             headers.add(bucket, verdict);
             if !verdict.allowed {
-                self.counters.note_refusal();
+                self.counters.note_refusal(Guard::RateLimit);
                 return (Some(verdict), headers);
             }
         }

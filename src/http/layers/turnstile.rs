@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::{Layer, Service};
 
+use crate::actors::rate_limiter::{Counters, Guard};
 use crate::config::LiveConfig;
 use crate::domain::error::ErrorCode;
 use crate::http::buckets::bare;
@@ -28,6 +29,7 @@ const PROOF: HeaderName = HeaderName::from_static("x-cf-turnstile-response");
 pub struct TurnstileParts {
     pub config: LiveConfig,
     pub client: reqwest::Client,
+    pub counters: Counters,
     /// `AUTH_API_PREFIX` of the router.
     pub prefix: String,
 }
@@ -85,7 +87,10 @@ where
         TurnstileFuture::Asked {
             inner: Box::pin(async move {
                 match parts.refusal(proof.as_ref(), &request_id).await {
-                    Some(refusal) => Ok(refusal.into()),
+                    Some(refusal) => {
+                        parts.counters.note_refusal(Guard::Turnstile);
+                        Ok(refusal.into())
+                    }
                     None => inner.call(call).await,
                 }
             }),

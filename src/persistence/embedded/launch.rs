@@ -102,7 +102,7 @@ fn spawn(cluster: Cluster, options: &EmbeddedOptions) -> Result<Server, Embedded
     let throw_away = options.data_dir.is_none();
 
     let mut command = identity.command(Path::new("/bin/sh"));
-    command.args(["-c", SHELL, "keywright-postgres"]);
+    command.args(["-c", SHELL, "keywright-postgres"]).envs(options.environment.iter().cloned());
     command.arg(&run_dir).arg(if throw_away { "QUIT" } else { "INT" });
     command.arg(programs.postgres()).arg("-D").arg(&data_dir);
     for (name, value) in [

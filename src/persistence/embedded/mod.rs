@@ -10,6 +10,7 @@ mod identity;
 mod launch;
 mod programs;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct EmbeddedOptions {
     pub max_connections: u16,
     /// The longest wait for the server to accept connections, recovery after a crash included.
     pub start_timeout: Duration,
+    /// Added to the environment of the server.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 impl EmbeddedOptions {
@@ -39,6 +42,7 @@ impl EmbeddedOptions {
             durable: true,
             max_connections: 100,
             start_timeout: Duration::from_mins(1),
+            environment: Vec::new(),
         }
     }
 

@@ -23,14 +23,13 @@ use keywright::http::router::HandlerResult;
 use keywright::http::{
     ApiRequest, ApiResponse, FrontEnd, FrontEndSettings, Router, ServeSettings, ServerStats, serve,
 };
-use keywright::telemetry::writer::batched;
+use keywright::telemetry::writer::{WriterGuard, batched};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use tracing_appender::non_blocking::WorkerGuard;
 
 /// Long enough for anything that should happen, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -141,7 +140,7 @@ pub(crate) struct Site {
     pub(crate) probe: Arc<Probe>,
     pub(crate) front_end: FrontEnd<Probe>,
     log: Sink,
-    log_worker: WorkerGuard,
+    log_worker: WriterGuard,
 }
 
 impl Site {

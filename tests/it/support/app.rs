@@ -90,6 +90,11 @@ impl TestApp {
         &self.client.base
     }
 
+    /// Where its admin listener listens.
+    pub(crate) fn admin_address(&self) -> Option<std::net::SocketAddr> {
+        self.node.admin_address()
+    }
+
     /// The client of this server.
     pub(crate) fn client(&self) -> &Client {
         &self.client

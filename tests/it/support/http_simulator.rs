@@ -42,6 +42,8 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    /// The body as it came, where it is no text.
+    pub(crate) bytes: Bytes,
 }
 
 impl Asked {
@@ -142,7 +144,8 @@ async fn answer(
             method: parts.method,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
         });
         state.first.pop_front().unwrap_or_else(|| state.reply.clone())
     };

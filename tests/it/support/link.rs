@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -20,6 +21,8 @@ pub(crate) enum Fault {
     Cut(On),
     /// Open, but nothing gets through.
     Freeze(On),
+    /// Everything takes so much longer, in either direction.
+    Delay(Duration),
 }
 
 /// Which connections a fault meets.
@@ -60,6 +63,7 @@ impl Link {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
+                client.set_nodelay(true).unwrap();
                 let number = accepting.borrow().next;
                 accepting.send_modify(|state| state.next += 1);
                 let connection = Connection {
@@ -75,11 +79,7 @@ impl Link {
 
     /// The URL of a database at the other end.
     pub(crate) fn url(&self, database: &str) -> String {
-        let user = self.state.borrow().upstream.get_username().to_owned();
-        let mut url: Url = format!("postgres://{}/{database}", self.address).parse().unwrap();
-        url.set_username(&user).unwrap();
-        url.set_query(Some("sslmode=disable"));
-        url.into()
+        url_through(self.address, &self.state.borrow().upstream, database)
     }
 
     pub(crate) fn set(&self, fault: Fault) {
@@ -96,10 +96,24 @@ impl Link {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// The URL of a database behind a proxy at this address.
+pub(crate) fn url_through(
+    address: SocketAddr,
+    upstream: &PgConnectOptions,
+    database: &str,
+) -> String {
+    let mut url: Url = format!("postgres://{address}/{database}").parse().unwrap();
+    url.set_username(upstream.get_username()).unwrap();
+    url.set_query(Some("sslmode=disable"));
+    url.into()
+}
+
+/// Both directions of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn connect(to: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
+/// A connection to a server, by its socket or by TCP.
+pub(crate) async fn connect(to: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
     let socket = to
         .get_socket()
         .cloned()
@@ -109,7 +123,11 @@ async fn connect(to: &PgConnectOptions) -> io::Result<Box<dyn Stream>> {
             let path = directory.join(format!(".s.PGSQL.{}", to.get_port()));
             Box::new(UnixStream::connect(path).await?)
         }
-        None => Box::new(TcpStream::connect((to.get_host(), to.get_port())).await?),
+        None => {
+            let stream = TcpStream::connect((to.get_host(), to.get_port())).await?;
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
     })
 }
 
@@ -159,7 +177,18 @@ impl Connection {
                 self.listens.store(true, Ordering::SeqCst);
             }
             self.pass().await?;
+            self.dawdle().await?;
             to.write_all(&buffer[..read]).await?;
+        }
+    }
+
+    /// Waits as long as the network takes.
+    async fn dawdle(&mut self) -> io::Result<()> {
+        let fault = self.state.borrow_and_update().fault;
+        let Fault::Delay(delay) = fault else { return Ok(()) };
+        match tokio::time::timeout(delay, self.state.changed()).await {
+            Ok(changed) => changed.map_err(io::Error::other),
+            Err(_elapsed) => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::app::{Client, settings};
@@ -29,17 +29,17 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Comes back once it serves.
     pub(crate) async fn start(database: &TestDatabase, more: &[(&str, &str)]) -> Self {
-        let url = database.url();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keywright"))
-            .arg("serve")
-            .env_clear()
-            .envs(settings(&url, more))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        Self::spawn(serve(database, more), |_| true).await
+    }
+
+    /// The same, for many requests: keeps no line of the log.
+    pub(crate) async fn start_quietly(database: &TestDatabase, more: &[(&str, &str)]) -> Self {
+        Self::spawn(serve(database, more), |_| false).await
+    }
+
+    /// Starts what will say `serving` on its standard output, as the server does.
+    pub(crate) async fn spawn(mut command: Command, keeps: fn(&Value) -> bool) -> Self {
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
         let address = loop {
@@ -57,11 +57,21 @@ impl ServerProcess {
         #[expect(clippy::disallowed_methods, reason = "ends with the process")]
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                rest.lock().unwrap().push(serde_json::from_str(&line).unwrap_or_default());
+                let entry = serde_json::from_str(&line).unwrap_or_default();
+                if keeps(&entry) {
+                    rest.lock().unwrap().push(entry);
+                }
             }
         });
         let client = Client::new(format!("http://{address}"));
         Self { child, client, log }
+    }
+
+    /// Writes to its standard input.
+    pub(crate) async fn say(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("it listens");
+        input.write_all(text.as_bytes()).await.unwrap();
+        input.flush().await.unwrap();
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -74,7 +84,12 @@ impl ServerProcess {
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id().expect("it runs")
+        self.running().expect("it runs")
+    }
+
+    /// Its number, unless it has been killed or waited for.
+    pub(crate) fn running(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// As Linux counts it.
@@ -88,7 +103,7 @@ impl ServerProcess {
     }
 
     /// SIGKILL: no chance to clean up.
-    pub(crate) async fn kill(mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
@@ -102,4 +117,16 @@ impl ServerProcess {
     pub(crate) async fn wait(&mut self) -> Option<i32> {
         self.child.wait().await.unwrap().code()
     }
+}
+
+fn serve(database: &TestDatabase, more: &[(&str, &str)]) -> Command {
+    let url = database.url();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keywright"));
+    command
+        .arg("serve")
+        .env_clear()
+        .envs(settings(&url, more))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    command
 }

@@ -1,5 +1,7 @@
 //! Choices that a seed reproduces.
 
+use uuid::Uuid;
+
 /// `SplitMix64`: small, fast, and the same everywhere.
 pub(crate) struct Random(u64);
 
@@ -11,9 +13,14 @@ impl Random {
             let seed = seed.into_string().ok().and_then(|seed| seed.parse().ok());
             seed.expect("KEYWRIGHT_SEED is a number")
         });
-        let chance = || u64::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().unwrap());
+        let chance = || u64::from_le_bytes(*Uuid::new_v4().as_bytes().first_chunk().unwrap());
         let seed = given.unwrap_or_else(chance);
         eprintln!("KEYWRIGHT_SEED={seed} makes the choices of `{name}` again");
+        Self(seed)
+    }
+
+    /// With this seed.
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -42,5 +49,11 @@ impl Random {
 
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
+    }
+
+    /// A version 4 UUID.
+    pub(crate) fn uuid(&mut self) -> Uuid {
+        let bits = u128::from(self.next()) << 64 | u128::from(self.next());
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
     }
 }

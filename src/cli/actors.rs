@@ -1,0 +1,394 @@
+//! `keywright actors`: the supervision tree of a running server, and its settings.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::terminal;
+use crate::config::{self, AdminConfig, Sources};
+use crate::http::admin::report::{ActorReport, Distribution, TreeReport};
+use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport};
+
+/// Where `keywright dev` writes how to reach it.
+pub const DEV_FILE: &str = "admin.env";
+
+/// Longest wait for an answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The command line.
+pub fn command() -> Command {
+    Command::new("actors")
+        .about("Show the supervision tree of a running server, or change its limits")
+        .long_about(
+            "Show the supervision tree of a running server, or change its limits.\n\n\
+             The server is found by AUTH_ADMIN_PORT, AUTH_ADMIN_BIND and AUTH_ADMIN_TOKEN (also by \
+             flag or --env-file), or else by what `keywright dev` left in its directory.",
+        )
+        .args(config::arguments().into_iter().filter(|argument| {
+            matches!(
+                argument.get_id().as_str(),
+                "admin-port" | "admin-bind" | "admin-token" | "env-file"
+            )
+        }))
+        .arg(
+            Arg::new("dir")
+                .long("dir")
+                .global(true)
+                .help("Directory of the development server")
+                .default_value(".keywright"),
+        )
+        .arg(
+            Arg::new("url")
+                .long("url")
+                .global(true)
+                .help("Address of the admin listener, such as http://10.0.0.7:4001"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Print the JSON of GET /ops/actors"),
+        )
+        .arg(
+            Arg::new("watch")
+                .long("watch")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("json")
+                .help("Print it again every second, until Ctrl-C"),
+        )
+        .subcommand(Command::new("settings").about("List what can be changed, with its values"))
+        .subcommand(
+            Command::new("set")
+                .about(
+                    "Change settings of the running server: NAME=VALUE, or NAME= to take it back",
+                )
+                .arg(Arg::new("change").num_args(1..).required(true).value_name("NAME=VALUE")),
+        )
+}
+
+/// Does what was asked for; fails if the server refuses.
+pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let server = Server::find(matches)?;
+    match matches.subcommand() {
+        Some(("settings", _)) => {
+            let report: SettingsReport = server.get("/ops/settings").await?;
+            terminal::line(&settings_table(&report));
+        }
+        Some(("set", matches)) => {
+            let changes = matches.get_many::<String>("change").into_iter().flatten();
+            let changes = changes.map(|text| parse_change(text)).collect::<Result<Vec<_>, _>>()?;
+            return server.set(changes).await;
+        }
+        _ if matches.get_flag("json") => terminal::line(server.text("/ops/actors").await?.trim()),
+        _ if matches.get_flag("watch") => watch(&server).await?,
+        _ => terminal::line(&tree_table(&server.get("/ops/actors").await?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A running server's admin listener.
+struct Server {
+    url: String,
+    token: SecretString,
+    http: reqwest::Client,
+}
+
+impl Server {
+    fn find(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let mut sources = Sources::from_process(matches)?;
+        let url = matches.get_one::<String>("url");
+        let dir = matches.get_one::<String>("dir").map_or(".keywright", String::as_str);
+        let dev_file = Path::new(dir).join(DEV_FILE);
+        if url.is_none() && !sources.is_set("AUTH_ADMIN_PORT") && dev_file.is_file() {
+            sources = sources.with_env_file_at(&dev_file)?;
+        }
+        let AdminConfig { listen, token, .. } = AdminConfig::from_sources(&sources)?;
+        let url = match (url, listen) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(listen)) if listen.port() != 0 => format!("http://{}", reachable(listen)),
+            _ => bail!(
+                "no server: set AUTH_ADMIN_PORT to the port of its admin listener (0 is not one), \
+                 or give --url"
+            ),
+        };
+        let token = token.context("AUTH_ADMIN_TOKEN is not set")?;
+        // A server that is asked for its state is asked directly.
+        let http = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build()?;
+        Ok(Self { url, token, http })
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.url);
+        self.http.request(method, url).bearer_auth(self.token.expose_secret())
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("no answer from {}: is the server running?", self.url))?;
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED {
+            bail!("{} refuses the token: is AUTH_ADMIN_TOKEN the one of that server?", self.url);
+        }
+        Ok((status, answer.text().await?))
+    }
+
+    async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let (status, text) = self.answer(self.request(Method::GET, path)).await?;
+        if !status.is_success() {
+            bail!("{}{path} answers {status}: {}", self.url, text.trim());
+        }
+        Ok(text)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        serde_json::from_str(&self.text(path).await?)
+            .with_context(|| format!("{} is of another version of Keywright", self.url))
+    }
+
+    async fn set(&self, wanted: Vec<(String, Value)>) -> anyhow::Result<ExitCode> {
+        let body: Map<String, Value> = wanted.into_iter().collect();
+        let request = self.request(Method::PATCH, "/ops/settings").json(&body);
+        let (status, text) = self.answer(request).await?;
+        if status == StatusCode::OK {
+            let changed: ChangedReport = serde_json::from_str(&text)?;
+            for change in changed.changed {
+                terminal::line(&format!("{}: {} -> {}", change.name, change.old, change.new));
+            }
+            for notice in changed.notices {
+                terminal::error(&notice);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        match serde_json::from_str::<RefusedReport>(&text) {
+            Ok(refused) => {
+                for problem in refused.problems {
+                    terminal::error(&format!("{}: {}", problem.name, problem.reason));
+                }
+                terminal::error("nothing was changed");
+            }
+            Err(_) => terminal::error(text.trim()),
+        }
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Every interface is not an address to connect to.
+fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(match listen.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listen
+}
+
+fn parse_change(text: &str) -> anyhow::Result<(String, Value)> {
+    let (name, value) =
+        text.split_once('=').with_context(|| format!("write NAME=VALUE instead of {text}"))?;
+    let value = if value.is_empty() { Value::Null } else { Value::String(value.to_owned()) };
+    Ok((name.to_owned(), value))
+}
+
+async fn watch(server: &Server) -> anyhow::Result<()> {
+    let mut rhythm = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = rhythm.tick() => {
+                let report = server.get("/ops/actors").await?;
+                // Clears the screen and begins at its upper left.
+                terminal::line(&format!("\x1b[2J\x1b[H{}", tree_table(&report)));
+            }
+        }
+    }
+}
+
+/// Columns as wide as their widest cell; numbers to the right.
+struct Table {
+    rows: Vec<Vec<String>>,
+    right: &'static [usize],
+}
+
+impl Table {
+    fn text(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let width = widths[column];
+                let _ = if self.right.contains(&column) {
+                    write!(line, "{cell:>width$}  ")
+                } else {
+                    write!(line, "{cell:<width$}  ")
+                };
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn tree_table(report: &TreeReport) -> String {
+    let policy = report.root.restart_policy.as_ref();
+    let mut text = format!(
+        "Keywright {}, up {}, {}\n",
+        report.version,
+        seconds(Some(report.uptime_s)),
+        if report.standing { "every actor runs" } else { "NOT every actor runs" }
+    );
+    if let Some(policy) = policy {
+        let _ = writeln!(
+            text,
+            "{} of {} restarts in {} before the node gives up",
+            policy.restarts_in_window,
+            policy.max_restarts,
+            seconds(Some(policy.window_s))
+        );
+    }
+    let head = [
+        "ACTOR",
+        "STATE",
+        "UP",
+        "RESTARTS",
+        "MAILBOX",
+        "IN FLIGHT",
+        "REFUSED",
+        "MESSAGES",
+        "P50",
+        "P99",
+        "LAST FAILURE",
+    ];
+    let mut actors = vec![head.map(str::to_owned).to_vec()];
+    let mut lanes = vec![
+        ["LANE", "WAITING", "BATCHES", "ROWS MEAN", "ROWS P99", "TIME P50", "TIME P99"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    actor_rows(&report.root, 0, &mut actors, &mut lanes);
+    let actors = Table { rows: actors, right: &[2, 3, 4, 5, 6, 7, 8, 9] };
+    let lanes = Table { rows: lanes, right: &[1, 2, 3, 4, 5, 6] };
+    let _ = write!(text, "\n{}\n{}", actors.text(), lanes.text());
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn actor_rows(
+    actor: &ActorReport,
+    depth: usize,
+    actors: &mut Vec<Vec<String>>,
+    lanes: &mut Vec<Vec<String>>,
+) {
+    let mailbox = actor.mailbox.as_ref();
+    let in_flight = mailbox.map(|mailbox| match mailbox.limit {
+        Some(limit) => format!("{}/{limit}", mailbox.in_flight),
+        None => mailbox.in_flight.to_string(),
+    });
+    let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let handler = actor.handler_s.as_ref();
+    let failure = actor.last_failure.as_ref().map(|failure| {
+        let reason = failure.reason.lines().next().unwrap_or_default();
+        format!("{} ago: {reason}", seconds(Some(failure.ago_s)))
+    });
+    actors.push(vec![
+        format!("{}{}", "  ".repeat(depth), actor.name),
+        actor.state.name().to_owned(),
+        seconds(Some(actor.uptime_s)),
+        format!("{} ({} in window)", actor.restarts, actor.restarts_in_window),
+        mailbox.map_or_else(|| "-".to_owned(), |mailbox| mailbox.queued.to_string()),
+        in_flight.unwrap_or_else(|| "-".to_owned()),
+        number(mailbox.map(|mailbox| mailbox.refused)),
+        number(handler.map(|handler| handler.count)),
+        seconds(handler.and_then(|handler| handler.p50)),
+        seconds(handler.and_then(|handler| handler.p99)),
+        failure.unwrap_or_default(),
+    ]);
+    for lane in &actor.batches {
+        let rows = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |n| format!("{n:.1}"));
+        let Distribution { count, mean, p99, .. } = lane.size;
+        lanes.push(vec![
+            format!("{} {}", actor.path, lane.lane),
+            lane.waiting.to_string(),
+            count.to_string(),
+            rows(mean),
+            rows(p99),
+            seconds(lane.time_s.p50),
+            seconds(lane.time_s.p99),
+        ]);
+    }
+    for child in &actor.children {
+        actor_rows(child, depth + 1, actors, lanes);
+    }
+}
+
+fn settings_table(report: &SettingsReport) -> String {
+    let mut rows = vec![["SETTING", "VALUE", "", "MEANING"].map(str::to_owned).to_vec()];
+    rows.extend(report.settings.iter().map(|setting| {
+        let changed = if setting.overridden { "changed here" } else { "" };
+        vec![setting.name.clone(), setting.value.clone(), changed.to_owned(), setting.help.clone()]
+    }));
+    Table { rows, right: &[1] }.text().trim_end().to_owned()
+}
+
+/// A length of time for people.
+fn seconds(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value >= 172_800.0 => format!("{:.0}d", value / 86_400.0),
+        Some(value) if value >= 7_200.0 => format!("{:.0}h", value / 3_600.0),
+        Some(value) if value >= 120.0 => format!("{:.0}min", value / 60.0),
+        Some(value) if value >= 1.0 => format!("{value:.1}s"),
+        Some(value) if value >= 1e-3 => format!("{:.1}ms", value * 1e3),
+        Some(value) => format!("{:.0}us", value * 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_short() {
+        let texts = [0.000_012, 0.0123, 1.5, 90.0, 600.0, 7_200.0, 900_000.0];
+        let texts = texts.map(|value| seconds(Some(value)));
+        assert_eq!(texts, ["12us", "12.3ms", "1.5s", "90.0s", "10min", "2h", "10d"]);
+        assert_eq!(seconds(None), "-");
+    }
+
+    #[test]
+    fn a_change_is_a_name_and_a_value_or_nothing() {
+        let change = parse_change("AUTH_SESSION_BATCH_MAX=128").unwrap();
+        assert_eq!(change, ("AUTH_SESSION_BATCH_MAX".to_owned(), Value::from("128")));
+        assert_eq!(parse_change("AUTH_SESSION_BATCH_MAX=").unwrap().1, Value::Null);
+        assert!(parse_change("AUTH_SESSION_BATCH_MAX").is_err());
+    }
+
+    #[test]
+    fn a_listener_on_every_interface_is_reached_on_this_machine() {
+        let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:1"), "127.0.0.1:1");
+        assert_eq!(reached("[::]:1"), "[::1]:1");
+        assert_eq!(reached("10.1.2.3:1"), "10.1.2.3:1");
+    }
+}

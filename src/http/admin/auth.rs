@@ -1,0 +1,120 @@
+//! Who may use the admin listener: whoever has a token of the settings.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use futures_util::future::{Either, Ready, ready};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use tower::{Layer, Service};
+
+use crate::app::App;
+use crate::http::ApiResponse;
+use crate::http::call::{Call, Reply};
+use crate::metrics::SecurityEvent;
+
+/// Refuses whoever has no token. Tokens are those of the configuration in force, so that a reload
+/// changes them.
+#[derive(Clone)]
+pub struct AuthLayer {
+    app: Arc<App>,
+}
+
+impl AuthLayer {
+    /// For the tokens of this server.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+impl<T> Layer<T> for AuthLayer {
+    type Service = Auth<T>;
+
+    fn layer(&self, inner: T) -> Auth<T> {
+        Auth { inner, app: Arc::clone(&self.app) }
+    }
+}
+
+/// See [`AuthLayer`].
+#[derive(Clone)]
+pub struct Auth<T> {
+    inner: T,
+    app: Arc<App>,
+}
+
+impl<T, B> Service<Call<B>> for Auth<T>
+where
+    T: Service<Call<B>, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<T::Future, Ready<Result<Reply, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call<B>) -> Self::Future {
+        let path = call.request.uri().path();
+        if is_public(path) || self.admits(path, call.request.headers()) {
+            return Either::Left(self.inner.call(call));
+        }
+        let security_event = self.app.security.note(SecurityEvent::AdminUnauthorized);
+        tracing::warn!(
+            security_event,
+            request_id = %call.request_id,
+            client_ip = %call.client_ip,
+            "a request to the admin listener had no valid token"
+        );
+        Either::Right(ready(Ok(refusal().into())))
+    }
+}
+
+impl<T> Auth<T> {
+    fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
+        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else {
+            return false;
+        };
+        let config = self.app.config();
+        let admin = &config.admin;
+        scheme.eq_ignore_ascii_case("bearer")
+            && (is_token(token, admin.token.as_ref())
+                || path == "/metrics" && is_token(token, admin.metrics_token.as_ref()))
+    }
+}
+
+/// The page itself tells nothing; its script asks for the token.
+fn is_public(path: &str) -> bool {
+    path.trim_end_matches('/') == "/ops"
+}
+
+/// Compares hashes, so that the time tells neither how much was right nor how long the token is.
+fn is_token(presented: &str, expected: Option<&SecretString>) -> bool {
+    let Some(expected) = expected else { return false };
+    let hash = |text: &str| digest(&SHA256, text.as_bytes());
+    let (presented, expected) = (hash(presented), hash(expected.expose_secret()));
+    aws_lc_rs::constant_time::verify_slices_are_equal(presented.as_ref(), expected.as_ref()).is_ok()
+}
+
+fn refusal() -> ApiResponse {
+    #[derive(Serialize)]
+    struct Refusal {
+        error: &'static str,
+        message: &'static str,
+        status: u16,
+    }
+    let body = Refusal {
+        error: "unauthorized",
+        message: "Send the token of AUTH_ADMIN_TOKEN: Authorization: Bearer <token>",
+        status: 401,
+    };
+    ApiResponse::json(&body)
+        .unwrap_or_default()
+        .with_status(StatusCode::UNAUTHORIZED)
+        .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keywright-admin\""))
+}

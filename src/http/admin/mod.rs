@@ -1,0 +1,126 @@
+//! The listener for operators: what runs here, how well, and how much of it.
+//!
+//! Apart from the main front end in every respect: address, token, limits, life. It is up before the
+//! other one and down after it, and answers while that one turns requests away. See
+//! `docs/operations.md`.
+
+pub mod actors;
+pub mod auth;
+pub mod exposition;
+pub mod metrics;
+pub mod page;
+pub mod report;
+pub mod settings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+
+use self::auth::AuthLayer;
+use super::client_address::TrustedProxies;
+use super::connection::Patience;
+use super::dispatch::{Dispatch, Limits};
+use super::layers::{AdmissionLayer, TraceLayer};
+use super::listener::{self, BindError};
+use super::router::{RouteError, RouteInfo, Router};
+use super::server::{ServeSettings, serve};
+use crate::app::App;
+use crate::metrics::HttpStats;
+use crate::telemetry;
+
+/// Requests at once: a few people and a few scrapers.
+const MAX_CONCURRENCY: usize = 16;
+
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 64;
+
+const LIMITS: Limits =
+    Limits { max_body_bytes: 64 * 1_024, request_timeout: Duration::from_secs(10) };
+
+const PATIENCE: Patience =
+    Patience { header: Duration::from_secs(5), idle: Duration::from_mins(2) };
+
+/// What its handlers work with.
+pub struct Admin {
+    pub app: Arc<App>,
+    /// The routes of the main front end, and their figures.
+    pub routes: Vec<RouteInfo>,
+    pub http: Arc<HttpStats>,
+}
+
+/// Every route of the listener.
+pub fn router() -> Result<Router<Admin>, RouteError> {
+    Router::builder("")
+        .route(Method::GET, "/metrics", metrics::get)
+        .route(Method::GET, "/ops", page::get)
+        .route(Method::GET, "/ops/actors", actors::get)
+        .route(Method::GET, "/ops/settings", settings::get)
+        .route(Method::PATCH, "/ops/settings", settings::patch)
+        .build()
+}
+
+/// A running listener.
+pub struct AdminServer {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    #[error("{0}")]
+    Listen(#[from] BindError),
+    #[error("AUTH_ADMIN_BIND: the address cannot be read: {0}")]
+    Address(#[source] std::io::Error),
+    #[error("the admin listener has no routes: {0}")]
+    Routes(#[from] RouteError),
+}
+
+impl AdminServer {
+    /// Serves in a task of its own.
+    #[expect(clippy::disallowed_methods, reason = "the value holds the task and waits for it")]
+    pub fn start(listen: SocketAddr, admin: Admin) -> Result<Self, AdminError> {
+        let listener = listener::bind_for(listen, "AUTH_ADMIN_PORT", "AUTH_ADMIN_BIND")?;
+        let address = listener.local_addr().map_err(AdminError::Address)?;
+        let router = Arc::new(router()?);
+        let app = Arc::clone(&admin.app);
+        let proxies = TrustedProxies::new(Arc::default());
+        let stats = Arc::clone(router.stats());
+        let service = ServiceBuilder::new()
+            .layer(TraceLayer::new(telemetry::access_log(), proxies))
+            .layer(AuthLayer::new(app))
+            .layer(AdmissionLayer::new(MAX_CONCURRENCY, stats))
+            .service(Dispatch::new(router, Arc::new(admin), LIMITS, || false));
+        let settings = ServeSettings {
+            patience: PATIENCE,
+            max_connections: MAX_CONNECTIONS,
+            // Nobody who watches a stopping server may hold it up.
+            shutdown_timeout: Duration::from_secs(1),
+        };
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            serve(listener, service, settings, stopped).await;
+        });
+        Ok(Self { address, task, stop })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops; requests under way have a second.
+    pub async fn shut_down(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "admin listener ended badly");
+        }
+    }
+}
