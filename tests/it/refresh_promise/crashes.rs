@@ -1,4 +1,5 @@
 //! Real processes race on real time, while nodes are killed, Postgres crashes and connections end.
+#![expect(clippy::future_not_send, reason = "each test drives its futures on its own thread")]
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;

@@ -235,18 +235,14 @@ impl World {
         session: &Tracked,
         tasks: &mut JoinSet<(usize, Outcome)>,
     ) -> AbortHandle {
-        match self.nodes.get(place) {
-            Some(node) => {
-                let client = node.app.client().clone();
-                let access_token = session.access_token.clone();
-                tasks.spawn(async move { (place, ask(&client, &op, &access_token).await) })
-            }
-            None => {
-                let (db, turn) = (self.direct.clone(), Arc::clone(&self.turn));
-                let changed = Arc::clone(&self.changed);
-                tasks.spawn(async move { (place, ask_reference(&db, &turn, &changed, &op).await) })
-            }
+        if let Some(node) = self.nodes.get(place) {
+            let client = node.app.client().clone();
+            let access_token = session.access_token.clone();
+            return tasks.spawn(async move { (place, ask(&client, &op, &access_token).await) });
         }
+        let (db, turn) = (self.direct.clone(), Arc::clone(&self.turn));
+        let changed = Arc::clone(&self.changed);
+        tasks.spawn(async move { (place, ask_reference(&db, &turn, &changed, &op).await) })
     }
 
     fn end(
@@ -279,14 +275,12 @@ impl World {
     }
 
     fn decide(&self, place: usize, verdict: Verdict) {
-        match self.nodes.get(place) {
-            Some(node) => node.gate.decide(verdict),
-            None => {
-                // The reference's process does not fail here; it has no part in the promise.
-                let (_, go) = self.turn.0.lock().unwrap().take().expect("it waits");
-                go.send(()).expect("it waits");
-            }
+        if let Some(node) = self.nodes.get(place) {
+            return node.gate.decide(verdict);
         }
+        // The reference's process does not fail here; it has no part in the promise.
+        let (_, go) = self.turn.0.lock().unwrap().take().expect("it waits");
+        go.send(()).expect("it waits");
     }
 
     /// Waits until every running operation waits at its gate or has ended; those that have.

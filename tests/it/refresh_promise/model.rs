@@ -180,12 +180,12 @@ pub(crate) fn possible_states(
 }
 
 /// What an event may do next.
-fn steps(chain: &Chain, state: &State, event: &Event, stage: Stage) -> Vec<Step> {
+fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
     let done = |state: State, answer| Step { state, stage: Stage::Done, answer: Some(answer) };
     let deletes = |cause| Step { state: state.clone(), stage: Stage::Deletes(cause), answer: None };
     let unchanged = |answer| vec![done(state.clone(), answer)];
 
-    if let Stage::Deletes(cause) = stage {
+    if let Stage::Deletes(cause) = at {
         let after = match state {
             State::Live { .. } => State::Over(cause),
             State::Over(_) => state.clone(),
@@ -206,12 +206,13 @@ fn steps(chain: &Chain, state: &State, event: &Event, stage: Stage) -> Vec<Step>
             vec![done(after, Outcome::Token(next))]
         }
         Op::Refresh(presented) => match (chain.distance(presented, current), rotated) {
-            (None, _) | (_, Rotated::Never) => unchanged(Outcome::Refused),
             (Some(1), Rotated::InWindow) => unchanged(Outcome::Token(current.clone())),
-            (Some(_), Rotated::InWindow) => unchanged(Outcome::Refused),
+            (None, _) | (_, Rotated::Never) | (Some(_), Rotated::InWindow) => {
+                unchanged(Outcome::Refused)
+            }
             (Some(_), Rotated::LongAgo) => vec![deletes(Cause::Reuse)],
         },
-        Op::SignOut(presented) if stage == Stage::Begun => {
+        Op::SignOut(presented) if at == Stage::Begun => {
             if presented == current {
                 return vec![done(State::Over(Cause::SignOut), Outcome::Done)];
             }

@@ -118,17 +118,13 @@ pub(crate) async fn connect(to: &PgConnectOptions) -> io::Result<Box<dyn Stream>
         .get_socket()
         .cloned()
         .or_else(|| to.get_host().starts_with('/').then(|| to.get_host().into()));
-    Ok(match socket {
-        Some(directory) => {
-            let path = directory.join(format!(".s.PGSQL.{}", to.get_port()));
-            Box::new(UnixStream::connect(path).await?)
-        }
-        None => {
-            let stream = TcpStream::connect((to.get_host(), to.get_port())).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        }
-    })
+    if let Some(directory) = socket {
+        let path = directory.join(format!(".s.PGSQL.{}", to.get_port()));
+        return Ok(Box::new(UnixStream::connect(path).await?));
+    }
+    let stream = TcpStream::connect((to.get_host(), to.get_port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(Box::new(stream))
 }
 
 #[derive(Clone)]
