@@ -10,12 +10,12 @@ use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::set_global_default;
+use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::traces::{Traces, TracesError};
 use crate::config::{LogConfig, TracesConfig};
@@ -64,10 +64,13 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
         clock: clock.clone(),
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(wanted(config.debug)));
-    // Not as an `Option`, which does not tell its layer about the subscriber.
+    // Not by `try_init`, which also installs a bridge from the crate `log`. Through it sqlx asks after
+    // every statement whether a line of the level debug is wanted, and a filter of a layer that was
+    // asked so, and said no, drops the next event of that thread instead.
     let _ = match &traces {
-        Some(traces) => subscriber.with(traces.layer()).try_init(),
-        None => subscriber.try_init(),
+        // Not as an `Option`, which does not tell its layer about the subscriber.
+        Some(traces) => set_global_default(subscriber.with(traces.layer())),
+        None => set_global_default(subscriber),
     };
     let _ = ACCESS_LOG.set(AccessLog::new(writer.clone(), config.text, clock));
     Ok(Guard { _worker: worker, writer, traces })
@@ -76,12 +79,10 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
 /// What becomes a line: events of a level, and questions whether there would be one. Not spans, so
 /// that without traces nobody wants them, and `tracing` makes none.
 fn wanted<S: Subscriber>(debug: bool) -> impl Filter<S> {
-    fn is_no_span(metadata: &Metadata<'_>) -> bool {
-        !metadata.is_span()
-    }
     let own = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let levels = Targets::new().with_default(LevelFilter::WARN).with_target("keywright", own);
-    FilterExt::<S>::and(levels, filter_fn(is_no_span))
+    let no_spans = filter_fn(move |metadata| !metadata.is_span() && *metadata.level() <= own);
+    FilterExt::<S>::and(levels, no_spans.with_max_level_hint(own))
 }
 
 /// Writes each event as one line.
