@@ -10,12 +10,11 @@ use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::Interest;
+use tracing::subscriber::{Interest, set_global_default};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::traces::{Traces, TracesError};
 use self::writer::{LogWriter, WriterGuard};
@@ -66,10 +65,13 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
     };
     let subscriber =
         tracing_subscriber::registry().with(lines.with_filter(Wanted::new(config.debug)));
-    // Not as an `Option`, which does not tell its layer about the subscriber.
+    // Not by `try_init`, which also installs a bridge from the crate `log`. Through it sqlx asks after
+    // every statement whether a line of the level debug is wanted, and a filter of a layer that was
+    // asked so, and said no, drops the next event of that thread instead.
     let _ = match &traces {
-        Some(traces) => subscriber.with(traces.layer()).try_init(),
-        None => subscriber.try_init(),
+        // Not as an `Option`, which does not tell its layer about the subscriber.
+        Some(traces) => set_global_default(subscriber.with(traces.layer())),
+        None => set_global_default(subscriber),
     };
     let _ = ACCESS_LOG.set(AccessLog::new(writer.clone(), config.text, clock));
     Ok(Guard { _worker: worker, writer, traces })

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Connection as _;
 use uuid::Uuid;
 
@@ -189,4 +189,24 @@ async fn a_restarted_process_finds_everything() {
     assert_eq!(server.client().refresh(second.refresh_token()).await.status, StatusCode::OK);
     let signed_in = server.client().sign_in("cy@example.com", PASSWORD).await;
     assert_eq!(signed_in.session().user_id(), first.user_id());
+}
+
+#[tokio::test]
+async fn what_is_reported_right_after_a_statement_is_in_the_log() {
+    let database = TestDatabase::new().await;
+    // A single thread carries out the statement and reports.
+    let server = ServerProcess::start(&database, &[("AUTH_WORKER_THREADS", "1")]).await;
+    for number in 1..=5 {
+        let session = server.client().anonymous().await;
+        server.client().refresh(session.refresh_token()).await.session();
+        let age = "update auth.refresh_tokens set keywright_rotated_at = now() - interval '1 hour'";
+        database.execute(age).await;
+        let late = server.client().refresh(session.refresh_token()).await;
+        late.assert_refused(401, "invalid-refresh-token");
+        eventually("its line", async || {
+            let is_report = |line: &Value| line["security_event"] == "refresh-token-reuse";
+            server.log().into_iter().filter(is_report).count() == number
+        })
+        .await;
+    }
 }
