@@ -10,12 +10,12 @@ use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::set_global_default;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::traces::{Traces, TracesError};
 use crate::config::{LogConfig, TracesConfig};
@@ -64,10 +64,14 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
         clock: clock.clone(),
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(wanted(config.debug)));
+    // Not by `try_init`, which would also take over the records of the `log` crate: when a library
+    // asks it whether a record is wanted and is told no, filters of layers forget to clean up, and
+    // the thread's next event is lost (sqlx asks for every notice of Postgres). What matters here
+    // comes through `tracing`.
     // Not as an `Option`, which does not tell its layer about the subscriber.
     let _ = match &traces {
-        Some(traces) => subscriber.with(traces.layer()).try_init(),
-        None => subscriber.try_init(),
+        Some(traces) => set_global_default(subscriber.with(traces.layer())),
+        None => set_global_default(subscriber),
     };
     let _ = ACCESS_LOG.set(AccessLog::new(writer.clone(), config.text, clock));
     Ok(Guard { _worker: worker, writer, traces })
