@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -33,7 +34,7 @@ use crate::domain::error::AuthError;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
-use crate::http::admin::{Admin, AdminError, AdminServer};
+use crate::http::admin::{self, Admin, AdminError, AdminServer};
 use crate::http::front_end::Guards;
 use crate::http::layers::rate_limit::RateLimitParts;
 use crate::http::layers::turnstile::TurnstileParts;
@@ -105,6 +106,7 @@ impl Node {
         let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
         let mail = MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
         let listener = server::bind(config.server.listen)?;
+        let admin_listener = config.admin.listen.map(admin::bind).transpose()?;
         let address = listener.local_addr().map_err(StartError::Address)?;
 
         let pool = prepare_database(&config).await?;
@@ -128,7 +130,7 @@ impl Node {
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
-        let admin = start_admin(&app, &router)?;
+        let admin = admin_listener.map(|socket| start_admin(socket, &app, &router)).transpose()?;
         let stop_front_end = CancellationToken::new();
         let front_end = server::start(
             listener,
@@ -186,15 +188,18 @@ impl Node {
     }
 }
 
-/// The listener for operators, if the settings want one.
-fn start_admin(app: &Arc<App>, main: &Router<App>) -> Result<Option<AdminServer>, AdminError> {
-    let Some(listen) = app.config().admin.listen else { return Ok(None) };
+/// The listener for operators.
+fn start_admin(
+    listener: TcpListener,
+    app: &Arc<App>,
+    main: &Router<App>,
+) -> Result<AdminServer, AdminError> {
     let admin = Admin {
         app: Arc::clone(app),
         routes: main.routes().to_vec(),
         http: Arc::clone(main.stats()),
     };
-    AdminServer::start(listen, admin).map(Some)
+    AdminServer::start(listener, admin)
 }
 
 /// What the front end guards the routes with.

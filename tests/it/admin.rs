@@ -283,6 +283,34 @@ async fn operators_are_answered_while_the_main_listener_is_full() {
 }
 
 #[tokio::test]
+async fn operators_are_answered_until_the_last_request_is_finished() {
+    let app = TestApp::start(&with_admin(&[])).await;
+    let operator = Operator::of(&app);
+    let session = app.anonymous().await;
+    let mut connection = app.database.connection().await;
+    let lock = hold(&mut connection, &session).await;
+    let (client, shard) = (app.client().clone(), app.app().sessions.shards()[0].clone());
+    let stopping = async {
+        eventually("the refresh", async || shard.in_flight() == 1).await;
+        let watched = async {
+            eventually("the end of the main listener", async || {
+                let request = client.request(Method::GET, "/livez");
+                Client::try_send(request.header("connection", "close")).await.is_err()
+            })
+            .await;
+            assert_eq!(operator.get("/ops/actors").await.status, StatusCode::OK);
+            assert_eq!(operator.metrics().await.count("keywright_http_requests_in_flight"), 1);
+            lock.commit().await.unwrap();
+        };
+        tokio::join!(app.stop(), watched);
+    };
+    let (answer, ()) = tokio::join!(client.refresh(session.refresh_token()), stopping);
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let gone = operator.stranger().request(Method::GET, "/ops");
+    assert!(Client::try_send(gone).await.is_err(), "the listener is gone with its server");
+}
+
+#[tokio::test]
 async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in() {
     let app = TestApp::start(&with_admin(&[])).await;
     let operator = Operator::of(&app);
@@ -450,6 +478,31 @@ async fn changes_survive_a_reload_of_the_env_file_and_win_over_it() {
     let change = client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
     Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": null}))).await;
     assert_eq!(values().await.0, "30", "what was taken back is the file's again");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_changes_the_token() {
+    let database = crate::support::postgres::TestDatabase::new().await;
+    let path = std::env::temp_dir().join(format!("keywright-{}.env", Uuid::new_v4()));
+    std::fs::write(&path, "").unwrap();
+    let port = free_port().to_string();
+    let more = [
+        ("AUTH_ENV_FILE", path.to_str().unwrap()),
+        ("AUTH_ADMIN_PORT", &port),
+        ("AUTH_ADMIN_TOKEN", TOKEN),
+    ];
+    let server = ServerProcess::start(&database, &more).await;
+    let client = Client::new(format!("http://127.0.0.1:{port}"));
+    let status = async |token: &str| client.get_as("/ops/actors", token).await.status;
+    assert_eq!(
+        (status(TOKEN).await, status(METRICS_TOKEN).await),
+        (StatusCode::OK, StatusCode::UNAUTHORIZED)
+    );
+    std::fs::write(&path, format!("AUTH_ADMIN_TOKEN={METRICS_TOKEN}\n")).unwrap();
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually("the new token", async || status(METRICS_TOKEN).await == StatusCode::OK).await;
+    assert_eq!(status(TOKEN).await, StatusCode::UNAUTHORIZED);
     std::fs::remove_file(&path).unwrap();
 }
 

@@ -176,6 +176,17 @@ async fn what_is_not_supported_is_reported_once_and_never_ignored_in_silence() {
 }
 
 #[tokio::test]
+async fn no_line_is_lost_after_a_notice_of_postgres() {
+    // A new database is full of notices, about which libraries ask whether anybody wants them.
+    let database = TestDatabase::empty().await;
+    let server = ServerProcess::start(&database, &[]).await;
+    for text in ["database is ready", "inserted roles", "serving"] {
+        let lines = server.log().iter().filter(|entry| entry["msg"] == text).count();
+        assert_eq!(lines, 1, "{text}: {:?}", server.log());
+    }
+}
+
+#[tokio::test]
 async fn sighup_puts_a_changed_env_file_in_force_and_a_broken_one_not() {
     let database = TestDatabase::new().await;
     let path = std::env::temp_dir().join(format!("keywright-{}.env", uuid::Uuid::new_v4()));

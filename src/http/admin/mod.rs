@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -82,11 +83,15 @@ pub enum AdminError {
     Routes(#[from] RouteError),
 }
 
+/// Opens the socket, before anything is started that a taken port would have to end.
+pub fn bind(listen: SocketAddr) -> Result<TcpListener, AdminError> {
+    Ok(listener::bind_for(listen, "AUTH_ADMIN_PORT", "AUTH_ADMIN_BIND")?)
+}
+
 impl AdminServer {
     /// Serves in a task of its own.
     #[expect(clippy::disallowed_methods, reason = "the value holds the task and waits for it")]
-    pub fn start(listen: SocketAddr, admin: Admin) -> Result<Self, AdminError> {
-        let listener = listener::bind_for(listen, "AUTH_ADMIN_PORT", "AUTH_ADMIN_BIND")?;
+    pub fn start(listener: TcpListener, admin: Admin) -> Result<Self, AdminError> {
         let address = listener.local_addr().map_err(AdminError::Address)?;
         let router = Arc::new(router()?);
         let app = Arc::clone(&admin.app);
