@@ -1,8 +1,7 @@
 //! Password rules and hashing.
 
-use std::thread::available_parallelism;
-
 use super::reader::Reader;
+use super::runtime::cores_but_one;
 
 /// Password rules and hashing.
 #[derive(Clone, Debug)]
@@ -19,7 +18,8 @@ pub struct PasswordsConfig {
     pub argon2_parallelism: u32,
     /// `AUTH_PASSWORD_BCRYPT_COST` (ours), default 10 as the reference.
     pub bcrypt_cost: u32,
-    /// `AUTH_PASSWORD_HASH_THREADS` (ours): hashes at once; default the number of cores.
+    /// `AUTH_PASSWORD_HASH_THREADS` (ours): hashes at once; default one less than cores, at
+    /// least one, so that a storm of sign-ins leaves a core to those who have a session.
     pub threads: usize,
     /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
     pub queue: usize,
@@ -64,7 +64,7 @@ impl PasswordsConfig {
             bcrypt_cost: reader.number("AUTH_PASSWORD_BCRYPT_COST", 4..=31),
             threads: reader
                 .optional_number("AUTH_PASSWORD_HASH_THREADS", 1..=1_024)
-                .unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+                .unwrap_or_else(cores_but_one),
             queue: reader.number("AUTH_PASSWORD_HASH_QUEUE", 1..=1_000_000),
         }
     }

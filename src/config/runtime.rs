@@ -25,13 +25,14 @@ impl RuntimeConfig {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let told = reader.optional_number("AUTH_WORKER_THREADS", 1..=1_024);
-        Self { worker_threads: told.unwrap_or_else(Self::usual_workers) }
+        Self { worker_threads: told.unwrap_or_else(cores_but_one) }
     }
+}
 
-    fn usual_workers() -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        cores.saturating_sub(1).max(1)
-    }
+/// The default of every number of threads that may all be busy at once.
+pub(super) fn cores_but_one() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).max(1)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "password-hash-threads",
         "AUTH_PASSWORD_HASH_THREADS",
         "",
-        "Hashes computed at once; unset means the number of cores",
+        "Hashes computed at once; unset means one less than there are cores, and at least one",
     )
     .own()
     .tunable(),
