@@ -1,6 +1,6 @@
 # Two commands matter: `make run` (a working server) and `make test` (everything CI checks).
 
-.PHONY: help run test check sqlx bench clean
+.PHONY: help run test soak check sqlx bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -12,6 +12,9 @@ run: ## Install PostgreSQL if it is missing, build, and start a development serv
 
 test: ## Install what the tests need, check format and lints, run every test
 	@scripts/test.sh
+
+soak: ## Fault tests and random interleavings for MINUTES (10), with a table of what was seen
+	@scripts/soak.sh $(MINUTES)
 
 check: ## Format, lints and documentation, without running anything
 	@scripts/check.sh

@@ -20,6 +20,7 @@ use crate::actors::supervisor::{LivePolicy, TreeView};
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
+use crate::drain::Drain;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::metrics::{MailStats, SecurityEvents, SmsStats};
@@ -61,6 +62,8 @@ pub struct App {
     pub restart_policy: LivePolicy,
     /// The tree has failed too often.
     pub gave_up: CancellationToken,
+    /// How far the front end has come in ending.
+    pub drain: Drain,
     pub security: SecurityEvents,
     pub mail_stats: Arc<MailStats>,
     pub sms: SmsStats,

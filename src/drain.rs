@@ -12,54 +12,63 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-/// The phase of one front end, for all who have to know; cheap to clone.
+/// How far one front end has come, and who tells it.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
-    told: Arc<Told>,
-    /// Each clone waits on tokens of its own, so that connections share no lock.
+    phase: Phase,
     draining: CancellationToken,
     stopping: CancellationToken,
 }
 
-/// The same as the tokens say, readable without a lock.
+/// The same, to be read in every request: no lock, and cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Phase(Arc<Told>);
+
 #[derive(Debug, Default)]
 struct Told {
     draining: AtomicBool,
     stopping: AtomicBool,
 }
 
+impl Phase {
+    /// Whether connections are asked to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether connections without a request end.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Acquire)
+    }
+}
+
 impl Drain {
-    /// For one connection.
+    /// For one connection, which waits without sharing a lock with others.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
-            told: Arc::clone(&self.told),
+            phase: self.phase.clone(),
             draining: self.draining.child_token(),
             stopping: self.stopping.child_token(),
         }
     }
 
+    /// The phase, as it is whenever it is looked at.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
     /// Begins to drain.
     pub fn begin(&self) {
-        self.told.draining.store(true, Ordering::Release);
+        self.phase.0.draining.store(true, Ordering::Release);
         self.draining.cancel();
     }
 
     /// Stops, whether or not it has begun to drain.
     pub fn stop(&self) {
         self.begin();
-        self.told.stopping.store(true, Ordering::Release);
+        self.phase.0.stopping.store(true, Ordering::Release);
         self.stopping.cancel();
-    }
-
-    /// Whether connections are asked to end.
-    pub fn is_draining(&self) -> bool {
-        self.told.draining.load(Ordering::Acquire)
-    }
-
-    /// Whether connections without a request end.
-    pub fn is_stopping(&self) -> bool {
-        self.told.stopping.load(Ordering::Acquire)
     }
 
     /// Comes back when draining begins.

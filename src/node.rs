@@ -31,6 +31,7 @@ use crate::app::App;
 use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
+use crate::drain::Drain;
 use crate::flows::custom_claims::ClaimsCache;
 use crate::flows::totp::SecretStorage;
 use crate::hasura::{self, Retry};
@@ -96,7 +97,6 @@ pub struct Node {
     root_ended: JoinHandle<()>,
     gave_up: CancellationToken,
     front_end: JoinHandle<()>,
-    stop_front_end: CancellationToken,
     admin: Option<AdminServer>,
 }
 
@@ -131,17 +131,16 @@ impl Node {
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
         let admin = admin_listener.map(|socket| start_admin(socket, &app, &router)).transpose()?;
-        let stop_front_end = CancellationToken::new();
         let front_end = server::start(
             listener,
             router,
             Arc::clone(&app),
             Arc::clone(&app.config),
             guards(&app),
-            stop_front_end.clone(),
+            app.drain.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, root_ended, gave_up, front_end, stop_front_end, admin })
+        Ok(Self { app, address, root, root_ended, gave_up, front_end, admin })
     }
 
     /// Where the front end listens.
@@ -168,9 +167,14 @@ impl Node {
         }
     }
 
+    /// From now on it says that it is not ready and asks clients to go, and serves them all the same.
+    pub fn drain(&self) {
+        self.app.drain.begin();
+    }
+
     /// Takes no new requests, finishes those in flight, then stops actors and pool.
     pub async fn shut_down(self) {
-        self.stop_front_end.cancel();
+        self.app.drain.stop();
         if let Err(error) = self.front_end.await {
             tracing::error!(error = &error as &dyn std::error::Error, "front end ended badly");
         }
@@ -310,9 +314,8 @@ async fn start_actors(
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: PgPool::clone(&pool), users, state: feed_state };
     let janitor_args = JanitorArgs { pool: PgPool::clone(&pool), clock: clock.clone() };
-    let counters = Counters::default();
+    let (counters, mail_stats) = (Counters::default(), Arc::new(MailStats::default()));
     let counted = counters.clone();
-    let mail_stats = Arc::new(MailStats::default());
     let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
     let hasher_args = hasher_args(password_settings, &config);
     let children = vec![
@@ -382,6 +385,7 @@ async fn start_actors(
         tree,
         restart_policy: policy,
         gave_up,
+        drain: Drain::default(),
         security: SecurityEvents::default(),
         mail_stats,
         sms: SmsStats::default(),

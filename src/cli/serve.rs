@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::config::{Config, Loaded, Sources};
 use crate::domain::clock::Clock;
@@ -32,10 +33,22 @@ pub async fn run_node(mut node: Node) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut grace = None;
     let code = loop {
         tokio::select! {
-            _ = terminate.recv() => break ExitCode::SUCCESS,
+            _ = terminate.recv() => {
+                if grace.is_some() {
+                    break ExitCode::SUCCESS;
+                }
+                let time = node.app().config().server.shutdown_grace;
+                let grace_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(grace_ms, "told to end, not ready any more");
+                node.drain();
+                grace = Some(Instant::now() + time);
+            }
+            // Somebody waits at a terminal.
             _ = interrupt.recv() => break ExitCode::SUCCESS,
+            () = end_of(grace) => break ExitCode::SUCCESS,
             _ = hang_up.recv() => reload_env_file(&node).await,
             () = node.gave_up() => {
                 tracing::error!("the supervision tree gave up, draining and exiting");
@@ -50,6 +63,14 @@ pub async fn run_node(mut node: Node) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// Comes back when the time is over that clients have to go elsewhere.
+async fn end_of(grace: Option<Instant>) {
+    match grace {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Swaps the configuration; whatever is wrong with the new one, the old one stays.

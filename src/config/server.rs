@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// `AUTH_HTTP_MAX_CONCURRENCY` (ours): requests in flight before 503, default 10 000.
     pub max_concurrency: usize,
+    /// `AUTH_SHUTDOWN_GRACE` (ours): how long a node that was told to end goes on serving, default 5 s.
+    pub shutdown_grace: Duration,
     /// `AUTH_SHUTDOWN_TIMEOUT` (ours): longest drain, default 30 s.
     pub shutdown_timeout: Duration,
     /// `AUTH_ENV_FILE` (ours): file of `NAME=value` lines, read at start and again on SIGHUP.
@@ -71,6 +73,7 @@ impl ServerConfig {
             header_timeout: reader.duration("AUTH_HTTP_HEADER_TIMEOUT", false),
             request_timeout: reader.duration("AUTH_HTTP_REQUEST_TIMEOUT", false),
             max_concurrency: reader.number("AUTH_HTTP_MAX_CONCURRENCY", 1..=1_000_000),
+            shutdown_grace: reader.duration("AUTH_SHUTDOWN_GRACE", true),
             shutdown_timeout: reader.duration("AUTH_SHUTDOWN_TIMEOUT", true),
             env_file: {
                 // Known to the sources, which have read it.

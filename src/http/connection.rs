@@ -6,37 +6,67 @@
 //! So the limits are kept here: short while a head arrives, long between requests, none while a
 //! request is being answered (that has a limit of its own). One timer serves the whole connection
 //! and is moved only when it matters, which is never on the hot path.
+//!
+//! The same place ends connections of a server that stops: a socket that waits for a request reports
+//! the end of the stream, but only once there is nothing on it to read.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::drain::Phase;
+
+/// How long a new connection may say nothing once the server stops.
+const LAST_CHANCE: Duration = Duration::from_millis(200);
 
 /// Requests of one connection, counted by its service and read by its socket.
 #[derive(Debug, Default)]
 pub struct Activity {
     begun: AtomicU64,
     in_flight: AtomicUsize,
+    is_http2: Notify,
+    phase: Phase,
 }
 
 impl Activity {
+    /// Of a connection of a server in this phase.
+    pub fn new(phase: Phase) -> Self {
+        Self { phase, ..Self::default() }
+    }
+
     /// A request's head has arrived; it is in flight until the value is dropped.
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
+
+    /// Comes back, to one caller, when the first bytes were those of HTTP/2.
+    pub async fn speaks_http2(&self) {
+        self.is_http2.notified().await;
+    }
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
 pub struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    /// Whether its answer asks the client to end the connection.
+    pub fn is_last(&self) -> bool {
+        self.0.phase.is_draining()
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -58,6 +88,8 @@ pub struct TimedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
     patience: Patience,
+    /// An answer may not be written to the socket yet.
+    owes_answer: bool,
     /// What the connection waits for while nothing is in flight.
     wait: Wait,
     deadline: Instant,
@@ -84,19 +116,29 @@ impl TimedStream {
     /// Starts waiting for the first request.
     pub fn new(stream: TcpStream, activity: Arc<Activity>, patience: Patience) -> Self {
         let deadline = Instant::now() + patience.header;
-        let timer = Box::pin(sleep_until(deadline));
-        let wait = Wait::First;
-        Self { stream, activity, patience, wait, deadline, begun: 0, timer, is_armed: false }
+        Self {
+            stream,
+            activity,
+            patience,
+            owes_answer: false,
+            wait: Wait::First,
+            deadline,
+            begun: 0,
+            timer: Box::pin(sleep_until(deadline)),
+            is_armed: false,
+        }
     }
 
     /// Whether a request is in flight; notices requests that have come and gone since the last look.
     fn is_busy(&mut self) -> bool {
         if self.activity.in_flight.load(Ordering::Relaxed) > 0 {
+            self.owes_answer = true;
             return true;
         }
         let begun = self.activity.begun.load(Ordering::Relaxed);
         if begun != self.begun {
             self.begun = begun;
+            self.owes_answer = true;
             if self.wait != Wait::NextOverH2 {
                 self.wait = Wait::Next;
             }
@@ -108,6 +150,7 @@ impl TimedStream {
     fn has_read(&mut self, bytes: &[u8]) {
         match self.wait {
             Wait::First if bytes.starts_with(b"PRI ") => {
+                self.activity.is_http2.notify_one();
                 self.wait = Wait::NextOverH2;
                 self.deadline = Instant::now() + self.patience.idle;
             }
@@ -143,6 +186,29 @@ impl TimedStream {
         false
     }
 
+    /// Whether the server stops, and this connection waits for a request over HTTP/1.
+    ///
+    /// One that has just been accepted is given a moment: its request is on the way.
+    fn must_end(&mut self, is_busy: bool) -> bool {
+        if is_busy || self.owes_answer || !self.activity.phase.is_stopping() {
+            return false;
+        }
+        match self.wait {
+            Wait::Next => true,
+            Wait::First => {
+                self.deadline = self.deadline.min(Instant::now() + LAST_CHANCE);
+                false
+            }
+            Wait::Head | Wait::NextOverH2 => false,
+        }
+    }
+
+    /// Whether there is something to read of which the runtime has not heard yet.
+    fn has_unread(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        SockRef::from(&self.stream).peek(&mut byte).is_ok_and(|read| read > 0)
+    }
+
     /// Turns waiting for the client into an error when it has lasted too long.
     fn or_late<T>(
         &mut self,
@@ -169,6 +235,14 @@ impl AsyncRead for TimedStream {
         let read = &buffer.filled()[before..];
         if !is_busy && !read.is_empty() {
             this.has_read(read);
+        }
+        if poll.is_pending() && this.must_end(is_busy) {
+            if this.has_unread() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // The end of the stream: what had arrived before has been read and answered.
+            return Poll::Ready(Ok(()));
         }
         this.or_late(cx, poll)
     }
@@ -206,7 +280,15 @@ impl AsyncWrite for TimedStream {
         if this.is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut this.stream).poll_flush(cx)
+        let poll = Pin::new(&mut this.stream).poll_flush(cx);
+        if poll.is_ready() && this.activity.in_flight.load(Ordering::Relaxed) == 0 {
+            this.owes_answer = false;
+            if this.must_end(false) {
+                // hyper need not read again by itself.
+                cx.waker().wake_by_ref();
+            }
+        }
+        poll
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

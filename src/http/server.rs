@@ -3,22 +3,21 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use pin_project_lite::pin_project;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::call::{Inbound, Reply};
@@ -27,6 +26,7 @@ use super::front_end::Guards;
 pub use super::listener::{BindError, bind};
 use super::{FrontEnd, FrontEndSettings, Router};
 use crate::config::{LiveConfig, ServerConfig};
+use crate::drain::Drain;
 use crate::telemetry;
 
 /// Most bytes of a request's head.
@@ -81,7 +81,7 @@ pub fn start<S: Send + Sync + 'static>(
     state: Arc<S>,
     config: LiveConfig,
     guards: Guards,
-    shutdown: CancellationToken,
+    drain: Drain,
 ) -> JoinHandle<()> {
     let loaded = config.load();
     let settings = ServeSettings::from(&loaded.server);
@@ -91,47 +91,49 @@ pub fn start<S: Send + Sync + 'static>(
     let log = telemetry::access_log();
     let front_end = FrontEnd::new(router, state, &front_end_settings, guards, conceal_errors, log);
     tokio::spawn(async move {
-        let served = serve(listener, front_end, settings, shutdown).await;
+        let served = serve(listener, front_end, settings, drain).await;
         tracing::info!(accepted = served.accepted, cut = served.cut, "front end stopped");
     })
 }
 
-/// Serves until `shutdown` is cancelled; then stops accepting, closes idle connections, finishes
+/// Serves until it is told to stop; then stops accepting, closes idle connections, finishes
 /// requests in flight, and cuts what is left after `shutdown_timeout`.
 pub async fn serve<T>(
     listener: TcpListener,
     service: T,
     settings: ServeSettings,
-    shutdown: CancellationToken,
+    drain: Drain,
 ) -> ServerStats
 where
     T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send + 'static,
 {
     let protocol = protocol();
-    let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let told = drain.clone();
+    let connection = move |Accepted { stream, peer, place }| {
+        let activity = Arc::new(Activity::new(told.phase().clone()));
+        let socket = TimedStream::new(stream, Arc::clone(&activity), settings.patience);
+        let service = ConnectionService { service: service.clone(), peer: peer.ip(), activity };
+        run(protocol.clone(), socket, service, told.child(), place)
+    };
     let mut connections = JoinSet::new();
     let mut stats = ServerStats::default();
     loop {
-        let (stream, peer, place) = tokio::select! {
-            () = shutdown.cancelled() => break,
+        let accepted = tokio::select! {
+            () = drain.stopping() => break,
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &places) => accepted,
         };
         stats.accepted += 1;
-        let activity = Arc::default();
-        let socket = TimedStream::new(stream, Arc::clone(&activity), settings.patience);
-        let service = ConnectionService { service: service.clone(), peer: peer.ip(), activity };
-        let connection = run(protocol.clone(), socket, service, graceful.watcher(), place);
-        connections.spawn(connection);
+        connections.spawn(connection(accepted));
     }
-    drop(listener);
-    let drain = async {
-        graceful.shutdown().await;
-        while connections.join_next().await.is_some() {}
-    };
-    if timeout(settings.shutdown_timeout, drain).await.is_err() {
+    for accepted in last_ones(listener, &places) {
+        stats.accepted += 1;
+        connections.spawn(connection(accepted));
+    }
+    let ending = async { while connections.join_next().await.is_some() {} };
+    if timeout(settings.shutdown_timeout, ending).await.is_err() {
         stats.cut = connections.len();
         tracing::warn!(connections = stats.cut, "connections cut after the shutdown timeout");
         connections.shutdown().await;
@@ -149,16 +151,20 @@ fn protocol() -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// A connection with its place among all of them.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+}
+
 /// The next connection; failures are survived.
 #[expect(clippy::disallowed_methods, reason = "nothing tells when a file descriptor is free")]
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
+            Ok((stream, peer)) => return Accepted { stream, peer, place },
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -166,6 +172,19 @@ async fn accept(
             }
         }
     }
+}
+
+/// Closes the listener; those whom the kernel had let in already are not turned away.
+fn last_ones(listener: TcpListener, places: &Arc<Semaphore>) -> Vec<Accepted> {
+    let mut accepted = Vec::new();
+    // Asked directly: the runtime may not have heard of them yet.
+    let Ok(listener) = listener.into_std() else { return accepted };
+    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        let Ok((stream, peer)) = listener.accept() else { break };
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        accepted.extend(stream.map(|stream| Accepted { stream, peer, place }));
+    }
+    accepted
 }
 
 /// The client gave up before it was accepted; the next one may be fine.
@@ -178,16 +197,43 @@ async fn run<T>(
     protocol: auto::Builder<TokioExecutor>,
     socket: TimedStream,
     service: ConnectionService<T>,
-    watcher: Watcher,
+    drain: Drain,
     _place: OwnedSemaphorePermit,
 ) where
     T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send + 'static,
 {
-    let connection = protocol.serve_connection(TokioIo::new(socket), service);
-    if let Err(error) = watcher.watch(connection).await {
+    let activity = Arc::clone(&service.activity);
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        is_http2 = must_end(&drain, &activity) => {
+            if is_http2 {
+                connection.as_mut().graceful_shutdown();
+            }
+            // Over HTTP/1 `TimedStream` and the answers see to it. hyper would drop a request that
+            // has arrived and is not read yet.
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         // Clients that vanish or talk nonsense are not events for an operator.
         tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+/// Comes back when something must be done to end this connection; tells whether it speaks HTTP/2.
+///
+/// The client of an HTTP/2 connection is asked to end it as soon as draining begins: a frame says so
+/// without hitting a request. A connection that has said nothing yet is waited for.
+async fn must_end(drain: &Drain, activity: &Activity) -> bool {
+    drain.draining().await;
+    tokio::select! {
+        biased;
+        () = activity.speaks_http2() => true,
+        // Being polled is all that an HTTP/1 connection needs now.
+        () = drain.stopping() => false,
     }
 }
 
@@ -208,9 +254,10 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.activity.begin();
+        let is_http1 = request.version() < Version::HTTP_2;
         // The front end is always ready, so there is no `poll_ready` to wait for.
         let inner = self.service.clone().call(Inbound { request, peer: self.peer });
-        Counted { inner, in_flight: Some(in_flight) }
+        Counted { inner, in_flight: Some(in_flight), is_http1 }
     }
 }
 
@@ -220,17 +267,21 @@ pin_project! {
         #[pin]
         inner: F,
         in_flight: Option<InFlight>,
+        is_http1: bool,
     }
 }
 
-impl<F: Future> Future for Counted<F> {
+impl<F: Future<Output = Result<Reply, Infallible>>> Future for Counted<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let output = std::task::ready!(this.inner.poll(cx));
+        let Ok(mut reply) = std::task::ready!(this.inner.poll(cx));
         // Before hyper has the reply, so that the socket knows when it is flushed.
-        drop(this.in_flight.take());
-        Poll::Ready(output)
+        let in_flight = this.in_flight.take();
+        if *this.is_http1 && in_flight.is_some_and(|request| request.is_last()) {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(reply))
     }
 }

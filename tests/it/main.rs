@@ -62,6 +62,7 @@ mod quirks;
 mod rate_limits;
 mod refresh_promise;
 mod refresh_properties;
+mod restarts;
 mod schemathesis;
 mod session;
 mod settings;

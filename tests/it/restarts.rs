@@ -17,7 +17,7 @@ use crate::support::smtp::eventually;
 use crate::support::soak;
 
 /// Long for whoever looks every few milliseconds.
-const GRACE: &[(&str, &str)] = &[("AUTH_SHUTDOWN_GRACE", "500ms")];
+const GRACE: &[(&str, &str)] = &[("AUTH_SHUTDOWN_GRACE", "1s")];
 
 /// What clients have seen.
 #[derive(Default)]
@@ -73,29 +73,30 @@ async fn a_node_that_is_told_to_end_says_so_and_fails_no_request() {
     let (seen, stop) = (Seen::default(), CancellationToken::new());
     // Each has a connection to the first node, until that asks it to go.
     let clients = sessions.iter().map(|session| {
-        let [one, other] = [&leaving, &staying].map(|node| Client::new(node.client().base().to_owned()));
+        let [one, other] =
+            [&leaving, &staying].map(|node| Client::new(node.client().base().to_owned()));
         let (seen, stop) = (&seen, &stop);
         async move {
             let (mut held, mut has_left) = (session.refresh_token().to_owned(), false);
             while !stop.is_cancelled() {
                 let client = if has_left { &other } else { &one };
                 let answer = seen.refresh(client, &mut held).await;
-                has_left |= answer.is_none_or(|answer| answer.header("connection") == Some("close"));
+                has_left |=
+                    answer.is_none_or(|answer| answer.header("connection") == Some("close"));
             }
             has_left
         }
     });
-    let signal = leaving.signal_later();
     let ending = async {
         seen.more_answers(100).await;
-        signal(Signal::SIGTERM);
+        leaving.signal(Signal::SIGTERM);
         // It still serves while it says that it is not ready.
         eventually("it to be not ready", async || {
             let request = leaving.client().request(Method::GET, "/healthz");
             Client::try_send(request).await.unwrap().status == StatusCode::SERVICE_UNAVAILABLE
         })
         .await;
-        leaving.client().get("/version").await;
+        assert_eq!(leaving.client().get("/version").await.status, StatusCode::OK);
         eventually("its end", async || {
             let request = leaving.client().request(Method::GET, "/livez");
             Client::try_send(request).await.is_err()
@@ -132,7 +133,7 @@ async fn an_interrupt_does_not_wait_for_the_grace_period() {
 
 /// A node as a balancer knows it.
 struct Backend {
-    process: ServerProcess,
+    process: tokio::sync::Mutex<ServerProcess>,
     client: Mutex<Client>,
     is_ready: AtomicBool,
 }
@@ -141,6 +142,77 @@ impl Backend {
     async fn start(database: &TestDatabase) -> Self {
         let process = ServerProcess::start_quietly(database, GRACE).await;
         let client = Mutex::new(process.client().clone());
-        Self { process, client, is_ready: AtomicBool::new(true) }
+        Self { process: tokio::sync::Mutex::new(process), client, is_ready: AtomicBool::new(true) }
     }
+
+    fn client(&self) -> Client {
+        self.client.lock().unwrap().clone()
+    }
+
+    /// One process ends, another one takes its place, and is found.
+    async fn restart(&self, database: &TestDatabase) {
+        let mut process = self.process.lock().await;
+        process.signal(Signal::SIGTERM);
+        assert_eq!(process.wait().await, Some(0));
+        assert!(!self.is_ready.load(Ordering::SeqCst), "it ended while the balancer used it");
+        *process = ServerProcess::start_quietly(database, GRACE).await;
+        process.client().clone_into(&mut self.client.lock().unwrap());
+        eventually("the balancer", async || self.is_ready.load(Ordering::SeqCst)).await;
+    }
+}
+
+/// Looks after its nodes as a balancer does: by `/healthz`.
+async fn look_after(backends: &[Backend], stop: &CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    while !stop.is_cancelled() {
+        ticks.tick().await;
+        for backend in backends {
+            let request = backend.client().request(Method::GET, "/healthz");
+            let answer = Client::try_send(request).await;
+            let is_ready = answer.is_ok_and(|answer| answer.status == StatusCode::OK);
+            backend.is_ready.store(is_ready, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Refreshes at the nodes in turn.
+async fn go_round(backends: &[Backend], session: &Session, seen: &Seen, stop: &CancellationToken) {
+    let mut held = session.refresh_token().to_owned();
+    let mut ticks = tokio::time::interval(Duration::from_millis(3));
+    for backend in backends.iter().cycle() {
+        if stop.is_cancelled() {
+            return;
+        }
+        if backend.is_ready.load(Ordering::SeqCst) {
+            ticks.tick().await;
+            seen.refresh(&backend.client(), &mut held).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_behind_a_balancer_fails_no_request() {
+    let database = TestDatabase::new().await;
+    let starts = (0..3).map(|_| Backend::start(&database));
+    let backends = join_all(starts).await;
+    let sessions = sessions(&backends[0].client(), 12).await;
+    let (seen, stop) = (Seen::default(), CancellationToken::new());
+    let clients = sessions.iter().map(|session| go_round(&backends, session, &seen, &stop));
+    let rolling = async {
+        let began = std::time::Instant::now();
+        let mut rolls = 0;
+        while rolls == 0 || soak::duration().is_some_and(|duration| began.elapsed() < duration) {
+            for backend in &backends {
+                seen.more_answers(50).await;
+                backend.restart(&database).await;
+            }
+            rolls += 1;
+        }
+        seen.more_answers(50).await;
+        stop.cancel();
+    };
+    tokio::join!(join_all(clients), look_after(&backends, &stop), rolling);
+    seen.assert_no_failure();
 }

@@ -55,6 +55,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .own(),
     Setting::duration(
+        "shutdown-grace",
+        "AUTH_SHUTDOWN_GRACE",
+        "5s",
+        "How long after SIGTERM everything is still served while /healthz says 503, so that balancers move away",
+    )
+    .own(),
+    Setting::duration(
         "shutdown-timeout",
         "AUTH_SHUTDOWN_TIMEOUT",
         "30s",

@@ -19,7 +19,6 @@ use std::time::Duration;
 use http::Method;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
 use self::auth::AuthLayer;
@@ -31,6 +30,7 @@ use super::listener::{self, BindError};
 use super::router::{RouteError, RouteInfo, Router};
 use super::server::{ServeSettings, serve};
 use crate::app::App;
+use crate::drain::Drain;
 use crate::metrics::HttpStats;
 use crate::telemetry;
 
@@ -69,7 +69,7 @@ pub fn router() -> Result<Router<Admin>, RouteError> {
 pub struct AdminServer {
     address: SocketAddr,
     task: JoinHandle<()>,
-    stop: CancellationToken,
+    drain: Drain,
 }
 
 /// Why there is no listener.
@@ -108,12 +108,12 @@ impl AdminServer {
             // Nobody who watches a stopping server may hold it up.
             shutdown_timeout: Duration::from_secs(1),
         };
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let drain = Drain::default();
+        let stopped = drain.clone();
         let task = tokio::spawn(async move {
             serve(listener, service, settings, stopped).await;
         });
-        Ok(Self { address, task, stop })
+        Ok(Self { address, task, drain })
     }
 
     /// Where it listens.
@@ -123,7 +123,7 @@ impl AdminServer {
 
     /// Stops; requests under way have a second.
     pub async fn shut_down(self) {
-        self.stop.cancel();
+        self.drain.stop();
         if let Err(error) = self.task.await {
             tracing::error!(error = &error as &dyn std::error::Error, "admin listener ended badly");
         }

@@ -42,8 +42,11 @@ pub async fn live(_app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::empty(StatusCode::OK))
 }
 
-/// Ready: every actor runs and Postgres answers.
+/// Ready: every actor runs, Postgres answers, and nobody has told the node to end.
 async fn check(app: &App) -> Result<(), AuthError> {
+    if app.drain.phase().is_draining() {
+        return Err(AuthError::unavailable("a node that is about to end"));
+    }
     if !app.tree.is_standing() {
         return Err(AuthError::unavailable("supervision tree"));
     }

@@ -13,6 +13,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use keywright::domain::clock::Clock;
 use keywright::domain::error::{AuthError, ErrorCode};
+use keywright::drain::Drain;
 use keywright::http::access_log::AccessLog;
 use keywright::http::call::Inbound;
 use keywright::http::client_address::TrustedProxies;
@@ -28,7 +29,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// Long enough for anything that should happen, on a busy machine.
@@ -258,7 +258,7 @@ pub(crate) fn post(path: &str) -> http::request::Builder {
 pub(crate) struct Server {
     pub(crate) site: Site,
     pub(crate) address: SocketAddr,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) drain: Drain,
     pub(crate) task: JoinHandle<ServerStats>,
 }
 
@@ -268,15 +268,14 @@ impl Server {
         let site = Site::new(&options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
+        let drain = Drain::default();
         let settings = ServeSettings {
             patience: Patience { header: options.header_timeout, idle: options.idle_timeout },
             max_connections: options.max_connections,
             shutdown_timeout: options.shutdown_timeout,
         };
-        let task =
-            tokio::spawn(serve(listener, site.front_end.clone(), settings, shutdown.clone()));
-        Self { site, address, shutdown, task }
+        let task = tokio::spawn(serve(listener, site.front_end.clone(), settings, drain.clone()));
+        Self { site, address, drain, task }
     }
 
     pub(crate) async fn connect(&self) -> Wire {
@@ -285,7 +284,7 @@ impl Server {
 
     /// Drains and gives the counts.
     pub(crate) async fn stop(self) -> ServerStats {
-        self.shutdown.cancel();
+        self.drain.stop();
         tokio::time::timeout(DEADLINE, self.task).await.expect("the server stops").unwrap()
     }
 }

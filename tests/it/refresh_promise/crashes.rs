@@ -1,7 +1,7 @@
 //! Real processes race on real time, while nodes are killed, Postgres crashes and connections end.
-#![expect(clippy::future_not_send, reason = "each test drives its futures on its own thread")]
 
-use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -61,7 +61,7 @@ struct World {
     cluster: Cluster,
     places: Vec<Place>,
     chain: Chain,
-    ticks: Cell<u64>,
+    ticks: AtomicU64,
 }
 
 impl World {
@@ -77,12 +77,11 @@ impl World {
         let pool = pool(&cluster).await;
         let key = find_key(&pool, StoredKey::Rotation).await.unwrap().expect("a node made it");
         let chain = Chain::new(RotationKey::from_bytes(key.expose_secret()));
-        Self { cluster, places, chain, ticks: Cell::new(0) }
+        Self { cluster, places, chain, ticks: AtomicU64::new(0) }
     }
 
     fn tick(&self) -> u64 {
-        self.ticks.set(self.ticks.get() + 1);
-        self.ticks.get()
+        self.ticks.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     fn client(&self, place: usize) -> Client {
@@ -102,8 +101,8 @@ impl World {
         let (progress, over) = (watch::Sender::new(0_usize), watch::Sender::new(false));
         let goal = SESSIONS + random.below(SESSIONS * TABS);
         let tabs = sessions.iter_mut().map(|session| {
-            let session = RefCell::new(session);
-            let events = RefCell::new(Vec::new());
+            let session = Mutex::new(session);
+            let events = Mutex::new(Vec::new());
             let tabs: Vec<Random> = (0..TABS).map(|_| random.fork()).collect();
             let (clients, pool, progress) = (&clients, &pool, &progress);
             let (over, ticks) = (over.subscribe(), &self.ticks);
@@ -120,7 +119,7 @@ impl World {
                     may_end,
                 });
                 join_all(tabs.map(Tab::run)).await;
-                events.into_inner()
+                events.into_inner().unwrap()
             }
         });
         let mut reached = progress.subscribe();
@@ -288,13 +287,13 @@ async fn make_trouble(cluster: &mut Cluster, places: &mut [Place], trouble: Trou
 /// One of the clients that share a session.
 struct Tab<'a, 'b> {
     random: Random,
-    session: &'a RefCell<&'b mut Tracked>,
-    events: &'a RefCell<Vec<Event>>,
+    session: &'a Mutex<&'b mut Tracked>,
+    events: &'a Mutex<Vec<Event>>,
     clients: &'a [Client],
     pool: &'a PgPool,
     progress: &'a watch::Sender<usize>,
     over: watch::Receiver<bool>,
-    ticks: &'a Cell<u64>,
+    ticks: &'a AtomicU64,
     may_end: bool,
 }
 
@@ -308,8 +307,8 @@ impl Tab<'_, '_> {
 
     async fn use_session(&mut self) {
         let at = if self.random.chance(10) { At::Reference } else { At::Node };
-        let op = self.session.borrow().choose(&mut self.random, at, self.may_end);
-        let access_token = self.session.borrow().access_token.clone();
+        let op = self.session.lock().unwrap().choose(&mut self.random, at, self.may_end);
+        let access_token = self.session.lock().unwrap().access_token.clone();
         let begun = self.tick();
         let (client, pool) = (self.random.pick(self.clients), self.pool);
         let asking = async {
@@ -332,19 +331,18 @@ impl Tab<'_, '_> {
         ) = (&op, &outcome)
             && is_heard
         {
-            self.session.borrow_mut().receive(presented, token);
+            self.session.lock().unwrap().receive(presented, token);
         }
         let waits = outcome == Outcome::Unknown && self.random.chance(60);
         let ended = self.tick();
-        self.events.borrow_mut().push(Event { op, outcome, begun, ended, is_heard });
+        self.events.lock().unwrap().push(Event { op, outcome, begun, ended, is_heard });
         if waits {
             self.over.wait_for(|over| *over).await.expect("the trouble ends");
         }
     }
 
     fn tick(&self) -> u64 {
-        self.ticks.set(self.ticks.get() + 1);
-        self.ticks.get()
+        self.ticks.fetch_add(1, Ordering::SeqCst) + 1
     }
 }
 

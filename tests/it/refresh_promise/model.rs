@@ -181,9 +181,9 @@ pub(crate) fn possible_states(
 
 /// What an event may do next.
 fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
-    let done = |state: State, answer| Step { state, stage: Stage::Done, answer: Some(answer) };
+    let ends = |state: State, answer| Step { state, stage: Stage::Done, answer: Some(answer) };
     let deletes = |cause| Step { state: state.clone(), stage: Stage::Deletes(cause), answer: None };
-    let unchanged = |answer| vec![done(state.clone(), answer)];
+    let unchanged = |answer| vec![ends(state.clone(), answer)];
 
     if let Stage::Deletes(cause) = at {
         let after = match state {
@@ -191,7 +191,7 @@ fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
             State::Over(_) => state.clone(),
         };
         let answer = if cause == Cause::Reuse { Outcome::Refused } else { Outcome::Done };
-        return vec![done(after, answer)];
+        return vec![ends(after, answer)];
     }
     let State::Live { current, rotated } = state else {
         return unchanged(match event.op {
@@ -203,18 +203,16 @@ fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
         Op::Refresh(presented) if presented == current => {
             let next = chain.next(presented);
             let after = State::Live { current: next.clone(), rotated: Rotated::InWindow };
-            vec![done(after, Outcome::Token(next))]
+            vec![ends(after, Outcome::Token(next))]
         }
         Op::Refresh(presented) => match (chain.distance(presented, current), rotated) {
             (Some(1), Rotated::InWindow) => unchanged(Outcome::Token(current.clone())),
-            (None, _) | (_, Rotated::Never) | (Some(_), Rotated::InWindow) => {
-                unchanged(Outcome::Refused)
-            }
             (Some(_), Rotated::LongAgo) => vec![deletes(Cause::Reuse)],
+            (None, _) | (_, Rotated::Never | Rotated::InWindow) => unchanged(Outcome::Refused),
         },
         Op::SignOut(presented) if at == Stage::Begun => {
             if presented == current {
-                return vec![done(State::Over(Cause::SignOut), Outcome::Done)];
+                return vec![ends(State::Over(Cause::SignOut), Outcome::Done)];
             }
             vec![Step { state: state.clone(), stage: Stage::Walks, answer: None }]
         }
@@ -223,19 +221,19 @@ fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
                 *rotated != Rotated::Never && chain.distance(presented, current).is_some();
             if is_found { vec![deletes(Cause::SignOut)] } else { unchanged(Outcome::Done) }
         }
-        Op::SignOutEverywhere => vec![done(State::Over(Cause::SignOut), Outcome::Done)],
+        Op::SignOutEverywhere => vec![ends(State::Over(Cause::SignOut), Outcome::Done)],
         Op::ReferenceRefresh { presented, fresh } => {
             if presented != current {
                 return unchanged(Outcome::Refused);
             }
             let after = State::Live { current: fresh.clone(), rotated: *rotated };
-            vec![done(after, Outcome::Token(fresh.clone()))]
+            vec![ends(after, Outcome::Token(fresh.clone()))]
         }
         Op::ReferenceSignOut(presented) => {
             if presented != current {
                 return unchanged(Outcome::Done);
             }
-            vec![done(State::Over(Cause::SignOut), Outcome::Done)]
+            vec![ends(State::Over(Cause::SignOut), Outcome::Done)]
         }
     }
 }
