@@ -554,12 +554,13 @@ async fn linking_needs_a_bearer_in_good_standing_and_elevated_where_that_is_requ
     link(&strict, &jwt::sign(&claims), "google", &token).await.assert_ok();
 
     let second = social.providers.at("google").id_token(&json!({"sub": "second"}));
-    social.app.database.execute("update auth.users set disabled = true").await;
+    social.keep_out("update auth.users set disabled = true", &ann).await;
     link(&social.app, ann.access_token(), "google", &second)
         .await
         .assert_refused(401, "disabled-user");
-    social.app.database.execute("delete from auth.users").await;
-    link(&social.app, ann.access_token(), "google", &second)
+    let bob = social.app.sign_up("bob@example.com").await.session();
+    social.keep_out("delete from auth.users where email = 'bob@example.com'", &bob).await;
+    link(&social.app, bob.access_token(), "google", &second)
         .await
         .assert_refused(401, "invalid-email-password");
 }

@@ -159,8 +159,7 @@ async fn tokens_are_for_a_bearer_in_good_standing() {
     }
     let anonymous = social.app.anonymous().await;
     tokens(&social.app, "discord", &anonymous).await.assert_refused(403, "forbidden-anonymous");
-    let disabled = "update auth.users set disabled = true";
-    social.app.database.execute(disabled).await;
+    social.keep_out("update auth.users set disabled = true", &session).await;
     tokens(&social.app, "discord", &session).await.assert_refused(401, "disabled-user");
     refresh(&social.app, "discord", &session, "x").await.assert_refused(401, "disabled-user");
     assert!(social.providers.at("discord").calls(Endpoint::Token).len() == 1);

@@ -9,6 +9,7 @@ use super::{CLIENT_URL, Providers, SECURE_SERVER_URL, SERVER_URL};
 use crate::support::app::{Client, Session, TestApp};
 use crate::support::hex::hex;
 use crate::support::postgres::TestDatabase;
+use crate::support::smtp::eventually;
 
 /// One server and all providers.
 pub(crate) struct Social {
@@ -72,6 +73,15 @@ impl Social {
     /// The session that the application gets out of where a sign-in landed.
     pub(crate) async fn session(&self, landing: &Landing) -> Session {
         session(&self.app, landing).await
+    }
+
+    /// An administrator keeps this user out, and the server has heard of it.
+    pub(crate) async fn keep_out(&self, sql: &str, session: &Session) {
+        self.app.database.execute(sql).await;
+        eventually("the server to hear of it", async || {
+            self.app.get_as("/user", session.access_token()).await.status != 200
+        })
+        .await;
     }
 
     /// The users there are, oldest first.
