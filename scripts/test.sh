@@ -3,6 +3,10 @@
 source "$(dirname "$0")/lib.sh"
 
 scripts/install-postgres.sh
+if ! command -v cc >/dev/null; then
+    step "A C compiler is missing, installing it"
+    apt_install gcc libc6-dev
+fi
 if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
     step "Node.js is missing, installing it"
     apt_install nodejs npm

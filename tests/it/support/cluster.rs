@@ -149,7 +149,7 @@ impl Folder {
             .args([&self.disk(), &source])
             .arg("-ldl")
             .status();
-        assert!(built.unwrap().success());
+        assert!(built.expect("a C compiler, cc, builds the full disk").success());
     }
 }
 
