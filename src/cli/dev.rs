@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::actors::DEV_FILE;
+use super::signals::Signals;
 use super::{serve, terminal};
 use crate::config::{Config, MailTransport, Sources};
 use crate::domain::clock::Clock;
@@ -56,17 +57,21 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for notice in loaded.notices.iter().filter(|notice| !is_solved_here(&notice.variable)) {
         notice.log();
     }
-    let node = Node::start(config, Clock::system()).await?;
-    let admin = keep_admin(&node, &dir)?;
-    print_summary(&node, &postgres, &dir);
-    let code = serve::run_node(node).await;
-    if let Some(file) = admin {
-        // The next server has another port.
-        let _ = fs::remove_file(file);
+    let mut signals = Signals::listen()?;
+    let mut code = ExitCode::SUCCESS;
+    if let Some(node) = signals.unless_ended(Node::start(config, Clock::system())).await {
+        let node = node?;
+        let admin = keep_admin(&node, &dir)?;
+        print_summary(&node, &postgres, &dir);
+        code = serve::run_node(node, signals).await;
+        if let Some(file) = admin {
+            // The next server has another port.
+            let _ = fs::remove_file(file);
+        }
     }
     postgres.stop().await;
     telemetry.shut_down().await;
-    code
+    Ok(code)
 }
 
 /// Notices about what a development server provides itself.

@@ -6,6 +6,7 @@ pub mod dev;
 pub mod doctor;
 pub mod migrate;
 pub mod serve;
+pub mod signals;
 pub mod terminal;
 pub mod with_database;
 

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::ArgMatches;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::signals::Signals;
 use crate::config::{Config, Loaded, Sources};
 use crate::domain::clock::Clock;
 use crate::node::Node;
@@ -21,18 +20,26 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for notice in &notices {
         notice.log();
     }
-    let node = Node::start(config, Clock::system()).await?;
-    tracing::info!(address = %node.address(), version = env!("CARGO_PKG_VERSION"), "serving");
-    let code = run_node(node).await;
+    let mut signals = Signals::listen()?;
+    let code = match signals.unless_ended(Node::start(config, Clock::system())).await {
+        Some(node) => {
+            let node = node?;
+            let version = env!("CARGO_PKG_VERSION");
+            tracing::info!(address = %node.address(), version, "serving");
+            run_node(node, signals).await
+        }
+        None => {
+            tracing::info!("told to end before it served");
+            ExitCode::SUCCESS
+        }
+    };
     telemetry.shut_down().await;
-    code
+    Ok(code)
 }
 
 /// Keeps a node running until a signal asks it to stop or its actors give up.
-pub async fn run_node(mut node: Node) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+pub async fn run_node(mut node: Node, signals: Signals) -> ExitCode {
+    let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
     let mut grace = None;
     let code = loop {
         tokio::select! {
@@ -62,7 +69,7 @@ pub async fn run_node(mut node: Node) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => tracing::warn!("interrupted again, not waiting any longer"),
     }
     tracing::info!("stopped");
-    Ok(code)
+    code
 }
 
 /// Comes back when the time is over that clients have to go elsewhere.

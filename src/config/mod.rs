@@ -54,7 +54,7 @@ pub use self::notice::{Notice, NoticeLevel};
 pub use self::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
 pub use self::providers::{
-    ClientSecret, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
+    ClientSecret, ConnectFrom, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
     ProvidersConfig,
 };
 pub use self::runtime::RuntimeConfig;

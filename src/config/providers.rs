@@ -50,6 +50,19 @@ pub struct ProvidersConfig {
     pub max_states: i64,
     /// `AUTH_PROVIDER_TOKENS` (ours): whether the tokens of providers are kept for their users.
     pub tokens: KeepTokens,
+    /// `AUTH_PROVIDER_CONNECT_BY_URL` (ours): who may begin to add an identity by an access token in an
+    /// address.
+    pub connect_by_url: ConnectFrom,
+}
+
+/// From where a signed-in user may begin to add an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFrom {
+    Nowhere,
+    /// Not from pages of others, who could have somebody's browser add an identity to their account.
+    OwnPages,
+    /// As in the reference.
+    Anywhere,
 }
 
 /// Whether the tokens that a provider issues are kept, sealed, until their user fetches them.
@@ -167,6 +180,11 @@ impl ProvidersConfig {
                 Some("never") => KeepTokens::Never,
                 Some("always") => KeepTokens::Always,
                 _ => KeepTokens::OnRequest,
+            },
+            connect_by_url: match reader.choice("AUTH_PROVIDER_CONNECT_BY_URL") {
+                Some("never") => ConnectFrom::Nowhere,
+                Some("always") => ConnectFrom::Anywhere,
+                _ => ConnectFrom::OwnPages,
             },
         }
     }

@@ -7,7 +7,8 @@ use super::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
 use super::provider_endpoints::{Reachable, failed};
 use super::provider_state::{self, Intent, PendingSignIn, StateHandle};
 use crate::app::App;
-use crate::config::{KeepTokens, ProviderConfig};
+use crate::config::{ConnectFrom, KeepTokens, ProviderConfig};
+use crate::domain::calling_page::CallingPage;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
@@ -24,6 +25,8 @@ pub struct SignInRequest<'a> {
     pub is_sign_up: bool,
     /// The access token of a user who wants to add the identity.
     pub connect: Option<&'a str>,
+    /// Who asks.
+    pub page: CallingPage,
     pub options: SignUpOptions,
     pub client_state: Option<String>,
     /// `WorkOS` only.
@@ -70,6 +73,26 @@ pub fn target(redirect_to: &str, client_state: Option<&str>) -> String {
 
 /// Begins a sign-in with a provider.
 pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, Refusal> {
+    let connect_from = app.config.load().providers.connect_by_url;
+    start(app, request, connect_from).await
+}
+
+/// The same for a user who is signed in, whose application is answered instead of redirected.
+///
+/// Answers are readable and cookies are taken from any page, so this too is for own pages only.
+pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departure, AuthError> {
+    // First of all, and also where there is no token at all.
+    authenticate(app, request.connect)?;
+    start(app, request, ConnectFrom::OwnPages).await.map_err(|refusal| match refusal {
+        Refusal::Answer(error) | Refusal::Redirect { error, .. } => error,
+    })
+}
+
+async fn start(
+    app: &App,
+    request: SignInRequest<'_>,
+    connect_from: ConnectFrom,
+) -> Result<Departure, Refusal> {
     let config = app.config.load_full();
     if request.is_sign_up && config.accounts.disable_signup {
         return Err(ErrorCode::SignupDisabled.into());
@@ -85,7 +108,15 @@ pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, R
         .find(request.provider)
         .ok_or_else(|| refuse(ErrorCode::DisabledEndpoint.into()))?;
     // Now, so that no access token travels to the provider (S7).
-    let intent = intent(app, &request).await.map_err(refuse)?;
+    let intent = match request.connect {
+        _ if request.is_sign_up => Intent::SignUp,
+        None => Intent::SignIn,
+        Some(token) => {
+            let own = [config.accounts.redirects.client_url(), &redirect_to];
+            check_page(&request.page, own, connect_from).map_err(refuse)?;
+            connect(app, token).await.map_err(refuse)?
+        }
+    };
     let reachable = Reachable::find(app, &config, provider)
         .await
         .map_err(|error| refuse(failed(&provider.id, ErrorCode::InternalServerError, error)))?;
@@ -117,25 +148,28 @@ pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, R
     Ok(Departure { location, state })
 }
 
-/// The same for a user who is signed in, whose application is answered instead of redirected.
-pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departure, AuthError> {
-    // First of all, and also where there is no token at all.
-    authenticate(app, request.connect)?;
-    begin(app, request).await.map_err(|refusal| match refusal {
-        Refusal::Answer(error) | Refusal::Redirect { error, .. } => error,
-    })
+/// Refuses to add an identity for a page of somebody else.
+///
+/// Whoever gets a browser to begin with a token of their own could otherwise have its user add an
+/// identity to the wrong account (S4). An address that no page leads to, as apps and mails open
+/// it, cannot be told from that; `never` of the setting refuses it too.
+fn check_page(
+    page: &CallingPage,
+    own: [&str; 2],
+    connect_from: ConnectFrom,
+) -> Result<(), AuthError> {
+    match connect_from {
+        ConnectFrom::Anywhere => Ok(()),
+        ConnectFrom::OwnPages if page.is_none_but(own) => Ok(()),
+        ConnectFrom::OwnPages => Err(AuthError::InvalidRequest(
+            "the page that asks is not of the origin of AUTH_CLIENT_URL or redirectTo".to_owned(),
+        )),
+        ConnectFrom::Nowhere => Err(ErrorCode::DisabledEndpoint.into()),
+    }
 }
 
-/// What is to come of it.
-///
-/// `connect` stands in an address, as clients of the reference have it. So whoever gets somebody's
-/// browser to open such an address, with a token of their own, can have that browser's user add an
-/// identity to the wrong account; there is nothing to tell the two cases apart by. [`begin_link`] is the
-/// way without that.
-async fn intent(app: &App, request: &SignInRequest<'_>) -> Result<Intent, AuthError> {
-    let Some(token) = request.connect.filter(|_| !request.is_sign_up) else {
-        return Ok(if request.is_sign_up { Intent::SignUp } else { Intent::SignIn });
-    };
+/// The user whom an access token stands for is to get the identity.
+async fn connect(app: &App, token: &str) -> Result<Intent, AuthError> {
     let caller = authenticate_elevated(app, Some(token), Sensitive::Ordinary).await;
     let caller = caller.map_err(|error| match error {
         AuthError::InvalidRequest(_) => ErrorCode::InvalidRequest.into(),

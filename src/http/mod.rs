@@ -5,6 +5,7 @@ pub mod admin;
 pub mod browser_cookies;
 pub mod buckets;
 pub mod call;
+pub mod calling_page;
 pub mod client_address;
 pub mod connection;
 pub mod dispatch;

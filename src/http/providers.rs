@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 
 use super::browser_cookies::state_cookie;
+use super::calling_page::calling_page;
 use super::error::error_redirect;
 use super::extract::{Parameters, read_query};
 use super::fields::{DisplayName, LocaleField, MetadataField};
@@ -37,6 +38,7 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         provider: &provider,
         is_sign_up,
         connect: text("connect")?,
+        page: calling_page(&request.headers),
         options: options(&query)?,
         client_state: query.optional("state")?.map(ToOwned::to_owned),
         organization: text("organization")?.map(ToOwned::to_owned),

@@ -8,6 +8,7 @@ use keywright::actors::key_rotator::KeyRotatorMsg;
 use keywright::actors::supervisor::ChildStatus;
 use keywright::app::App;
 use keywright::cli::serve::run_node;
+use keywright::cli::signals::Signals;
 use keywright::config::{Config, Sources};
 use keywright::domain::clock::Clock;
 use keywright::node::Node;
@@ -299,8 +300,8 @@ async fn a_server_whose_actor_fails_too_often() {
         assert_eq!(answer.await.status, StatusCode::OK);
         app.courier.crash();
     };
-    let (code, ()) = tokio::join!(run_node(node), failing);
-    assert_eq!(format!("{:?}", code.unwrap()), format!("{:?}", ExitCode::FAILURE));
+    let (code, ()) = tokio::join!(run_node(node, Signals::listen().unwrap()), failing);
+    assert_eq!(format!("{:?}", code), format!("{:?}", ExitCode::FAILURE));
 }
 
 #[tokio::test]

@@ -203,6 +203,71 @@ async fn a_victim_is_not_made_to_connect_an_identity_to_the_attackers_account() 
     assert!(social.providers.at("github").calls(Endpoint::Token).is_empty());
 }
 
+/// S-4: the attacker's page has the victim's browser begin, with the attacker's token.
+#[tokio::test]
+async fn a_page_of_somebody_else_does_not_begin_to_connect() {
+    let more = [("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", "https://app.test/ok")];
+    let social = Social::start(&["github"], &more).await;
+    let attacker = social.app.sign_up("eve@example.com").await.session();
+    let connect = ("connect", attacker.access_token());
+    let link = social.link("github", &[connect]);
+    let to_app = social.link("github", &[connect, ("redirectTo", "https://app.test/ok")]);
+    for foreign in [
+        link.on("https://evil.test/"),
+        link.on("http://localhost:3001/"),
+        link.on("https://app.test/"),
+        link.on("https://evil.test/").hidden(),
+        link.hidden(),
+        to_app.on("https://evil.test/"),
+        to_app.hidden(),
+    ] {
+        let landing = social.browser().follow(&foreign).await;
+        assert_eq!(landing.error(), "invalid-request", "{foreign:?}");
+        assert!(landing.last().header("set-cookie").is_none(), "{foreign:?}");
+    }
+    assert!(social.providers.at("github").authorizations().is_empty());
+    assert!(social.links().await.is_empty());
+    // To sign in is for every page.
+    let sign_in = social.link("github", &[]).on("https://evil.test/");
+    social.session(&social.browser().follow(&sign_in).await).await;
+    let own =
+        [link.clone(), to_app.on("https://app.test/settings"), Step::typed(link.url.as_str())];
+    for own in own {
+        social.app.database.execute("delete from auth.user_providers").await;
+        social.browser().follow(&own).await.assert_silent();
+        assert_eq!(social.links().await.len(), 1, "{own:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_an_address_may_connect_is_configured() {
+    for (mode, from_anywhere, from_own) in
+        [("always", None, None), ("never", Some("disabled-endpoint"), Some("disabled-endpoint"))]
+    {
+        let more = [("AUTH_PROVIDER_CONNECT_BY_URL", mode)];
+        let social = Social::start(&["github"], &more).await;
+        let ann = social.app.sign_up("ann@example.com").await.session();
+        let link = social.link("github", &[("connect", ann.access_token())]);
+        for (step, refusal) in
+            [(link.on("https://elsewhere.test/").hidden(), from_anywhere), (link, from_own)]
+        {
+            social.app.database.execute("delete from auth.user_providers").await;
+            let landing = social.browser().follow(&step).await;
+            match refusal {
+                Some(error) => assert_eq!(landing.error(), error, "{mode} {step:?}"),
+                None => assert_connected(&landing),
+            }
+        }
+        assert_eq!(social.links().await.is_empty(), from_own.is_some());
+        // The way without a token in an address is there in every mode.
+        social.app.database.execute("delete from auth.user_providers").await;
+        let mut browser = social.browser();
+        let body = json!({});
+        let step = post_link(&mut browser, &social.app, "github", ann.access_token(), body).await;
+        assert_connected(&browser.follow(&step.unwrap()).await);
+    }
+}
+
 fn elevated(session: &Session) -> String {
     let id = session.user_id();
     let mut claims = jwt::claims(id);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{Answer, Client, Session};
 use crate::support::postgres::TestDatabase;
-use crate::support::process::ServerProcess;
+use crate::support::process::{ServerProcess, send, serve};
 use crate::support::smtp::eventually;
 use crate::support::soak;
 
@@ -128,6 +128,21 @@ async fn an_interrupt_does_not_wait_for_the_grace_period() {
         }
         let ended = tokio::time::timeout(Duration::from_secs(20), server.wait()).await;
         assert_eq!(ended.unwrap(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_still_starting_ends_as_it_is_told() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        // A Postgres that never says anything.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://postgres@{}/silent", silent.local_addr().unwrap());
+        let database = TestDatabase::at(url, "silent");
+        let mut server = serve(&database, &[]).kill_on_drop(true).spawn().unwrap();
+        let _waiting = silent.accept().await.unwrap();
+        send(server.id().unwrap(), signal);
+        let ended = tokio::time::timeout(Duration::from_secs(20), server.wait()).await;
+        assert_eq!(ended.unwrap().unwrap().code(), Some(0), "{signal}");
     }
 }
 

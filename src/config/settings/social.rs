@@ -45,4 +45,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .own()
     .live(),
+    Setting::choice(
+        "provider-connect-by-url",
+        "AUTH_PROVIDER_CONNECT_BY_URL",
+        &["never", "own-pages", "always"],
+        "own-pages",
+        "Who may add an identity by connect=<access token> in an address; own-pages: not pages of other origins than AUTH_CLIENT_URL and redirectTo have",
+    )
+    .own()
+    .live(),
 ];

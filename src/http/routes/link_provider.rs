@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, ORIGIN};
+use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::sign_in_provider::{SignInRequest, begin_link};
+use crate::http::calling_page::calling_page;
 use crate::http::extract::read_optional_json;
 use crate::http::fields::{TextField, not_null, not_null_object};
 use crate::http::providers::{departure_cookie, provider_of};
@@ -49,7 +49,6 @@ struct LinkProviderResponse<'a> {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
     let body: LinkProviderRequest = read_optional_json(&request)?.unwrap_or_default();
-    check_origin(&app, &request, body.redirect_to.as_ref().map(TextField::as_str))?;
     let text = |field: Option<TextField>| {
         field.map(TextField::into_string).filter(|text| !text.is_empty())
     };
@@ -58,6 +57,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         provider: &provider,
         is_sign_up: false,
         connect: request.bearer(),
+        page: calling_page(&request.headers),
         options: SignUpOptions {
             redirect_to: body.redirect_to.map(TextField::into_string),
             ..SignUpOptions::default()
@@ -72,30 +72,4 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::json(&LinkProviderResponse { url: &departure.location })?
         .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
         .with_cookie(&cookie))
-}
-
-/// The page that asks has to be one that people are sent back to.
-///
-/// Answers are readable and cookies are taken from any page, so another's page could plant a sign-in of
-/// its own account here, and the browser's user would add their identity to that account (S4).
-fn check_origin(
-    app: &App,
-    request: &ApiRequest,
-    redirect_to: Option<&str>,
-) -> Result<(), AuthError> {
-    // Only pages have an origin.
-    let Some(origin) = request.headers.get(ORIGIN) else { return Ok(()) };
-    let config = app.config();
-    let client_url = config.accounts.redirects.client_url();
-    let is_of = |url: &str| {
-        url::Url::parse(url).is_ok_and(|url| {
-            let own = url.origin();
-            // `null` is what pages of nobody say, too.
-            own.is_tuple() && own.ascii_serialization().as_bytes() == origin.as_bytes()
-        })
-    };
-    if is_of(client_url) || redirect_to.is_some_and(is_of) {
-        return Ok(());
-    }
-    Err(AuthError::InvalidRequest("Origin: not that of a page to return to".to_owned()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keywright::app::App;
 use keywright::cli::serve::run_node;
+use keywright::cli::signals::Signals;
 use keywright::config::{Config, Sources};
 use keywright::domain::clock::Clock;
 use keywright::node::Node;
@@ -90,7 +91,7 @@ async fn a_node_on_strings() {
     let sources = Sources::from_env(std::env::vars());
     let config = Config::from_sources(&sources).unwrap().config;
     let _logs = telemetry::init(&config.log, &config.traces).unwrap();
-    let clock = Clock::system();
+    let (clock, signals) = (Clock::system(), Signals::listen().unwrap());
     let node = Box::pin(Node::start(config, clock.clone())).await.unwrap();
     let app = Arc::clone(node.app());
     println!("\n{}", serde_json::json!({"msg": "serving", "address": node.address()}));
@@ -102,7 +103,7 @@ async fn a_node_on_strings() {
             }
         }
     });
-    run_node(node).await.unwrap();
+    let _ = run_node(node, signals).await;
 }
 
 fn panic_all(app: &App) {

@@ -109,8 +109,7 @@ impl ServerProcess {
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = i32::try_from(self.id()).unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+        send(self.id(), signal);
     }
 
     /// Waits for the end; the exit code.
@@ -119,7 +118,14 @@ impl ServerProcess {
     }
 }
 
-fn serve(database: &TestDatabase, more: &[(&str, &str)]) -> Command {
+/// Sends a signal to a process.
+pub(crate) fn send(id: u32, signal: nix::sys::signal::Signal) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+/// What starts a server.
+pub(crate) fn serve(database: &TestDatabase, more: &[(&str, &str)]) -> Command {
     let url = database.url();
     let mut command = Command::new(env!("CARGO_BIN_EXE_keywright"));
     command

@@ -22,6 +22,8 @@ pub(crate) struct Step {
     pub(crate) form: Option<Vec<(String, String)>>,
     /// The page that leads there; none if the user typed it.
     from: Option<Url>,
+    /// That page does not want to be named (`Referrer-Policy: no-referrer`).
+    is_hidden: bool,
 }
 
 impl Step {
@@ -32,17 +34,23 @@ impl Step {
 
     /// The user types an address.
     pub(crate) fn typed(url: &str) -> Self {
-        Self { url: url.parse().unwrap(), form: None, from: None }
+        Self { url: url.parse().unwrap(), form: None, from: None, is_hidden: false }
     }
 
     /// Another page leads to the same place by a form with these fields.
     pub(crate) fn form(url: &str, fields: &[(&str, &str)], from: &str) -> Self {
         let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Self {
-            url: url.parse().unwrap(),
-            form: Some(fields.collect()),
-            from: Some(from.parse().unwrap()),
-        }
+        Self { form: Some(fields.collect()), ..Self::typed(url).on(from) }
+    }
+
+    /// The same on another page.
+    pub(crate) fn on(&self, page: &str) -> Self {
+        Self { from: Some(page.parse().unwrap()), ..self.clone() }
+    }
+
+    /// The same on a page that does not want to be named.
+    pub(crate) fn hidden(&self) -> Self {
+        Self { is_hidden: true, ..self.clone() }
     }
 
     /// A parameter of the query, or a field of the form.
@@ -209,7 +217,14 @@ impl Browser {
             request =
                 request.header("content-type", "application/x-www-form-urlencoded").body(body);
         }
-        for (name, value) in [("host", &host), ("cookie", &cookie)] {
+        let (referer, site) = (referer(step), Some(fetch_site(step).to_owned()));
+        let headers = [
+            ("host", &host),
+            ("cookie", &cookie),
+            ("referer", &referer),
+            ("sec-fetch-site", &site),
+        ];
+        for (name, value) in headers {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
@@ -268,6 +283,22 @@ fn navigation(step: &Step) -> Navigation {
     }
 }
 
+/// What other sites get to see of the page, by default.
+fn referer(step: &Step) -> Option<String> {
+    let from = step.from.as_ref().filter(|_| !step.is_hidden)?;
+    Some(from.origin().ascii_serialization() + "/")
+}
+
+/// `Sec-Fetch-Site`.
+fn fetch_site(step: &Step) -> &'static str {
+    match &step.from {
+        None => "none",
+        Some(from) if from.origin() == step.url.origin() => "same-origin",
+        Some(_) if navigation(step) == Navigation::SameSite => "same-site",
+        Some(_) => "cross-site",
+    }
+}
+
 /// A redirect, or a form that sends itself.
 fn next(step: &Step, answer: &Answer) -> Option<Step> {
     if answer.status.is_redirection() {
@@ -276,7 +307,7 @@ fn next(step: &Step, answer: &Answer) -> Option<Step> {
         if url.fragment().is_none() {
             url.set_fragment(step.url.fragment());
         }
-        return Some(Step { url, form: None, from: step.from.clone() });
+        return Some(Step { url, form: None, ..step.clone() });
     }
     let is_html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     if !is_html || !answer.text.contains(".submit()") {
@@ -290,7 +321,8 @@ fn next(step: &Step, answer: &Answer) -> Option<Step> {
         let value = attribute(input, "value").unwrap_or_default();
         (attribute(input, "name").expect("a name"), value)
     });
-    Some(Step { url: action, form: Some(inputs.collect()), from: Some(step.url.clone()) })
+    let from = Some(step.url.clone());
+    Some(Step { url: action, form: Some(inputs.collect()), from, is_hidden: false })
 }
 
 /// The value of an attribute, quoted as our pages quote it.
