@@ -57,6 +57,13 @@ impl<E: Into<AuthError>> From<E> for Refusal {
 }
 
 impl Refusal {
+    /// What went wrong.
+    pub const fn error(&self) -> &AuthError {
+        match self {
+            Self::Answer(error) | Self::Redirect { error, .. } => error,
+        }
+    }
+
     /// Told to the application.
     pub fn redirect(target: String, error: impl Into<AuthError>) -> Self {
         Self::Redirect { target, error: error.into(), details: Vec::new() }

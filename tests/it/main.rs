@@ -53,6 +53,7 @@ mod provider_apple;
 mod provider_clients;
 mod provider_connect;
 mod provider_failures;
+mod provider_outages;
 mod provider_start;
 mod provider_state;
 mod provider_tokens;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::error::AuthError;
+use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::provider_callback::{Callback, finish};
 use crate::http::browser_cookies::{find_state, forget_state, link_cookie};
 use crate::http::extract::{Parameters, read_form, read_query};
@@ -46,6 +46,11 @@ async fn arrive(app: &App, request: &ApiRequest, callback: Callback) -> HandlerR
     let (provider, handle) = (callback.provider.clone(), callback.state.clone());
     let knew_browser = callback.browser.is_some();
     let finished = finish(app, callback).await;
+    // While Postgres is away nothing is used up, so a second try may come.
+    let is_over = finished
+        .as_ref()
+        .err()
+        .is_none_or(|refusal| refusal.error().code() != ErrorCode::ServiceUnavailable);
     let config = app.config.load_full();
     let answer = match finished {
         Ok(arrival) => {
@@ -57,7 +62,7 @@ async fn arrive(app: &App, request: &ApiRequest, callback: Callback) -> HandlerR
         }
         Err(refusal) => refuse(app, request, refusal)?,
     };
-    if !knew_browser {
+    if !(knew_browser && is_over) {
         return Ok(answer);
     }
     Ok(answer.with_cookie(&forget_state(&config.server, &provider, &handle)))

@@ -34,8 +34,18 @@ impl Social {
         providers: &[&str],
         more: &[(&str, &str)],
     ) -> Self {
-        let database = Arc::new(TestDatabase::new().await);
-        let app = start_node(&simulator, database, providers, more).await;
+        let database = TestDatabase::new().await;
+        Self::start_on(database, simulator, providers, more).await
+    }
+
+    /// On a database that others have, too.
+    pub(crate) async fn start_on(
+        database: TestDatabase,
+        simulator: Providers,
+        providers: &[&str],
+        more: &[(&str, &str)],
+    ) -> Self {
+        let app = start_node(&simulator, Arc::new(database), providers, more).await;
         Self { app, providers: simulator }
     }
 
