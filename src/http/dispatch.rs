@@ -145,7 +145,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
         };
         // One timer for both: a timer costs as much as parsing the head.
         let failed = match timeout_at(deadline, work).await {
-            Ok(Ok(response)) => return response,
+            Ok(Ok(response)) => {
+                if let Some(failure) = response.failure {
+                    self.router.stats().failed_by(failure);
+                }
+                return response;
+            }
             Ok(Err(failed)) => failed,
             Err(_) if is_read.load(Ordering::Relaxed) => Failed::Late,
             Err(_) => Failed::Unread(ErrorCode::RequestTimeout.into()),

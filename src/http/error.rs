@@ -11,6 +11,7 @@ use super::{ApiResponse, RequestId};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::json;
 use crate::domain::redirect::with_query;
+use crate::metrics::http::Failure;
 
 /// When clients should come back while Postgres is away.
 const OUTAGE_RETRY: Duration = Duration::from_secs(1);
@@ -56,7 +57,8 @@ pub fn error_redirect(
     let row = error.code().concealed(conceal).row();
     let mut pairs = vec![("error", row.code), ("errorDescription", row.message)];
     pairs.extend_from_slice(details);
-    ApiResponse::redirect(&with_query(target, &pairs))
+    let response = ApiResponse::redirect(&with_query(target, &pairs))?;
+    Ok(ApiResponse { failure: Failure::of(error), ..response })
 }
 
 /// What the client is not told.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::domain::error::AuthError;
 use crate::domain::json;
+use crate::metrics::http::Failure;
 
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -17,6 +18,8 @@ pub struct ApiResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// The failure that a redirect tells an application of, to be counted.
+    pub failure: Option<Failure>,
 }
 
 impl ApiResponse {
@@ -58,7 +61,7 @@ impl ApiResponse {
 
     /// The status alone.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { status, ..Self::default() }
     }
 
     /// Replaces the status.

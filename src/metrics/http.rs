@@ -33,7 +33,7 @@ pub struct RouteStats {
     pub latency: Histogram,
 }
 
-/// Why a request was answered by 5xx.
+/// Why a request was answered by 5xx, or by a redirect that tells of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// An actor was too busy, too slow or being restarted.
@@ -48,7 +48,7 @@ pub enum Failure {
     Panic,
     /// The request took too long as a whole.
     Deadline,
-    /// A provider of identities did not do its part, where that is told in the answer itself.
+    /// A provider of identities did not do its part.
     Provider,
 }
 
@@ -78,7 +78,7 @@ impl Failure {
     }
 
     /// The kind of an error that is a failure of the server.
-    fn of(error: &AuthError) -> Option<Self> {
+    pub fn of(error: &AuthError) -> Option<Self> {
         match error {
             AuthError::Unavailable { .. } => Some(Self::Actor),
             AuthError::Storage(cause) if matches!(**cause, sqlx::Error::PoolTimedOut) => {

@@ -6,6 +6,8 @@ use serde_json::json;
 use crate::support::admin::{Metrics, Operator, with_admin};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::mailbox::Mailbox;
+use crate::support::providers::social::Social;
+use crate::support::providers::{Endpoint, Fault};
 use crate::support::smtp::eventually;
 
 /// Every family, with its type.
@@ -236,6 +238,22 @@ async fn waits_for_connections_are_measured_and_those_given_up_are_counted() {
     assert!(metrics.count(waits) >= before + 3, "{metrics:?}");
     assert!(metrics.count("keywright_pool_acquire_timeouts_total") >= 2);
     assert_eq!(metrics.count("keywright_http_failures_total{kind=\"pool-timeout\"}"), 1);
+}
+
+#[tokio::test]
+async fn failures_of_a_provider_that_a_redirect_tells_of_are_counted() {
+    let social = Social::start(&["github"], &with_admin(&[])).await;
+    let operator = Operator::of(&social.app);
+    let failures =
+        async || operator.metrics().await.count("keywright_http_failures_total{kind=\"provider\"}");
+    // That a person says no is no failure.
+    social.providers.at("github").refuse(&[("error", "access_denied")]);
+    social.sign_in("github", &[]).await.error();
+    assert_eq!(failures().await, 0);
+    social.providers.at("github").allow();
+    social.providers.at("github").fail(Endpoint::Token, Fault::Close);
+    social.sign_in("github", &[]).await.error();
+    assert_eq!(failures().await, 1);
 }
 
 #[test]
