@@ -93,7 +93,8 @@ pub struct LoadArgs {
     /// Threads of the load generator; by default one for every four cores.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
-    /// A process of the first server, with its children: `server=123`, `postgres=456`; repeatable.
+    /// A process of the first server, with its children but for those named too: `server=123`,
+    /// `postgres=456`; repeatable.
     #[arg(long = "pid", value_name = "NAME=PID")]
     pub pids: Vec<Watched>,
     /// A process of the second server; repeatable.

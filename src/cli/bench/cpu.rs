@@ -70,11 +70,17 @@ impl Processes {
     /// difference of two readings covers children that came or went in between (the backends of a
     /// Postgres postmaster).
     pub fn cpu_of_tree(&self, root: u32) -> Option<Duration> {
+        self.cpu_of_tree_without(root, &[])
+    }
+
+    /// The same without the trees of some of the descendants: `keywright dev` is the parent of its
+    /// Postgres, whose time is not the server's.
+    pub fn cpu_of_tree_without(&self, root: u32, others: &[u32]) -> Option<Duration> {
         let mut ticks = self.by_pid.get(&root)?.ticks;
         let mut parents = vec![root];
         while let Some(parent) = parents.pop() {
             for (&pid, stat) in &self.by_pid {
-                if stat.parent == parent && pid != parent {
+                if stat.parent == parent && pid != parent && !others.contains(&pid) {
                     ticks += stat.ticks;
                     parents.push(pid);
                 }
@@ -150,6 +156,7 @@ mod tests {
         assert_eq!(processes.cpu_of_tree(5), Some(Duration::from_millis(11_100)));
         assert_eq!(processes.cpu_of_tree(7), Some(Duration::from_secs(10)));
         assert_eq!(processes.cpu_of_tree(9), None);
+        assert_eq!(processes.cpu_of_tree_without(5, &[7]), Some(Duration::from_millis(1_100)));
     }
 
     #[test]

@@ -239,7 +239,8 @@ fn snapshot(watched: &[Watched]) -> Vec<Option<Duration>> {
         return Vec::new();
     }
     let processes = Processes::read();
-    watched.iter().map(|watched| processes.cpu_of_tree(watched.pid)).collect()
+    let pids: Vec<u32> = watched.iter().map(|watched| watched.pid).collect();
+    pids.iter().map(|&pid| processes.cpu_of_tree_without(pid, &pids)).collect()
 }
 
 fn add_cpu(
