@@ -137,6 +137,9 @@ pub(super) async fn under_traffic<T>(
         Clients { seen: &seen, directory, direct, stop: &stop, next: AtomicUsize::new(0) };
     let sessions = join_all((0..REFRESHERS).map(|_| async { clients.any().anonymous().await }));
     let sessions = sessions.await;
+    // All this before anything breaks.
+    let email = format!("{}@example.com", Uuid::new_v4().simple());
+    let changed = clients.any().sign_up(&email).await.session();
     let working = async {
         let result = work(&seen).await;
         stop.cancel();
@@ -147,7 +150,7 @@ pub(super) async fn under_traffic<T>(
         join_all(sessions.iter().map(|session| clients.keep_refreshing(session))),
         clients.keep_signing_up(),
         clients.keep_signing_out(),
-        clients.keep_changing_a_user(),
+        clients.keep_changing_a_user(&changed),
     );
     for (session, held) in sessions.iter().zip(held) {
         clients.goes_on(session, held).await;
@@ -279,9 +282,7 @@ impl Clients<'_> {
     }
 
     /// Somebody else changes a user by SQL; nodes may not answer from before for longer than a lease.
-    async fn keep_changing_a_user(&self) {
-        let email = format!("{}@example.com", Uuid::new_v4().simple());
-        let session = self.any().sign_up(&email).await.session();
+    async fn keep_changing_a_user(&self, session: &Session) {
         let mut held = session.refresh_token().to_owned();
         for number in 0_usize.. {
             if self.stop.is_cancelled() {
