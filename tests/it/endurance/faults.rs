@@ -147,7 +147,8 @@ impl Mending<'_> {
             }
             Breakage::DiskFull => {
                 self.fleet.cluster.fill_disk(true);
-                self.pass(1_000).await;
+                // Long enough, in a soak, for checkpoints and whatever else needs room.
+                self.pass(if number == 0 { 1_000 } else { 60_000 }).await;
                 self.fleet.cluster.fill_disk(false);
                 self.fleet.cluster.restart_if_gone().await;
             }
