@@ -21,7 +21,9 @@ use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
 use crate::actors::handle::{Handle, Slot};
 use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
-use crate::actors::password_hasher::{PasswordHasher, PasswordHasherArgs, PasswordHasherMsg};
+use crate::actors::password_hasher::{
+    HashLimits, PasswordHasher, PasswordHasherArgs, PasswordHasherMsg,
+};
 use crate::actors::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
 use crate::actors::session_registry::{SessionRegistry, UserCache};
 use crate::actors::supervisor::{
@@ -317,7 +319,7 @@ async fn start_actors(
     let (counters, mail_stats) = (Counters::default(), Arc::new(MailStats::default()));
     let counted = counters.clone();
     let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
-    let hasher_args = hasher_args(password_settings, &config);
+    let hasher_args = hasher_args(password_settings, &config, &sessions);
     let children = vec![
         ChildSpec::actor(
             "key_rotator",
@@ -416,13 +418,22 @@ fn courier_args(
     }
 }
 
-fn hasher_args(settings: PasswordSettings, config: &LiveConfig) -> PasswordHasherArgs {
-    let config = Arc::clone(config);
+fn hasher_args(
+    settings: PasswordSettings,
+    config: &LiveConfig,
+    sessions: &SessionRegistry,
+) -> PasswordHasherArgs {
+    let (config, sessions) = (Arc::clone(config), sessions.clone());
     let limits = Arc::new(move || {
-        let passwords = &config.load().passwords;
-        (passwords.threads, passwords.queue)
+        let config = config.load();
+        let passwords = &config.passwords;
+        HashLimits {
+            threads: passwords.threads,
+            queue: passwords.queue,
+            least_share: passwords.least_share,
+        }
     });
-    PasswordHasherArgs { settings, limits }
+    PasswordHasherArgs { settings, limits, rotations: Arc::new(move || sessions.rotations()) }
 }
 
 /// Where the handles find the live actors.

@@ -6,6 +6,7 @@ pub mod change_feed;
 pub mod counters;
 pub mod courier;
 pub mod handle;
+pub mod hash_pace;
 pub mod janitor;
 pub mod key_rotator;
 pub mod lane;

@@ -4,16 +4,19 @@
 //! - Caches: nothing.
 //! - Writes through: nothing; the flows store what it returns.
 //! - On restart: waiting jobs fail at once and are sent again by their handle; running ones answer.
+//! - Gives way: while hashes slow rotations down, it rests between them (`hash_pace.rs`).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use super::handle::{Crash, Mail};
+use super::hash_pace::{Pace, Rotations};
 use crate::domain::error::AuthError;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
 use crate::threads::Threads;
@@ -30,13 +33,15 @@ pub enum PasswordHasherMsg {
     },
     /// A job has ended.
     Finished,
+    /// Jobs may begin again.
+    Rested,
     /// Panic.
     Crash,
 }
 
 impl Mail for PasswordHasherMsg {
     fn is_from_caller(&self) -> bool {
-        !matches!(self, Self::Finished)
+        !matches!(self, Self::Finished | Self::Rested)
     }
 }
 
@@ -88,22 +93,45 @@ impl Job {
     }
 }
 
-/// Hashes at once, and hashes that may wait; asked again for every job.
-pub type HashLimits = Arc<dyn Fn() -> (usize, usize) + Send + Sync>;
+/// How much is hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct HashLimits {
+    /// Hashes at once.
+    pub threads: usize,
+    /// Hashes that may wait.
+    pub queue: usize,
+    /// The part of the time for which hashes may run in any case.
+    pub least_share: f64,
+}
 
 /// What the hasher works with.
 #[derive(Clone)]
 pub struct PasswordHasherArgs {
     pub settings: PasswordSettings,
-    pub limits: HashLimits,
+    /// Asked again for every job.
+    pub limits: Arc<dyn Fn() -> HashLimits + Send + Sync>,
+    /// What hashes are to leave alone.
+    pub rotations: Arc<dyn Fn() -> Rotations + Send + Sync>,
+}
+
+/// What the pace allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing runs, and anything may begin.
+    Idle,
+    /// Hashes run.
+    Busy,
+    /// Nothing runs, and nothing may begin.
+    Resting,
 }
 
 /// Jobs that run and jobs that wait.
 pub struct PasswordHasherState {
-    settings: PasswordSettings,
-    limits: HashLimits,
+    args: PasswordHasherArgs,
     running: usize,
     waiting: VecDeque<Job>,
+    pace: Pace,
+    phase: Phase,
     threads: Threads,
     /// One for each job under way.
     tasks: TaskTracker,
@@ -119,12 +147,13 @@ impl Actor for PasswordHasher {
         _myself: ActorRef<PasswordHasherMsg>,
         args: PasswordHasherArgs,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
-        let PasswordHasherArgs { settings, limits } = args;
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
+        let pace = Pace::new(Instant::now(), (args.rotations)());
         // A storm of sign-ins must not slow down those who have a session.
         // How many there may be is decided for each job, since it can change.
         let threads = Threads::giving_way("password-hash", usize::MAX);
-        Ok(PasswordHasherState { settings, limits, running: 0, waiting, threads, tasks })
+        let (running, phase) = (0, Phase::Idle);
+        Ok(PasswordHasherState { args, running, waiting, pace, phase, threads, tasks })
     }
 
     async fn handle(
@@ -141,6 +170,7 @@ impl Actor for PasswordHasher {
                 state.accept(&myself, Job::Verify(password, stored, reply));
             }
             PasswordHasherMsg::Finished => state.finished(&myself),
+            PasswordHasherMsg::Rested => state.rested(&myself),
             PasswordHasherMsg::Crash => panic!("the password hasher was told to crash"),
         }
         Ok(())
@@ -159,15 +189,15 @@ impl Actor for PasswordHasher {
 
 impl PasswordHasherState {
     fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
-        let (threads, queue) = (self.limits)();
-        if self.waiting.len() >= queue {
+        let limits = (self.args.limits)();
+        if self.waiting.len() >= limits.queue {
             self.waiting.retain(|job| !job.is_abandoned());
         }
         // Those that wait were first, if there are more threads now than there were.
-        self.start_waiting(myself, threads);
-        if self.running < threads {
+        self.start_waiting(myself, limits);
+        if self.has_place(limits) {
             self.start(myself, job);
-        } else if self.waiting.len() < queue {
+        } else if self.waiting.len() < limits.queue {
             self.waiting.push_back(job);
         } else {
             job.refuse();
@@ -175,12 +205,41 @@ impl PasswordHasherState {
     }
 
     fn finished(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
+        let limits = (self.args.limits)();
         self.running = self.running.saturating_sub(1);
-        self.start_waiting(myself, (self.limits)().0);
+        self.start_waiting(myself, limits);
+        if self.running == 0 && self.phase == Phase::Busy {
+            let rotations = (self.args.rotations)();
+            let rest = self.pace.ended(Instant::now(), rotations, limits.least_share);
+            self.phase = Phase::Resting;
+            if rest.is_zero() {
+                self.rested(myself);
+            } else {
+                // Ends by itself, whether the actor is still there or not.
+                drop(myself.send_after(rest, || PasswordHasherMsg::Rested));
+            }
+        }
     }
 
-    fn start_waiting(&mut self, myself: &ActorRef<PasswordHasherMsg>, threads: usize) {
-        while self.running < threads
+    fn rested(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
+        self.phase = Phase::Idle;
+        self.start_waiting(myself, (self.args.limits)());
+    }
+
+    /// Whether a hash may begin now.
+    fn has_place(&self, limits: HashLimits) -> bool {
+        match self.phase {
+            Phase::Idle => true,
+            Phase::Busy => {
+                let is_time = || self.pace.is_time(Instant::now(), limits.least_share);
+                self.running < limits.threads && !is_time()
+            }
+            Phase::Resting => false,
+        }
+    }
+
+    fn start_waiting(&mut self, myself: &ActorRef<PasswordHasherMsg>, limits: HashLimits) {
+        while self.has_place(limits)
             && let Some(job) = self.waiting.pop_front()
         {
             if !job.is_abandoned() {
@@ -190,8 +249,12 @@ impl PasswordHasherState {
     }
 
     fn start(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
+        if self.phase == Phase::Idle {
+            self.pace.began(Instant::now(), (self.args.rotations)());
+            self.phase = Phase::Busy;
+        }
         self.running += 1;
-        let settings = self.settings.clone();
+        let settings = self.args.settings.clone();
         let finished = Finished(myself.clone());
         let under_way = self.tasks.token();
         self.threads.run(move || {
@@ -242,10 +305,13 @@ mod tests {
             bcrypt_cost,
             threads,
             queue,
+            least_share: 0.1,
         };
         let present = PasswordForms { bcrypt: true, argon2id: false };
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
-        let args = PasswordHasherArgs { settings, limits: Arc::new(move || (threads, queue)) };
+        let limits = HashLimits { threads, queue, least_share: 0.1 };
+        let (limits, rotations) = (Arc::new(move || limits), Arc::new(Rotations::default));
+        let args = PasswordHasherArgs { settings, limits, rotations };
         Actor::spawn(None, PasswordHasher, args).await.unwrap().0
     }
 

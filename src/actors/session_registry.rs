@@ -11,8 +11,9 @@ use moka::sync::Cache;
 use super::cached_user::CachedUser;
 use super::change_feed::FeedState;
 use super::handle::{Handle, Slot};
+use super::hash_pace::Rotations;
 use super::session_cache::SessionCache;
-use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
+use super::session_shard::{ROTATE, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::supervisor::{ChildSpec, LivePolicy, TreeView};
 use crate::config::{ActorsConfig, LiveConfig};
 use crate::domain::clock::Clock;
@@ -140,6 +141,20 @@ impl SessionRegistry {
     /// The shards, for fault tests and the supervision view.
     pub fn shards(&self) -> &[Handle<SessionShardMsg>] {
         &self.shards
+    }
+
+    /// What has been rotated since the start.
+    #[expect(clippy::cast_precision_loss, reason = "differences are looked at, roughly")]
+    pub fn rotations(&self) -> Rotations {
+        let mut all = Rotations::default();
+        for shard in self.shards.iter() {
+            let lane = shard.stats().lane(ROTATE);
+            let (sizes, times) = (lane.sizes(), lane.times());
+            all.tokens += sizes.sum();
+            all.batches += times.count() as f64;
+            all.seconds += times.sum();
+        }
+        all
     }
 
     fn shard(&self, hash: TokenHash) -> &Handle<SessionShardMsg> {

@@ -39,6 +39,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The answer of a lane.
 pub type Answer<T> = Result<Option<T>, Arc<sqlx::Error>>;
 
+/// The lane that rotates tokens, in its figures.
+pub const ROTATE: &str = "rotate";
+
 /// Messages of a shard.
 pub enum SessionShardMsg {
     /// Whose token is this, if it is a live one?
@@ -152,7 +155,7 @@ impl Actor for SessionShard {
             kept: Arc::new(KeptConnection::new(args.pool.clone())),
             args,
             find: Lane::new(stats.lane("find")),
-            rotate: Lane::new(stats.lane("rotate")),
+            rotate: Lane::new(stats.lane(ROTATE)),
             load: Lane::new(stats.lane("load")),
             last_seen: Arc::default(),
             flushing: false,
@@ -228,7 +231,7 @@ impl SessionShardState {
             let hashes: Vec<TokenHash> = batch.keys().copied().collect();
             let found = in_time(limit, async {
                 let mut db = Abandonable::acquire(&pool).await?;
-                let found = refresh_tokens::find_live(db.begin(), &hashes, clock.now()).await;
+                let found = refresh_tokens::find_live(db.begin(), &hashes, clock.advanced()).await;
                 db.give_back();
                 found
             })
@@ -248,12 +251,12 @@ impl SessionShardState {
             let _done = done;
             // In one order on all nodes, so that two batches that share rows do not deadlock.
             let rotations: Vec<Rotation> = batch.keys().copied().collect();
-            let now = clock.now();
-            let expires_at = now + config.load().tokens.refresh_token_lifetime;
-            let rotated = rotate_kept(&kept, &rotations, now, expires_at);
+            let lifetime = config.load().tokens.refresh_token_lifetime;
+            let rotated = rotate_kept(&kept, &rotations, clock.advanced(), lifetime);
             let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
-                last_seen.record(rows.iter().map(|(rotation, ())| rotation.session.user_id), now);
+                let users = rows.iter().map(|(rotation, ())| rotation.session.user_id);
+                last_seen.record(users, clock.now());
             }
             answer(batch, rotated);
         });
@@ -315,14 +318,14 @@ impl SessionShardState {
 async fn rotate_kept(
     kept: &KeptConnection,
     rotations: &[Rotation],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
+    advanced: time::Duration,
+    lifetime: Duration,
 ) -> sqlx::Result<Vec<(Rotation, ())>> {
     let mut db = kept.take().await?;
-    let mut rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
+    let mut rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
     if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
         db = kept.open().await?;
-        rotated = rotate_all(&mut db.connection, rotations, now, expires_at).await;
+        rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
     }
     if rotated.is_ok() {
         kept.keep(db);
@@ -334,17 +337,17 @@ async fn rotate_kept(
 async fn rotate_all(
     db: &mut PgConnection,
     rotations: &[Rotation],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
+    advanced: time::Duration,
+    lifetime: Duration,
 ) -> sqlx::Result<Vec<(Rotation, ())>> {
     let at = |places: Vec<usize>| places.into_iter().map(|at| (rotations[at], ())).collect();
-    match refresh_tokens::rotate(&mut *db, rotations, now, expires_at).await {
+    match refresh_tokens::rotate(&mut *db, rotations, advanced, lifetime).await {
         Err(error) if refresh_tokens::is_deadlock(&error) => {
             tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
             let mut rotated = Vec::with_capacity(rotations.len());
             for rotation in rotations {
                 let alone = std::slice::from_ref(rotation);
-                let places = refresh_tokens::rotate(&mut *db, alone, now, expires_at).await?;
+                let places = refresh_tokens::rotate(&mut *db, alone, advanced, lifetime).await?;
                 rotated.extend(places.into_iter().map(|_| (*rotation, ())));
             }
             Ok(rotated)

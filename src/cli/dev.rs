@@ -59,7 +59,8 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let mut signals = Signals::listen()?;
     let mut code = ExitCode::SUCCESS;
-    if let Some(node) = signals.unless_ended(Node::start(config, Clock::system())).await {
+    let starting = Box::pin(Node::start(config, Clock::system()));
+    if let Some(node) = signals.unless_ended(starting).await {
         let node = node?;
         let admin = keep_admin(&node, &dir)?;
         print_summary(&node, &postgres, &dir);

@@ -21,17 +21,15 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         notice.log();
     }
     let mut signals = Signals::listen()?;
-    let code = match signals.unless_ended(Node::start(config, Clock::system())).await {
-        Some(node) => {
-            let node = node?;
-            let version = env!("CARGO_PKG_VERSION");
-            tracing::info!(address = %node.address(), version, "serving");
-            run_node(node, signals).await
-        }
-        None => {
-            tracing::info!("told to end before it served");
-            ExitCode::SUCCESS
-        }
+    let starting = Box::pin(Node::start(config, Clock::system()));
+    let code = if let Some(node) = signals.unless_ended(starting).await {
+        let node = node?;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(address = %node.address(), version, "serving");
+        run_node(node, signals).await
+    } else {
+        tracing::info!("told to end before it served");
+        ExitCode::SUCCESS
     };
     telemetry.shut_down().await;
     Ok(code)

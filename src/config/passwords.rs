@@ -23,6 +23,9 @@ pub struct PasswordsConfig {
     pub threads: usize,
     /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
     pub queue: usize,
+    /// `AUTH_PASSWORD_HASH_LEAST_SHARE` (ours, percent): the part of the time for which hashes run even
+    /// if they slow refreshes down, default 0.1.
+    pub least_share: f64,
 }
 
 /// `AUTH_PASSWORD_CHANGE_ENDS`: what a new password puts an end to (S-13).
@@ -66,6 +69,8 @@ impl PasswordsConfig {
                 .optional_number("AUTH_PASSWORD_HASH_THREADS", 1..=1_024)
                 .unwrap_or_else(cores_but_one),
             queue: reader.number("AUTH_PASSWORD_HASH_QUEUE", 1..=1_000_000),
+            least_share: f64::from(reader.number("AUTH_PASSWORD_HASH_LEAST_SHARE", 1..=100))
+                / 100.0,
         }
     }
 }

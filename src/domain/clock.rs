@@ -6,9 +6,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use time::{Duration, OffsetDateTime};
 
 /// Wall-clock time, shared by everything in one server; tests move it without waiting.
+///
+/// Machines disagree about the time. What nodes decide together, whether a session lives and whether a
+/// token comes back too late, is therefore judged by Postgres' clock, in the statements, with
+/// [`Clock::advanced`] added.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    offset_ms: Arc<AtomicI64>,
+    advanced_ms: Arc<AtomicI64>,
+    error_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -21,14 +26,28 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn now(&self) -> OffsetDateTime {
         let now = OffsetDateTime::now_utc()
-            + Duration::milliseconds(self.offset_ms.load(Ordering::Relaxed));
+            + self.advanced()
+            + Duration::milliseconds(self.error_ms.load(Ordering::Relaxed));
         let micros = now.nanosecond() / 1_000 * 1_000;
         now.replace_nanosecond(micros).unwrap_or(now)
     }
 
-    /// Moves this clock forward (or back) for tests.
+    /// Lets time pass (or go back), for Postgres too; for tests.
     pub fn advance(&self, by: Duration) {
-        let ms = i64::try_from(by.whole_milliseconds()).unwrap_or(i64::MAX);
-        self.offset_ms.fetch_add(ms, Ordering::Relaxed);
+        self.advanced_ms.fetch_add(milliseconds(by), Ordering::Relaxed);
     }
+
+    /// Makes this machine's clock wrong, and no other; for tests.
+    pub fn go_wrong(&self, by: Duration) {
+        self.error_ms.fetch_add(milliseconds(by), Ordering::Relaxed);
+    }
+
+    /// The time that tests have let pass, which Postgres cannot know.
+    pub fn advanced(&self) -> Duration {
+        Duration::milliseconds(self.advanced_ms.load(Ordering::Relaxed))
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.whole_milliseconds()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,5 @@
 //! `POST /token`: trade a refresh token for its successor (the hot path; ARCHITECTURE.md follows it).
 
-use time::Duration;
-
 use super::session::{IssuedSession, Occasion, issue};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -47,13 +45,13 @@ async fn refresh_with_old_token(
         .walk(presented, CHAIN_STEPS)
         .map(|(_generation, token)| token.hash())
         .collect();
-    let now = app.clock.now();
-    let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, now).await? else {
+    let advanced = app.clock.advanced();
+    let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, advanced).await? else {
         return Err(refused);
     };
     let generations = successors.iter().position(|hash| *hash == found.hash).map_or(0, |n| n + 1);
     let grace = app.config().tokens.refresh_grace;
-    let in_grace = !grace.is_zero() && now - found.rotated_at <= grace;
+    let in_grace = !grace.is_zero() && found.since_rotation <= grace;
 
     if !in_grace {
         let ended = refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await;
@@ -66,7 +64,7 @@ async fn refresh_with_old_token(
                 session.ended = if ended.is_ok() { "yes" } else { "unknown" },
                 user.id = %found.session.user_id,
                 generations,
-                since_rotation_s = Duration::whole_seconds(now - found.rotated_at),
+                since_rotation_s = found.since_rotation.whole_seconds(),
                 "a used refresh token came back, its session is ended"
             );
         }

@@ -173,10 +173,10 @@ pub async fn start(
     user_id: UserId,
 ) -> Result<StartedSession, AuthError> {
     let now = app.clock.now();
-    let expires_at = now + app.config().tokens.refresh_token_lifetime;
+    let (advanced, lifetime) = (app.clock.advanced(), app.config().tokens.refresh_token_lifetime);
     let refresh_token = RefreshToken::generate();
-    let session_id =
-        refresh_tokens::insert(&mut *db, user_id, refresh_token.hash(), now, expires_at).await?;
+    let hash = refresh_token.hash();
+    let session_id = refresh_tokens::insert(&mut *db, user_id, hash, advanced, lifetime).await?;
     users::set_last_seen(&mut *db, [(user_id, now)]).await?;
     Ok(StartedSession { user_id, refresh_token, session_id })
 }

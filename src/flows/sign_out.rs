@@ -29,8 +29,8 @@ pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
     }
     let successors: Vec<TokenHash> =
         app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
-    let now = app.clock.now();
-    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, now).await? {
+    let advanced = app.clock.advanced();
+    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, advanced).await? {
         refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
     }
     Ok(())

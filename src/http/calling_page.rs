@@ -1,7 +1,7 @@
 //! Reads from a request's headers which page it comes from.
 
-use http::HeaderMap;
 use http::header::{HeaderName, ORIGIN, REFERER};
+use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::domain::calling_page::CallingPage;
@@ -11,7 +11,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Pages cannot set any of these headers; the most they can do is keep `Referer` back.
 pub fn calling_page(headers: &HeaderMap) -> CallingPage {
-    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     if site == Some(b"same-origin") {
         return CallingPage::Own;
     }

@@ -159,6 +159,7 @@ mod tests {
             bcrypt_cost: 4,
             threads: 1,
             queue: 1,
+            least_share: 0.1,
         };
         PasswordSettings::new(&config, written, BOTH).unwrap()
     }

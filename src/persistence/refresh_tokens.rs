@@ -1,11 +1,14 @@
 //! `auth.refresh_tokens`: sessions of users.
 //!
 //! Every statement that decides about a token carries its conditions itself, so that nodes and the
-//! reference implementation may race on one row and exactly one of them wins.
+//! reference implementation may race on one row and exactly one of them wins. The time is Postgres', so
+//! that a node whose clock is wrong ends nobody's session; `advanced` is [`Clock::advanced`].
+//!
+//! [`Clock::advanced`]: crate::domain::clock::Clock::advanced
 
 use sqlx::PgExecutor;
 use sqlx::error::DatabaseError;
-use time::OffsetDateTime;
+use time::Duration;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::tokens::refresh_token::TokenHash;
@@ -15,7 +18,7 @@ use crate::tokens::rotation::{Rotation, SessionRef};
 pub async fn find_live(
     db: impl PgExecutor<'_>,
     hashes: &[TokenHash],
-    now: OffsetDateTime,
+    advanced: Duration,
 ) -> sqlx::Result<Vec<(TokenHash, SessionRef)>> {
     let stored = stored(hashes.iter());
     let rows = sqlx::query!(
@@ -23,10 +26,10 @@ pub async fn find_live(
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId"
           from unnest($1::text[]) with ordinality as h (hash, n)
           join auth.refresh_tokens t on t.refresh_token_hash = h.hash
-         where t.type = 'regular' and t.expires_at > $2
+         where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
         "#,
         &stored,
-        now,
+        advanced.as_seconds_f64(),
     )
     .fetch_all(db)
     .await?;
@@ -48,8 +51,8 @@ pub async fn find_live(
 pub async fn rotate(
     db: impl PgExecutor<'_>,
     rotations: &[Rotation],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
+    advanced: Duration,
+    lifetime: std::time::Duration,
 ) -> sqlx::Result<Vec<usize>> {
     let (mut presented, mut next) = (String::new(), String::new());
     for rotation in rotations {
@@ -60,17 +63,20 @@ pub async fn rotate(
         r#"
         with rotated as (
             update auth.refresh_tokens t
-               set refresh_token_hash = r.next, expires_at = $4, keywright_rotated_at = $3
+               set refresh_token_hash = r.next,
+                   expires_at = now() + make_interval(secs => $4),
+                   keywright_rotated_at = now() + make_interval(secs => $3)
               from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
-             where t.refresh_token_hash = r.presented and t.type = 'regular' and t.expires_at > $3
+             where t.refresh_token_hash = r.presented and t.type = 'regular'
+               and t.expires_at > now() + make_interval(secs => $3)
             returning r.n
         )
         select coalesce(array_agg(n), '{}') as "places!" from rotated
         "#,
         &pieces(&presented) as &[&str],
         &pieces(&next) as &[&str],
-        now,
-        expires_at,
+        advanced.as_seconds_f64(),
+        (advanced + lifetime).as_seconds_f64(),
     )
     .fetch_one(db)
     .await?;
@@ -89,35 +95,37 @@ fn pieces(stored: &str) -> Vec<&str> {
 pub struct ChainMatch {
     pub hash: TokenHash,
     pub session: SessionRef,
-    pub rotated_at: OffsetDateTime,
+    pub since_rotation: Duration,
 }
 
 /// The live row whose hash is among the successors of a token, if there is one.
 pub async fn find_in_chain(
     db: impl PgExecutor<'_>,
     successors: &[TokenHash],
-    now: OffsetDateTime,
+    advanced: Duration,
 ) -> sqlx::Result<Option<ChainMatch>> {
     let stored = stored(successors.iter());
     let row = sqlx::query!(
         r#"
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId",
-               t.keywright_rotated_at as "rotated_at!"
+               extract(epoch from now() + make_interval(secs => $2) - t.keywright_rotated_at)::float8
+                   as "since_rotation!"
           from unnest($1::text[]) with ordinality as h (hash, n)
           join auth.refresh_tokens t on t.refresh_token_hash = h.hash
-         where t.type = 'regular' and t.expires_at > $2 and t.keywright_rotated_at is not null
+         where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
+           and t.keywright_rotated_at is not null
          order by h.n
          limit 1
         "#,
         &stored,
-        now,
+        advanced.as_seconds_f64(),
     )
     .fetch_optional(db)
     .await?;
     Ok(row.map(|row| ChainMatch {
         hash: successors[position(row.n)],
         session: SessionRef { session_id: row.session_id, user_id: row.user_id },
-        rotated_at: row.rotated_at,
+        since_rotation: Duration::seconds_f64(row.since_rotation),
     }))
 }
 
@@ -126,19 +134,19 @@ pub async fn insert(
     db: impl PgExecutor<'_>,
     user_id: UserId,
     hash: TokenHash,
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
+    advanced: Duration,
+    lifetime: std::time::Duration,
 ) -> sqlx::Result<SessionId> {
     sqlx::query_scalar!(
         r#"
         insert into auth.refresh_tokens (user_id, refresh_token_hash, created_at, expires_at, type)
-        values ($1, $2, $3, $4, 'regular')
+        values ($1, $2, now() + make_interval(secs => $3), now() + make_interval(secs => $4), 'regular')
         returning id as "id: SessionId"
         "#,
         user_id.0,
         hash.stored(),
-        now,
-        expires_at,
+        advanced.as_seconds_f64(),
+        (advanced + lifetime).as_seconds_f64(),
     )
     .fetch_one(db)
     .await

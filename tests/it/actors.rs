@@ -301,7 +301,7 @@ async fn a_server_whose_actor_fails_too_often() {
         app.courier.crash();
     };
     let (code, ()) = tokio::join!(run_node(node, Signals::listen().unwrap()), failing);
-    assert_eq!(format!("{:?}", code), format!("{:?}", ExitCode::FAILURE));
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
 }
 
 #[tokio::test]

@@ -104,9 +104,9 @@ impl EnvFile {
     }
 
     fn write(&self, settings: &[(String, String)]) {
-        let lines: String =
-            settings.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
-        std::fs::write(&self.0, lines).unwrap();
+        let lines: Vec<_> =
+            settings.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+        std::fs::write(&self.0, lines.join("\n")).unwrap();
     }
 }
 

@@ -1,5 +1,8 @@
 //! `POST /token`: what a refresh answers, and to whom.
 
+use std::sync::Arc;
+
+use keywright::domain::clock::Clock;
 use serde_json::json;
 use time::Duration;
 
@@ -126,4 +129,52 @@ async fn a_token_deleted_by_sql_is_gone() {
     let session = app.refresh(app.anonymous().await.refresh_token()).await.session();
     app.database.execute("delete from auth.refresh_tokens").await;
     app.refresh(session.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+}
+
+/// A second node on the database of the first, whose clock is wrong.
+async fn with_wrong_clock(app: &TestApp, by: Duration) -> TestApp {
+    let clock = Clock::system();
+    clock.go_wrong(by);
+    TestApp::start_at(Arc::clone(&app.database), clock, &[]).await
+}
+
+/// A client that lost the answer may find another node, and that node's machine may know another time.
+#[tokio::test]
+async fn a_node_with_a_wrong_clock_takes_no_repeated_token_for_a_stolen_one() {
+    let app = TestApp::start(&[]).await;
+    for by in [Duration::hours(3), Duration::hours(-3)] {
+        let wrong = with_wrong_clock(&app, by).await;
+        for (first, then) in [(&app, &wrong), (&wrong, &app)] {
+            let session = app.anonymous().await;
+            let lost = first.refresh(session.refresh_token()).await.session();
+            let found = then.refresh(session.refresh_token()).await.session();
+            assert_eq!(found.refresh_token(), lost.refresh_token(), "{by}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_with_a_wrong_clock_knows_who_has_a_session() {
+    let app = TestApp::start(&[]).await;
+    for by in [Duration::days(365), Duration::days(-365)] {
+        let wrong = with_wrong_clock(&app, by).await;
+        let of_right = app.anonymous().await;
+        wrong.refresh(of_right.refresh_token()).await.session();
+        let of_wrong = wrong.anonymous().await;
+        let next = app.refresh(of_wrong.refresh_token()).await.session();
+        wrong.refresh(next.refresh_token()).await.session();
+    }
+}
+
+/// What a thief used stays a thief's, whatever the clock of the node that finds out.
+#[tokio::test]
+async fn a_node_with_a_wrong_clock_notices_reuse() {
+    let app = TestApp::start(&[]).await;
+    let wrong = with_wrong_clock(&app, Duration::hours(-3)).await;
+    let session = app.anonymous().await;
+    let next = app.refresh(session.refresh_token()).await.session();
+    let age = "update auth.refresh_tokens set keywright_rotated_at = now() - interval '1 hour'";
+    app.database.execute(age).await;
+    wrong.refresh(session.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+    app.refresh(next.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
 }

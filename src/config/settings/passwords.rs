@@ -63,4 +63,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .own()
     .tunable(),
+    Setting::int(
+        "password-hash-least-share",
+        "AUTH_PASSWORD_HASH_LEAST_SHARE",
+        "10",
+        "Part of the time, in percent, for which hashes run even if they slow refreshes down; 100 lets them run at all times",
+    )
+    .own()
+    .tunable(),
 ];
