@@ -319,7 +319,7 @@ async fn start_actors(
     let (counters, mail_stats) = (Counters::default(), Arc::new(MailStats::default()));
     let counted = counters.clone();
     let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
-    let hasher_args = hasher_args(password_settings, &config, &sessions);
+    let hasher_args = hasher_args(password_settings, &config, &sessions, &slots);
     let children = vec![
         ChildSpec::actor(
             "key_rotator",
@@ -422,8 +422,10 @@ fn hasher_args(
     settings: PasswordSettings,
     config: &LiveConfig,
     sessions: &SessionRegistry,
+    slots: &Slots,
 ) -> PasswordHasherArgs {
     let (config, sessions) = (Arc::clone(config), sessions.clone());
+    let stats = Arc::clone(slots.passwords.stats());
     let limits = Arc::new(move || {
         let config = config.load();
         let passwords = &config.passwords;
@@ -433,7 +435,8 @@ fn hasher_args(
             least_share: passwords.least_share,
         }
     });
-    PasswordHasherArgs { settings, limits, rotations: Arc::new(move || sessions.rotations()) }
+    let rotations = Arc::new(move || sessions.rotations());
+    PasswordHasherArgs { settings, limits, rotations, stats }
 }
 
 /// Where the handles find the live actors.

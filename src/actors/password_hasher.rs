@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::handle::{Crash, Mail};
 use super::hash_pace::{Pace, Rotations};
 use crate::domain::error::AuthError;
+use crate::metrics::ActorStats;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
 use crate::threads::Threads;
 
@@ -112,6 +113,7 @@ pub struct PasswordHasherArgs {
     pub limits: Arc<dyn Fn() -> HashLimits + Send + Sync>,
     /// What hashes are to leave alone.
     pub rotations: Arc<dyn Fn() -> Rotations + Send + Sync>,
+    pub stats: Arc<ActorStats>,
 }
 
 /// What the pace allows.
@@ -215,6 +217,8 @@ impl PasswordHasherState {
             if rest.is_zero() {
                 self.rested(myself);
             } else {
+                let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+                self.args.stats.rested_ms.add(rest_ms);
                 // Ends by itself, whether the actor is still there or not.
                 drop(myself.send_after(rest, || PasswordHasherMsg::Rested));
             }
@@ -311,7 +315,8 @@ mod tests {
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
         let limits = HashLimits { threads, queue, least_share: 0.1 };
         let (limits, rotations) = (Arc::new(move || limits), Arc::new(Rotations::default));
-        let args = PasswordHasherArgs { settings, limits, rotations };
+        let stats = Arc::default();
+        let args = PasswordHasherArgs { settings, limits, rotations, stats };
         Actor::spawn(None, PasswordHasher, args).await.unwrap().0
     }
 

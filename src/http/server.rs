@@ -145,7 +145,7 @@ where
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Waiting is limited by `TimedStream`.
-    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES).writev(false);
     let max_list = u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     builder.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(max_list);
     builder

@@ -43,6 +43,8 @@ pub struct ActorStats {
     pub timed_out: Counter,
     /// How long its handler took for a message.
     pub handler: Histogram,
+    /// Milliseconds for which it let work wait on purpose.
+    pub rested_ms: Counter,
     lanes: Mutex<Vec<Arc<LaneStats>>>,
 }
 
@@ -55,6 +57,7 @@ impl Default for ActorStats {
             refused: Counter::default(),
             timed_out: Counter::default(),
             handler: Histogram::times(),
+            rested_ms: Counter::default(),
             lanes: Mutex::default(),
         }
     }

@@ -42,6 +42,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_mail_oldest_seconds", "gauge"),
     ("keywright_mail_queued", "gauge"),
     ("keywright_mail_tasks_in_flight", "gauge"),
+    ("keywright_password_hash_rest_seconds_total", "counter"),
     ("keywright_pool_acquire_duration_seconds", "histogram"),
     ("keywright_pool_acquire_timeouts_total", "counter"),
     ("keywright_pool_connections", "gauge"),

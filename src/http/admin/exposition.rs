@@ -177,6 +177,11 @@ impl Exposition {
             "Calls that were not answered within AUTH_ACTOR_CALL_TIMEOUT",
             stats.iter().map(|(name, of)| (labels([("actor", name)]), of.timed_out.get())),
         )?;
+        page.counters_f64(
+            "keywright_password_hash_rest_seconds",
+            "Time for which no hash began, because hashes slowed refreshes down (AUTH_PASSWORD_HASH_LEAST_SHARE)",
+            [(Vec::new(), large(app.passwords.stats().rested_ms.get()) / 1_000.0)],
+        )?;
         page.histograms(
             "keywright_actor_handler_duration_seconds",
             "How long the actor took for a message",
