@@ -354,7 +354,7 @@ impl World {
         if !session.is_live() {
             self.note("the session is over");
             self.is_over(session).await;
-        } else if must_live {
+        } else if must_live && !session.is_late() {
             self.goes_on(random, session).await;
         }
     }

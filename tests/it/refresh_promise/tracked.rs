@@ -110,6 +110,17 @@ impl Tracked {
         self.is_owned
     }
 
+    /// Whether what the owner holds would be taken for a thief's: they lost an answer, and did not ask again
+    /// while there was time.
+    pub(crate) fn is_late(&self) -> bool {
+        match &self.state {
+            State::Live { current, rotated } => {
+                *rotated == Rotated::LongAgo && *current != self.held
+            }
+            State::Over(_) => true,
+        }
+    }
+
     /// The grace window has passed since whatever happened before.
     pub(crate) fn age(&mut self) {
         if let State::Live { rotated: rotated @ Rotated::InWindow, .. } = &mut self.state {
