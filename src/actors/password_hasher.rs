@@ -300,6 +300,17 @@ mod tests {
     const FAST: u32 = 4;
 
     async fn start(threads: usize, queue: usize, bcrypt_cost: u32) -> ActorRef<PasswordHasherMsg> {
+        let rotations = Arc::new(Rotations::default);
+        start_beside(rotations, Arc::default(), threads, queue, bcrypt_cost).await
+    }
+
+    async fn start_beside(
+        rotations: Arc<dyn Fn() -> Rotations + Send + Sync>,
+        stats: Arc<ActorStats>,
+        threads: usize,
+        queue: usize,
+        bcrypt_cost: u32,
+    ) -> ActorRef<PasswordHasherMsg> {
         let config = PasswordsConfig {
             change_ends: crate::config::ChangeEnds::Sessions,
             min_length: 3,
@@ -314,8 +325,7 @@ mod tests {
         let present = PasswordForms { bcrypt: true, argon2id: false };
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
         let limits = HashLimits { threads, queue, least_share: 0.1 };
-        let (limits, rotations) = (Arc::new(move || limits), Arc::new(Rotations::default));
-        let stats = Arc::default();
+        let limits = Arc::new(move || limits);
         let args = PasswordHasherArgs { settings, limits, rotations, stats };
         Actor::spawn(None, PasswordHasher, args).await.unwrap().0
     }
@@ -378,6 +388,27 @@ mod tests {
         for answer in answers {
             assert!(answer.await.unwrap().is_ok());
         }
+    }
+
+    #[tokio::test]
+    async fn hashes_rest_while_they_slow_rotations_down_and_all_are_answered() {
+        // Looked at when hashes begin and when they have ended, in turn: ten times slower meanwhile.
+        let seen = std::sync::Mutex::new((0_u32, Rotations::default()));
+        let rotations = Arc::new(move || {
+            let (looks, rotations) = &mut *seen.lock().unwrap();
+            rotations.tokens += 10_000.0;
+            rotations.batches += 1_000.0;
+            rotations.seconds += if *looks % 2 == 0 { 10.0 } else { 1.0 };
+            *looks += 1;
+            *rotations
+        });
+        let stats = Arc::<ActorStats>::default();
+        let actor = start_beside(rotations, Arc::clone(&stats), 2, 64, FAST + 4).await;
+        let answers: Vec<_> = (0..12).map(|_| hash(&actor, "secret")).collect();
+        for answer in answers {
+            assert!(answer.await.unwrap().is_ok());
+        }
+        assert!(stats.rested_ms.get() > 0);
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub struct PasswordsConfig {
     /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
     pub queue: usize,
     /// `AUTH_PASSWORD_HASH_LEAST_SHARE` (ours, percent): the part of the time for which hashes run even
-    /// if they slow refreshes down, default 0.1.
+    /// if they slow refreshes down, default 0.05.
     pub least_share: f64,
 }
 

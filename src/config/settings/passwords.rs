@@ -66,7 +66,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::int(
         "password-hash-least-share",
         "AUTH_PASSWORD_HASH_LEAST_SHARE",
-        "10",
+        "5",
         "Part of the time, in percent, for which hashes run even if they slow refreshes down; 100 lets them run at all times",
     )
     .own()
