@@ -404,9 +404,11 @@ mod tests {
         });
         let stats = Arc::<ActorStats>::default();
         let actor = start_beside(rotations, Arc::clone(&stats), 2, 64, FAST + 4).await;
-        let answers: Vec<_> = (0..12).map(|_| hash(&actor, "secret")).collect();
-        for answer in answers {
-            assert!(answer.await.unwrap().is_ok());
+        for _ in 0..3 {
+            let answers: Vec<_> = (0..3).map(|_| hash(&actor, "secret")).collect();
+            for answer in answers {
+                assert!(answer.await.unwrap().is_ok());
+            }
         }
         assert!(stats.rested_ms.get() > 0);
     }
