@@ -405,7 +405,7 @@ mod tests {
         let stats = Arc::<ActorStats>::default();
         let actor = start_beside(rotations, Arc::clone(&stats), 2, 64, FAST + 4).await;
         let mut rounds = 0;
-        while stats.rested_ms.get() < 200 {
+        while stats.rested_ms.get() < 50 {
             let answers: Vec<_> = (0..3).map(|_| hash(&actor, "secret")).collect();
             for answer in answers {
                 assert!(answer.await.unwrap().is_ok());
