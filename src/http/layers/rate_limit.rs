@@ -7,12 +7,12 @@
 //!   limits, and here most requests have more than one.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Uri};
@@ -27,6 +27,7 @@ use crate::domain::rate_limit::Verdict;
 use crate::http::buckets::{Bucket, buckets};
 use crate::http::call::{Call, Reply};
 use crate::http::error::seconds;
+use crate::telemetry::line;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -88,22 +89,33 @@ where
             .as_ref()
             .filter(|parts| parts.config.load().protection.rate_limits.is_some());
         let Some(parts) = limited.map(Arc::clone) else {
-            return RateLimitFuture::Open { inner: self.inner.call(call) };
+            return RateLimitFuture::Open { inner: self.inner.call(call), headers: None };
         };
-        let mut inner = self.inner.clone();
         let (uri, client_ip) = (call.request.uri().clone(), call.client_ip);
-        RateLimitFuture::Limited {
-            inner: Box::pin(async move {
-                let (refusal, headers) = parts.judge(&uri, client_ip).await;
-                let mut reply = match refusal {
-                    Some(verdict) => refuse(verdict),
-                    None => match inner.call(call).await {
-                        Ok(reply) => reply,
-                    },
+        let mut judging = Box::pin(async move { parts.judge(&uri, client_ip).await });
+        // Counters in memory answer at once. The rest of the request, a large future, then needs no box.
+        match (&mut judging).now_or_never() {
+            Some((None, headers)) => {
+                RateLimitFuture::Open { inner: self.inner.call(call), headers: Some(headers) }
+            }
+            Some((Some(verdict), headers)) => {
+                let refusal = headers.on(refuse(verdict));
+                RateLimitFuture::Waiting { inner: Box::pin(std::future::ready(Ok(refusal))) }
+            }
+            None => {
+                let mut inner = self.inner.clone();
+                let work = async move {
+                    let (refusal, headers) = judging.await;
+                    let reply = match refusal {
+                        Some(verdict) => refuse(verdict),
+                        None => match inner.call(call).await {
+                            Ok(reply) => reply,
+                        },
+                    };
+                    Ok(headers.on(reply))
                 };
-                headers.write(&mut reply);
-                Ok(reply)
-            }),
+                RateLimitFuture::Waiting { inner: Box::pin(work) }
+            }
         }
     }
 }
@@ -140,38 +152,50 @@ fn refuse(verdict: Verdict) -> Reply {
 
 /// Lists of structured fields (RFC 9651), one item a limit.
 #[derive(Default)]
-struct Headers {
-    policy: String,
-    left: String,
+pub struct Headers {
+    policy: Vec<u8>,
+    left: Vec<u8>,
 }
 
 impl Headers {
     fn add(&mut self, bucket: Bucket, verdict: Verdict) {
-        let comma = if self.policy.is_empty() { "" } else { ", " };
+        let comma: &[u8] = if self.policy.is_empty() { b"" } else { b", " };
         let Bucket { name, policy, .. } = bucket;
         // Whole seconds are all that the fields can say.
         let window = policy.window.as_secs().max(1);
-        let reset = verdict.reset.as_millis().div_ceil(1_000).max(1);
-        let _ = write!(self.policy, "{comma}\"{name}\";q={};w={window}", policy.limit);
-        let _ = write!(self.left, "{comma}\"{name}\";r={};t={reset}", verdict.remaining);
+        let reset = verdict.reset.as_secs() + u64::from(verdict.reset.subsec_millis() > 0);
+        // By hand, since every answer has them.
+        for (text, parts) in [
+            (&mut self.policy, [(b";q=", policy.limit.into()), (b";w=", window)]),
+            (&mut self.left, [(b";r=", verdict.remaining.into()), (b";t=", reset.max(1))]),
+        ] {
+            for piece in [comma, b"\"", name.as_bytes(), b"\""] {
+                text.extend_from_slice(piece);
+            }
+            for (key, number) in parts {
+                text.extend_from_slice(key);
+                line::push_number(text, number);
+            }
+        }
     }
 
-    fn write(self, reply: &mut Reply) {
+    fn on(self, mut reply: Reply) -> Reply {
         for (name, text) in [(RATE_LIMIT_POLICY, self.policy), (RATE_LIMIT, self.left)] {
             // Made of digits and constants, so it always is one.
             if let (false, Ok(value)) = (text.is_empty(), HeaderValue::try_from(text)) {
                 reply.headers_mut().insert(name, value);
             }
         }
+        reply
     }
 }
 
 pin_project! {
-    /// The future of [`RateLimit`]; boxed only where there are limits.
+    /// The future of [`RateLimit`].
     #[project = RateLimitProjection]
     pub enum RateLimitFuture<F> {
-        Open { #[pin] inner: F },
-        Limited { inner: BoxFuture<'static, Result<Reply, Infallible>> },
+        Open { #[pin] inner: F, headers: Option<Headers> },
+        Waiting { inner: BoxFuture<'static, Result<Reply, Infallible>> },
     }
 }
 
@@ -180,8 +204,14 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for RateLimitFuture<F
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            RateLimitProjection::Open { inner } => inner.poll(cx),
-            RateLimitProjection::Limited { inner } => inner.as_mut().poll(cx),
+            RateLimitProjection::Open { inner, headers } => {
+                let Ok(reply) = ready!(inner.poll(cx));
+                Poll::Ready(Ok(match headers.take() {
+                    Some(headers) => headers.on(reply),
+                    None => reply,
+                }))
+            }
+            RateLimitProjection::Waiting { inner } => inner.as_mut().poll(cx),
         }
     }
 }
