@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::support::admin::{METRICS_TOKEN, Operator, TOKEN, with_admin};
 use crate::support::app::{Client, PASSWORD, Session, TestApp, settings};
+use crate::support::env_file::EnvFile;
 use crate::support::load::assert_shed;
 use crate::support::process::ServerProcess;
 use crate::support::smtp::eventually;
@@ -450,14 +451,10 @@ async fn settings_that_can_be_changed_are_listed_with_their_values() {
 #[tokio::test]
 async fn changes_survive_a_reload_of_the_env_file_and_win_over_it() {
     let database = crate::support::postgres::TestDatabase::new().await;
-    let path = std::env::temp_dir().join(format!("keywright-{}.env", Uuid::new_v4()));
-    std::fs::write(&path, "AUTH_SESSION_BATCH_MAX=10\n").unwrap();
+    let file = EnvFile::new("AUTH_SESSION_BATCH_MAX=10\n");
     let port = free_port().to_string();
-    let more = [
-        ("AUTH_ENV_FILE", path.to_str().unwrap()),
-        ("AUTH_ADMIN_PORT", &port),
-        ("AUTH_ADMIN_TOKEN", TOKEN),
-    ];
+    let more =
+        [("AUTH_ENV_FILE", file.path()), ("AUTH_ADMIN_PORT", &port), ("AUTH_ADMIN_TOKEN", TOKEN)];
     let server = ServerProcess::start(&database, &more).await;
     let client = Client::new(format!("http://127.0.0.1:{port}"));
     let values = async || {
@@ -471,27 +468,22 @@ async fn changes_survive_a_reload_of_the_env_file_and_win_over_it() {
     let change = client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
     let answer = Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": 20}))).await;
     assert_eq!(answer.json()["changed"][0]["old"], "10", "{answer:?}");
-    std::fs::write(&path, "AUTH_SESSION_BATCH_MAX=30\nAUTH_COURIER_CONCURRENCY=5\n").unwrap();
+    file.write("AUTH_SESSION_BATCH_MAX=30\nAUTH_COURIER_CONCURRENCY=5\n");
     server.signal(nix::sys::signal::Signal::SIGHUP);
     eventually("the reload", async || values().await.1 == "5").await;
     assert_eq!(values().await.0, "20");
     let change = client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
     Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": null}))).await;
     assert_eq!(values().await.0, "30", "what was taken back is the file's again");
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]
 async fn a_reload_changes_the_token() {
     let database = crate::support::postgres::TestDatabase::new().await;
-    let path = std::env::temp_dir().join(format!("keywright-{}.env", Uuid::new_v4()));
-    std::fs::write(&path, "").unwrap();
+    let file = EnvFile::new("");
     let port = free_port().to_string();
-    let more = [
-        ("AUTH_ENV_FILE", path.to_str().unwrap()),
-        ("AUTH_ADMIN_PORT", &port),
-        ("AUTH_ADMIN_TOKEN", TOKEN),
-    ];
+    let more =
+        [("AUTH_ENV_FILE", file.path()), ("AUTH_ADMIN_PORT", &port), ("AUTH_ADMIN_TOKEN", TOKEN)];
     let server = ServerProcess::start(&database, &more).await;
     let client = Client::new(format!("http://127.0.0.1:{port}"));
     let status = async |token: &str| client.get_as("/ops/actors", token).await.status;
@@ -499,11 +491,10 @@ async fn a_reload_changes_the_token() {
         (status(TOKEN).await, status(METRICS_TOKEN).await),
         (StatusCode::OK, StatusCode::UNAUTHORIZED)
     );
-    std::fs::write(&path, format!("AUTH_ADMIN_TOKEN={METRICS_TOKEN}\n")).unwrap();
+    file.write(&format!("AUTH_ADMIN_TOKEN={METRICS_TOKEN}\n"));
     server.signal(nix::sys::signal::Signal::SIGHUP);
     eventually("the new token", async || status(METRICS_TOKEN).await == StatusCode::OK).await;
     assert_eq!(status(TOKEN).await, StatusCode::UNAUTHORIZED);
-    std::fs::remove_file(&path).unwrap();
 }
 
 /// Runs `keywright actors` with these arguments; exit code, output, errors.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use tokio::sync::Barrier;
 
+use crate::support::env_file::EnvFile;
 use crate::support::link::{Fault as Cut, Link, On};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
@@ -92,35 +93,17 @@ async fn a_postgres_that_goes_while_the_provider_answers_leaves_no_half_an_accou
     assert_eq!(database.count("select count(*) from auth.users").await, 1);
 }
 
-/// The file that a server reads again when it is told to.
-struct EnvFile(std::path::PathBuf);
-
-impl EnvFile {
-    fn new(providers: &[(String, String)]) -> Self {
-        let name = format!("keywright-{}.env", uuid::Uuid::new_v4().simple());
-        let file = Self(std::env::temp_dir().join(name));
-        file.write(providers);
-        file
-    }
-
-    fn write(&self, settings: &[(String, String)]) {
-        let lines: Vec<_> =
-            settings.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
-        std::fs::write(&self.0, lines.join("\n")).unwrap();
-    }
-}
-
-impl Drop for EnvFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// Settings as they stand in an env file.
+fn lines(settings: &[(String, String)]) -> String {
+    let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    lines.join("\n")
 }
 
 #[tokio::test]
 async fn a_reload_switches_providers_on_and_off_and_keeps_the_old_ones_if_it_is_wrong() {
     let (database, providers) = (TestDatabase::new().await, Providers::start().await);
-    let file = EnvFile::new(&providers.settings(&["github"]));
-    let more = [("AUTH_ENV_FILE", file.0.to_str().unwrap()), ("AUTH_SERVER_URL", SERVER_URL)];
+    let file = EnvFile::new(&lines(&providers.settings(&["github"])));
+    let more = [("AUTH_ENV_FILE", file.path()), ("AUTH_SERVER_URL", SERVER_URL)];
     let server = ServerProcess::start(&database, &more).await;
     let browser = || Browser::new(SERVER_URL, server.client().base());
     let error = async |provider: &str| {
@@ -131,7 +114,7 @@ async fn a_reload_switches_providers_on_and_off_and_keeps_the_old_ones_if_it_is_
     let mut late = browser();
     let step = callback(&mut late, &start("github", &[])).await;
 
-    file.write(&providers.settings(&["gitlab"]));
+    file.write(&lines(&providers.settings(&["gitlab"])));
     server.signal(Signal::SIGHUP);
     eventually("the other provider", async || error("gitlab").await.is_none()).await;
     assert_eq!(error("github").await.as_deref(), Some("disabled-endpoint"));
@@ -140,7 +123,7 @@ async fn a_reload_switches_providers_on_and_off_and_keeps_the_old_ones_if_it_is_
 
     let mut wrong = providers.settings(&["github"]);
     wrong.push(("AUTH_PROVIDER_GITHUB_TOKEN_URL".to_owned(), "nowhere".to_owned()));
-    file.write(&wrong);
+    file.write(&lines(&wrong));
     server.signal(Signal::SIGHUP);
     eventually("the complaint", async || {
         server.log().iter().any(|line| line["setting"] == "AUTH_PROVIDER_GITHUB_TOKEN_URL")

@@ -6,6 +6,7 @@ pub(crate) mod attestation;
 pub(crate) mod authenticator;
 pub(crate) mod ceremonies;
 pub(crate) mod cluster;
+pub(crate) mod env_file;
 pub(crate) mod gate;
 pub(crate) mod hasura;
 pub(crate) mod hex;
