@@ -7,6 +7,7 @@ pub mod buckets;
 pub mod call;
 pub mod calling_page;
 pub mod client_address;
+pub mod code_challenge;
 pub mod connection;
 pub mod dispatch;
 pub mod error;

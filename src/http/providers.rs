@@ -6,13 +6,13 @@ use secrecy::ExposeSecret as _;
 
 use super::browser_cookies::state_cookie;
 use super::calling_page::calling_page;
+use super::code_challenge::code_challenge;
 use super::error::error_redirect;
 use super::extract::{Parameters, read_query};
 use super::fields::{DisplayName, LocaleField, MetadataField};
 use super::router::HandlerResult;
 use super::{ApiRequest, ApiResponse};
 use crate::app::App;
-use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::provider_state::StateHandle;
@@ -86,15 +86,5 @@ fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
         metadata: query.json::<MetadataField>("metadata")?.map(MetadataField::into_raw),
         redirect_to: query.optional("redirectTo")?.map(ToOwned::to_owned),
         code_challenge: code_challenge(query)?,
-    })
-}
-
-/// `codeChallenge`: a code is wanted instead of a refresh token.
-pub fn code_challenge(query: &Parameters<'_>) -> Result<Option<CodeChallenge>, AuthError> {
-    let text = query.optional("codeChallenge")?.map(ToOwned::to_owned);
-    text.map(CodeChallenge::try_from).transpose().map_err(|_| {
-        AuthError::InvalidRequest(
-            "query parameter codeChallenge: not 43 characters of base64url".to_owned(),
-        )
     })
 }

@@ -6,8 +6,8 @@ use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::flows::verify_ticket::{Follower, verify_ticket};
 use crate::http::browser_cookies::find_link;
+use crate::http::code_challenge::code_challenge;
 use crate::http::extract::read_query;
-use crate::http::providers::code_challenge;
 use crate::http::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
