@@ -215,7 +215,6 @@ fn guards(app: &App) -> Guards {
         rate_limit: Some(RateLimitParts {
             config: Arc::clone(&app.config),
             counters: app.counters.clone(),
-            clock: app.clock.clone(),
             prefix: prefix.clone(),
         }),
         turnstile: Some(TurnstileParts {
@@ -316,7 +315,7 @@ async fn start_actors(
     let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
     let feed_args = ChangeFeedArgs { pool: PgPool::clone(&pool), users, state: feed_state };
     let janitor_args = JanitorArgs { pool: PgPool::clone(&pool), clock: clock.clone() };
-    let (counters, mail_stats) = (Counters::default(), Arc::new(MailStats::default()));
+    let (counters, mail_stats) = (Counters::new(&clock), Arc::new(MailStats::default()));
     let counted = counters.clone();
     let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
     let hasher_args = hasher_args(password_settings, &config, &sessions, &slots);

@@ -4,19 +4,19 @@
 //! several nodes share fits behind it (one statement or one round trip a call). So far there is the
 //! memory of this node: with N nodes, up to N times a limit passes.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::Expiry;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-use time::OffsetDateTime;
+use quick_cache::sync::Cache;
 
+use crate::domain::clock::Clock;
 use crate::domain::rate_limit::{Counts, Policy, Verdict};
 
-/// Entries of one store. Past it the one that was idle longest goes, whose owner starts from zero.
-const CAPACITY: u64 = 100_000;
+/// Entries of one store. Past it one that came but once, or was idle for long, goes; its owner starts
+/// from zero.
+const CAPACITY: usize = 100_000;
 
 /// Whom a count belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,33 +62,21 @@ pub enum CounterStore {
 #[expect(clippy::unused_async, reason = "a store that nodes share has to wait for an answer")]
 impl CounterStore {
     /// In the memory of this node.
-    pub fn memory() -> Self {
-        Self::Memory(MemoryCounters::new())
+    pub fn memory(clock: Clock) -> Self {
+        Self::Memory(MemoryCounters { cells: Arc::new(Cache::new(CAPACITY)), clock })
     }
 
     /// Counts one more in `scope` if the policy allows it.
-    pub async fn hit(
-        &self,
-        scope: &'static str,
-        subject: Subject,
-        policy: Policy,
-        now: OffsetDateTime,
-    ) -> Verdict {
+    pub async fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         match self {
-            Self::Memory(memory) => memory.with(scope, subject, policy, |c| c.hit(policy, now)),
+            Self::Memory(memory) => memory.hit(scope, subject, policy),
         }
     }
 
     /// Whether one more would be allowed; counts nothing.
-    pub async fn peek(
-        &self,
-        scope: &'static str,
-        subject: Subject,
-        policy: Policy,
-        now: OffsetDateTime,
-    ) -> Verdict {
+    pub async fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         match self {
-            Self::Memory(memory) => memory.peek(scope, subject, policy, now),
+            Self::Memory(memory) => memory.peek(scope, subject, policy),
         }
     }
 
@@ -96,152 +84,127 @@ impl CounterStore {
     pub async fn forget(&self, scope: &'static str, subject: Subject, policy: Policy) {
         match self {
             Self::Memory(memory) => {
-                memory.cells.invalidate(&Key { scope, window: policy.window, subject });
+                memory.cells.remove(&Key { scope, window: policy.window, subject });
             }
         }
     }
 
     /// Gives back the memory of what has expired; entries held after that.
-    pub fn tidy(&self) -> u64 {
+    pub fn tidy(&self) -> usize {
         match self {
-            Self::Memory(memory) => {
-                memory.cells.run_pending_tasks();
-                memory.cells.entry_count()
-            }
+            Self::Memory(memory) => memory.tidy(),
         }
     }
 }
 
 /// Counters in a bounded cache. A lock is held for a few additions and never across an await.
+///
+/// Every request reads an entry, and with an expiry of its own moka would write down each of these reads
+/// for its housekeeper. Here an entry that says nothing any more is found by [`MemoryCounters::tidy`].
 #[derive(Clone)]
 pub struct MemoryCounters {
-    cells: Cache<Key, Arc<Mutex<Counts>>>,
+    cells: Arc<Cache<Key, Cell>>,
+    clock: Clock,
 }
+
+type Cell = Arc<Mutex<Counts>>;
 
 impl MemoryCounters {
-    fn new() -> Self {
-        // Least recently used rather than moka's usual policy, which in a flood would turn away
-        // every new entry, so that nobody new would be counted.
-        let cells = Cache::builder()
-            .max_capacity(CAPACITY)
-            .eviction_policy(EvictionPolicy::lru())
-            .expire_after(TwoWindows)
-            .build();
-        Self { cells }
-    }
-
-    fn with<R>(
-        &self,
-        scope: &'static str,
-        subject: Subject,
-        policy: Policy,
-        work: impl FnOnce(&mut Counts) -> R,
-    ) -> R {
+    fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         let key = Key { scope, window: policy.window, subject };
-        let cell = self.cells.get_with(key, Arc::default);
-        // Counts are whole whenever the lock is free, also after a panic.
-        let mut counts = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut counts)
+        let Ok(cell) = self.cells.get_or_insert_with(&key, || Ok::<_, Infallible>(Cell::default()));
+        let now = self.clock.now();
+        locked(&cell, |counts| counts.hit(policy, now))
     }
 
-    fn peek(
-        &self,
-        scope: &'static str,
-        subject: Subject,
-        policy: Policy,
-        now: OffsetDateTime,
-    ) -> Verdict {
+    fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         let key = Key { scope, window: policy.window, subject };
         // Looking must not fill the store.
-        let counts = self.cells.get(&key).map_or_else(Counts::default, |cell| {
-            *cell.lock().unwrap_or_else(PoisonError::into_inner)
-        });
-        counts.peek(policy, now)
+        let counts =
+            self.cells.get(&key).map_or_else(Counts::default, |cell| locked(&cell, |c| *c));
+        counts.peek(policy, self.clock.now())
+    }
+
+    fn tidy(&self) -> usize {
+        let now = self.clock.now();
+        self.cells.retain(|key, cell| !locked(cell, |counts| counts.is_spent(key.window, now)));
+        self.cells.len()
     }
 }
 
-/// Two windows after its last use an entry says nothing any more.
-struct TwoWindows;
-
-impl Expiry<Key, Arc<Mutex<Counts>>> for TwoWindows {
-    fn expire_after_create(
-        &self,
-        key: &Key,
-        _: &Arc<Mutex<Counts>>,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(key.window.saturating_mul(2))
-    }
-
-    fn expire_after_read(
-        &self,
-        key: &Key,
-        _: &Arc<Mutex<Counts>>,
-        _: Instant,
-        _: Option<Duration>,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(key.window.saturating_mul(2))
-    }
+/// Counts are whole whenever the lock is free, also after a panic.
+fn locked<R>(cell: &Mutex<Counts>, work: impl FnOnce(&mut Counts) -> R) -> R {
+    work(&mut cell.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { limit: 1, window: Duration::from_mins(1) };
+    const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
+    /// Its window does not turn while a test runs.
+    const POLICY: Policy = Policy { limit: 1, window: CENTURY };
 
     #[tokio::test]
     async fn scopes_subjects_and_windows_do_not_share_counts() {
-        let store = CounterStore::memory();
-        let now = OffsetDateTime::UNIX_EPOCH;
+        let store = CounterStore::memory(Clock::system());
         let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
-        assert!(!store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
-        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY, now).await.allowed);
-        assert!(store.hit("b", ip("192.0.2.1"), POLICY, now).await.allowed);
-        assert!(store.hit("a", ip("192.0.2.2"), POLICY, now).await.allowed);
-        assert!(store.hit("a", Subject::All, POLICY, now).await.allowed);
-        let longer = Policy { window: Duration::from_mins(2), ..POLICY };
-        assert!(store.hit("a", ip("192.0.2.1"), longer, now).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
+        assert!(!store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
+        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY).await.allowed);
+        assert!(store.hit("b", ip("192.0.2.1"), POLICY).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.2"), POLICY).await.allowed);
+        assert!(store.hit("a", Subject::All, POLICY).await.allowed);
+        let longer = Policy { window: 2 * CENTURY, ..POLICY };
+        assert!(store.hit("a", ip("192.0.2.1"), longer).await.allowed);
         store.forget("a", ip("192.0.2.1"), POLICY).await;
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY, now).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
     }
 
     #[tokio::test]
     async fn an_ipv6_client_cannot_escape_into_its_own_network() {
-        let store = CounterStore::memory();
-        let now = OffsetDateTime::UNIX_EPOCH;
+        let store = CounterStore::memory(Clock::system());
         let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("2001:db8::1"), POLICY, now).await.allowed);
-        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY, now).await.allowed);
-        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY, now).await.allowed);
+        assert!(store.hit("a", ip("2001:db8::1"), POLICY).await.allowed);
+        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY).await.allowed);
+        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY).await.allowed);
     }
 
     #[tokio::test]
     async fn looking_fills_nothing_and_a_flood_stays_bounded() {
-        let store = CounterStore::memory();
-        let now = OffsetDateTime::UNIX_EPOCH;
-        store.peek("a", Subject::All, POLICY, now).await;
+        let store = CounterStore::memory(Clock::system());
+        store.peek("a", Subject::All, POLICY).await;
         assert_eq!(store.tidy(), 0);
         for n in 0..u32::try_from(CAPACITY).unwrap() + 5_000 {
-            store
-                .hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY, now)
-                .await;
+            store.hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY).await;
         }
         assert!(store.tidy() <= CAPACITY);
         // Who came last is counted: the flood pushes out itself.
         let last = IpAddr::from((u32::try_from(CAPACITY).unwrap() + 4_999).to_be_bytes());
-        assert!(!store.hit("a", Subject::Network(last.into()), POLICY, now).await.allowed);
+        assert!(!store.hit("a", Subject::Network(last.into()), POLICY).await.allowed);
+    }
+
+    #[tokio::test]
+    async fn what_says_nothing_any_more_goes() {
+        let clock = Clock::system();
+        let store = CounterStore::memory(clock.clone());
+        let short = Policy { window: Duration::from_mins(1), ..POLICY };
+        store.hit("a", Subject::All, POLICY).await;
+        store.hit("a", Subject::All, short).await;
+        assert_eq!(store.tidy(), 2);
+        clock.advance(time::Duration::minutes(2));
+        assert_eq!(store.tidy(), 1);
+        assert!(!store.peek("a", Subject::All, POLICY).await.allowed);
     }
 
     #[tokio::test]
     async fn of_many_at_once_exactly_the_limit_passes() {
-        let store = CounterStore::memory();
+        let store = CounterStore::memory(Clock::system());
         let policy = Policy { limit: 10, ..POLICY };
         let tries = (0..64).map(|_| {
             let store = store.clone();
-            async move { store.hit("a", Subject::All, policy, OffsetDateTime::UNIX_EPOCH).await }
+            async move { store.hit("a", Subject::All, policy).await }
         });
         let mut set: tokio::task::JoinSet<_> = tries.collect();
         let mut allowed = 0;

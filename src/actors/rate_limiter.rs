@@ -17,6 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::counters::{CounterStore, Subject};
 use super::handle::{Crash, Mail};
+use crate::domain::clock::Clock;
 use crate::metrics::Counter;
 
 /// Expired entries cost memory only, so there is no hurry.
@@ -66,24 +67,23 @@ impl Guard {
     }
 }
 
-impl Default for Counters {
-    fn default() -> Self {
+impl Counters {
+    /// Everything at zero.
+    pub fn new(clock: &Clock) -> Self {
         let familiar = Cache::builder()
             .max_capacity(MAX_FAMILIAR)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(FAMILIAR_FOR)
             .build();
         Self {
-            requests: CounterStore::memory(),
-            attempts: CounterStore::memory(),
+            requests: CounterStore::memory(clock.clone()),
+            attempts: CounterStore::memory(clock.clone()),
             familiar,
             refused: Arc::default(),
             refusals: Arc::default(),
         }
     }
-}
 
-impl Counters {
     /// Whether this client has proved lately that the account is its own.
     pub fn is_familiar(&self, account_from: Subject) -> bool {
         self.familiar.contains_key(&account_from)

@@ -59,10 +59,17 @@ impl Counts {
         verdict
     }
 
+    /// Whether nothing that was counted in windows of this length matters any more.
+    #[must_use]
+    pub fn is_spent(self, window: Duration, now: OffsetDateTime) -> bool {
+        let length = Policy { limit: 0, window }.window_ms();
+        milliseconds(now) / length > self.window + 1
+    }
+
     /// Brings the counters to the window of `now`; comes back with the milliseconds left of it.
     fn move_to(&mut self, policy: Policy, now: OffsetDateTime) -> u64 {
         let length = policy.window_ms();
-        let now = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        let now = milliseconds(now);
         let window = now / length;
         if window < self.window {
             // The clock was set back: what was counted keeps counting.
@@ -96,6 +103,11 @@ impl Counts {
         };
         Verdict { allowed: false, remaining: 0, reset: millis(wait) }
     }
+}
+
+/// Since the epoch.
+fn milliseconds(time: OffsetDateTime) -> u64 {
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 fn millis(count: u128) -> Duration {

@@ -79,15 +79,14 @@ impl Account {
 pub async fn check(app: &App, account: &Account) -> Result<(), AuthError> {
     let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
     let subject = account.subject(app);
-    let now = app.clock.now();
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy, now).await)
+    admit(app, app.counters.attempts.peek(SCOPE, subject, policy).await)
 }
 
 /// The proof was wrong.
 pub async fn failed(app: &App, account: &Account) {
     let Some(policy) = app.config().protection.account_attempts else { return };
     let subject = account.subject(app);
-    app.counters.attempts.hit(SCOPE, subject, policy, app.clock.now()).await;
+    app.counters.attempts.hit(SCOPE, subject, policy).await;
 }
 
 /// The proof was right; refused even so if too many others failed meanwhile. Of attempts that run
@@ -95,8 +94,7 @@ pub async fn failed(app: &App, account: &Account) {
 pub async fn succeeded(app: &App, account: &Account) -> Result<(), AuthError> {
     let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
     let subject = account.subject(app);
-    let now = app.clock.now();
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy, now).await)?;
+    admit(app, app.counters.attempts.peek(SCOPE, subject, policy).await)?;
     app.counters.attempts.forget(SCOPE, subject, policy).await;
     app.counters.remember(account.from_here);
     Ok(())

@@ -21,8 +21,7 @@ use tower::{Layer, Service};
 
 use crate::actors::counters::{Network, Subject};
 use crate::actors::rate_limiter::{Counters, Guard};
-use crate::config::LiveConfig;
-use crate::domain::clock::Clock;
+use crate::config::{Config, LiveConfig};
 use crate::domain::rate_limit::Verdict;
 use crate::http::buckets::{Bucket, buckets};
 use crate::http::call::{Call, Reply};
@@ -36,7 +35,6 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub struct RateLimitParts {
     pub config: LiveConfig,
     pub counters: Counters,
-    pub clock: Clock,
     /// `AUTH_API_PREFIX` of the router.
     pub prefix: String,
 }
@@ -84,15 +82,11 @@ where
     }
 
     fn call(&mut self, call: Call<B>) -> Self::Future {
-        let limited = self
-            .parts
-            .as_ref()
-            .filter(|parts| parts.config.load().protection.rate_limits.is_some());
-        let Some(parts) = limited.map(Arc::clone) else {
+        let Some((parts, config)) = self.limits() else {
             return RateLimitFuture::Open { inner: self.inner.call(call), headers: None };
         };
         let (uri, client_ip) = (call.request.uri().clone(), call.client_ip);
-        let mut judging = Box::pin(async move { parts.judge(&uri, client_ip).await });
+        let mut judging = Box::pin(async move { parts.judge(&config, &uri, client_ip).await });
         // Counters in memory answer at once. The rest of the request, a large future, then needs no box.
         match (&mut judging).now_or_never() {
             Some((None, headers)) => {
@@ -120,19 +114,31 @@ where
     }
 }
 
+impl<T> RateLimit<T> {
+    /// What this request is judged by, unless limits are off.
+    fn limits(&self) -> Option<(Arc<RateLimitParts>, arc_swap::Guard<Arc<Config>>)> {
+        let parts = self.parts.as_ref()?;
+        let config = parts.config.load();
+        config.protection.rate_limits.is_some().then(|| (Arc::clone(parts), config))
+    }
+}
+
 impl RateLimitParts {
     /// Counts the request; comes back with the verdict that refuses it, if one does.
-    async fn judge(&self, uri: &Uri, client_ip: IpAddr) -> (Option<Verdict>, Headers) {
-        let mut headers = Headers::default();
-        let config = self.config.load_full();
+    async fn judge(
+        &self,
+        config: &Config,
+        uri: &Uri,
+        client_ip: IpAddr,
+    ) -> (Option<Verdict>, Headers) {
+        let mut headers = Headers::new();
         let Some(limits) = &config.protection.rate_limits else { return (None, headers) };
         let path = uri.path();
         let path = path.strip_prefix(self.prefix.as_str()).unwrap_or(path);
         let client = Subject::Network(Network::from(client_ip));
-        let now = self.clock.now();
-        for bucket in buckets(&config, limits, path, client) {
+        for bucket in buckets(config, limits, path, client) {
             let Bucket { name, policy, subject } = bucket;
-            let verdict = self.counters.requests.hit(name, subject, policy, now).await;
+            let verdict = self.counters.requests.hit(name, subject, policy).await;
             headers.add(bucket, verdict);
             if !verdict.allowed {
                 self.counters.note_refusal(Guard::RateLimit);
@@ -151,13 +157,17 @@ fn refuse(verdict: Verdict) -> Reply {
 }
 
 /// Lists of structured fields (RFC 9651), one item a limit.
-#[derive(Default)]
 pub struct Headers {
     policy: Vec<u8>,
     left: Vec<u8>,
 }
 
 impl Headers {
+    fn new() -> Self {
+        // Room for two limits, which is what most requests have at the most.
+        Self { policy: Vec::with_capacity(96), left: Vec::with_capacity(96) }
+    }
+
     fn add(&mut self, bucket: Bucket, verdict: Verdict) {
         let comma: &[u8] = if self.policy.is_empty() { b"" } else { b", " };
         let Bucket { name, policy, .. } = bucket;
