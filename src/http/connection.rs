@@ -7,8 +7,9 @@
 //! request is being answered (that has a limit of its own). One timer serves the whole connection
 //! and is moved only when it matters, which is never on the hot path.
 //!
-//! The same place ends connections of a server that stops: a socket that waits for a request reports
-//! the end of the stream, but only once there is nothing on it to read.
+//! The same place notices clients that hang up before they are answered, and ends connections of a
+//! server that stops: a socket that waits for a request reports the end of the stream, but only once
+//! there is nothing on it to read.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -209,6 +210,17 @@ impl TimedStream {
         SockRef::from(&self.stream).peek(&mut byte).is_ok_and(|read| read > 0)
     }
 
+    /// Whether the client has gone while its request is answered (HTTP/1); if not, its going will wake the
+    /// connection's task, unless it has sent another request already.
+    fn has_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        if self.wait == Wait::NextOverH2 || self.activity.in_flight.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = self.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut byte));
+        matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
+    }
+
     /// Turns waiting for the client into an error when it has lasted too long.
     fn or_late<T>(
         &mut self,
@@ -279,6 +291,9 @@ impl AsyncWrite for TimedStream {
         let this = self.get_mut();
         if this.is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if this.has_hung_up(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let poll = Pin::new(&mut this.stream).poll_flush(cx);
         if poll.is_ready() && this.activity.in_flight.load(Ordering::Relaxed) == 0 {

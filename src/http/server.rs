@@ -1,6 +1,7 @@
 //! Accepts connections and serves them until told to stop, then lets them finish.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -144,8 +145,14 @@ where
 /// HTTP/1.1 and HTTP/2 without TLS, told apart by the first bytes.
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Waiting is limited by `TimedStream`.
-    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES).writev(false);
+    // `TimedStream` limits waiting, and notices those who hang up. It would cost hyper a read, and with that
+    // a new buffer, for each request.
+    builder
+        .http1()
+        .header_read_timeout(None)
+        .half_close(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .writev(false);
     let max_list = u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     builder.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(max_list);
     builder
@@ -205,10 +212,23 @@ async fn run<T>(
 {
     let activity = Arc::clone(&service.activity);
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        is_http2 = must_end(&drain, &activity) => {
+    let mut must_end = pin!(must_end(&drain, &activity));
+    let mut is_told = false;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Ok(ended));
+        }
+        // Once it knows whom to wake it has nothing to say before draining begins, and asking would take
+        // two locks for each request.
+        if is_told && !drain.phase().is_draining() {
+            return Poll::Pending;
+        }
+        is_told = true;
+        must_end.as_mut().poll(cx).map(Err)
+    });
+    let ended = match ended.await {
+        Ok(ended) => ended,
+        Err(is_http2) => {
             if is_http2 {
                 connection.as_mut().graceful_shutdown();
             }

@@ -154,6 +154,21 @@ async fn a_client_that_goes_away_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_before_the_last_answer_is_answered_next() {
+    let server = Server::start(Options::default()).await;
+    let mut client = server.connect().await;
+    client.send(WAIT).await;
+    server.site.probe.entered(1).await;
+    client.send(HEALTH).await;
+    server.site.probe.release.add_permits(1);
+    for _ in 0..2 {
+        assert!(client.response().await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(server.site.probe.abandoned.load(std::sync::atomic::Ordering::SeqCst), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
     let server = Server::start(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = server.connect().await;
