@@ -6,6 +6,7 @@
 //!
 //! Both keep the figures of the actor ([`ActorStats`]), which outlive its incarnations.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -170,7 +171,7 @@ impl<M: Message> Handle<M> {
         let timeout = Duration::from_nanos(shared.call_timeout_ns.load(Ordering::Relaxed));
         let deadline = Instant::now() + timeout;
         let span = tracing::info_span!("actor call", otel.name = shared.what);
-        let answered = Self::call_live(shared, request).instrument(span);
+        let answered = pin!(Self::call_live(shared, request).instrument(span));
         match timeout_at(deadline, answered).await {
             Ok(answer) => answer,
             Err(_elapsed) => {

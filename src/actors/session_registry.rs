@@ -86,8 +86,9 @@ impl SessionRegistry {
         if let Some(session) = self.sessions.get(hash) {
             return Ok(Some(session));
         }
-        let found =
-            flatten(self.shard(hash).call(|reply| SessionShardMsg::Find(hash, reply)).await?)?;
+        // In a box, as below: this is rare, and the future of each request would have room for it.
+        let found = Box::pin(self.shard(hash).call(|reply| SessionShardMsg::Find(hash, reply)));
+        let found = flatten(found.await?)?;
         if let Some(session) = found {
             self.sessions.insert(hash, session);
         }
@@ -114,7 +115,8 @@ impl SessionRegistry {
         }
         let seen = self.users.feed.stamp(id);
         let shard = &self.shards[id.0.as_u128() as usize % self.shards.len()];
-        let found = flatten(shard.call(|reply| SessionShardMsg::Load(id, reply)).await?)?;
+        let found = Box::pin(shard.call(|reply| SessionShardMsg::Load(id, reply)));
+        let found = flatten(found.await?)?;
         if let Some(user) = &found {
             self.users.insert(id, user, seen);
         }

@@ -26,7 +26,8 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
             return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }
-    refresh_with_old_token(app, &presented).await
+    // In a box, for it is large and rare.
+    Box::pin(refresh_with_old_token(app, &presented)).await
 }
 
 /// The token is not current: a repeated request, a late one, a thief's, or nonsense.

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CONNECTION};
-use http::{HeaderValue, Request, Version};
+use http::{HeaderValue, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 
 use super::call::{Call, Reply};
 use super::error::code_response;
-use super::router::{Found, Missed};
+use super::router::{Found, Handler, Missed};
 use super::{ApiRequest, ApiResponse, Router, error_response, span};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::metrics::http::{Failure, RouteStats};
@@ -85,22 +85,29 @@ where
 
     fn call(&mut self, call: Call<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { Ok(shared.answer(call).await.into()) })
+        let Call { request, request_id, client_ip } = call;
+        let (head, body) = request.into_parts();
+        let version = head.version;
+        let request = ApiRequest::of_head(head, client_ip, request_id);
+        Box::pin(async move { Ok(shared.answer(request, version, body).await.into()) })
     }
 }
 
 impl<S: Send + Sync + 'static> Shared<S> {
-    async fn answer<B>(&self, call: Call<B>) -> ApiResponse
+    async fn answer<B>(&self, mut request: ApiRequest, version: Version, body: B) -> ApiResponse
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let started = Instant::now();
         let unmatched = &self.router.stats().unmatched;
-        match self.router.find(call.request.method(), call.request.uri().path()) {
-            Ok(found) => {
-                let watch = found.stats.watch(started.into_std());
-                let span = span::of_request(found.route, &call);
-                let response = self.handle(found, call, started).instrument(span.clone()).await;
+        match self.router.find(&request.method, request.uri.path()) {
+            Ok(Found { handler, route, stats, params, prefix_length }) => {
+                (request.params, request.prefix_length) = (params, prefix_length);
+                let watch = stats.watch(started.into_std());
+                let span = span::of_request(route, &request);
+                // Pinned here and below, where it is made: wrapped futures are moved, which copies them.
+                let work = pin!(self.handle(handler, request, version, body, started));
+                let response = work.instrument(span.clone()).await;
                 span::answered(&span, response.status);
                 watch.answered(response.status);
                 response
@@ -113,28 +120,24 @@ impl<S: Send + Sync + 'static> Shared<S> {
         }
     }
 
-    async fn handle<B>(&self, found: Found<'_, S>, call: Call<B>, started: Instant) -> ApiResponse
+    async fn handle<B>(
+        &self,
+        handler: &dyn Handler<S>,
+        mut request: ApiRequest,
+        version: Version,
+        body: B,
+        started: Instant,
+    ) -> ApiResponse
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let deadline = started + self.limits.request_timeout;
-        let Call { request, request_id, client_ip } = call;
-        let Found { handler, params, prefix_length, .. } = found;
-        let (head, body) = Request::into_parts(request);
+        let request_id = request.request_id.clone();
         let is_read = AtomicBool::new(false);
-        let work = async {
-            let body = read_body(body, self.limits.max_body_bytes).await.map_err(Failed::Unread)?;
+        let work = pin!(async {
+            let body = read_body(body, self.limits.max_body_bytes).await;
+            request.body = body.map_err(Failed::Unread)?;
             is_read.store(true, Ordering::Relaxed);
-            let request = ApiRequest {
-                method: head.method,
-                uri: head.uri,
-                headers: head.headers,
-                body,
-                client_ip,
-                request_id: request_id.clone(),
-                params,
-                prefix_length,
-            };
             // The closure is inside the barrier too: a handler may panic before its first await.
             let call = async { handler.call(Arc::clone(&self.state), request).await };
             AssertUnwindSafe(call)
@@ -142,7 +145,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 .await
                 .map_err(Failed::Panicked)?
                 .map_err(Failed::Refused)
-        };
+        });
         // One timer for both: a timer costs as much as parsing the head.
         let failed = match timeout_at(deadline, work).await {
             Ok(Ok(response)) => {
@@ -157,7 +160,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         };
         let error = match failed {
             Failed::Refused(error) => error,
-            Failed::Unread(error) => return unread(&error, head.version, &request_id),
+            Failed::Unread(error) => return unread(&error, version, &request_id),
             Failed::Late => {
                 self.router.stats().failed_by(Failure::Deadline);
                 let error = AuthError::unavailable("an answer within the request's time");

@@ -1,18 +1,26 @@
 //! A request as handlers see it: complete, bounded, owned.
 
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, Uri};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Uri};
 
 use super::RequestId;
 
 /// One request after its body has been read.
+///
+/// A pointer, since it goes through many hands, and each future on the way would hold a copy.
 #[derive(Debug)]
-pub struct ApiRequest {
+pub struct ApiRequest(Box<RequestParts>);
+
+/// What is in a request.
+#[derive(Debug)]
+pub struct RequestParts {
     pub method: Method,
-    /// As sent; see [`ApiRequest::path`] and [`ApiRequest::query`].
+    /// As sent; see [`RequestParts::path`] and [`RequestParts::query`].
     pub uri: Uri,
     pub headers: HeaderMap,
     /// The whole body, at most `AUTH_HTTP_MAX_BODY_BYTES`.
@@ -30,18 +38,43 @@ pub struct ApiRequest {
 impl ApiRequest {
     /// A request without headers and parameters, for callers that do not come from a socket.
     pub fn new(method: Method, uri: Uri, body: impl Into<Bytes>) -> Self {
-        Self {
-            method,
-            uri,
-            headers: HeaderMap::new(),
-            body: body.into(),
-            client_ip: IpAddr::from([127, 0, 0, 1]),
-            request_id: RequestId::fresh(),
-            params: Vec::new(),
-            prefix_length: 0,
-        }
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri) = (method, uri);
+        let mut request = Self::of_head(head, IpAddr::from([127, 0, 0, 1]), RequestId::fresh());
+        request.body = body.into();
+        request
     }
 
+    /// A request whose route is not known and whose body is not read yet.
+    pub fn of_head(head: Parts, client_ip: IpAddr, request_id: RequestId) -> Self {
+        Self(Box::new(RequestParts {
+            method: head.method,
+            uri: head.uri,
+            headers: head.headers,
+            body: Bytes::new(),
+            client_ip,
+            request_id,
+            params: Vec::new(),
+            prefix_length: 0,
+        }))
+    }
+}
+
+impl Deref for ApiRequest {
+    type Target = RequestParts;
+
+    fn deref(&self) -> &RequestParts {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiRequest {
+    fn deref_mut(&mut self) -> &mut RequestParts {
+        &mut self.0
+    }
+}
+
+impl RequestParts {
     /// The path without the API prefix, never empty.
     pub fn path(&self) -> &str {
         match self.uri.path().get(self.prefix_length..) {

@@ -11,7 +11,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::call::Call;
+use super::ApiRequest;
 use super::router::RouteInfo;
 
 /// Reads `traceparent` and `tracestate` (W3C).
@@ -20,7 +20,7 @@ static PROPAGATOR: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContext
 /// Opens the span of a request to `route`, below the caller's span if it names one.
 ///
 /// It holds the route's pattern, never the path or the query, which may carry tickets.
-pub fn of_request<B>(route: &RouteInfo, call: &Call<B>) -> Span {
+pub fn of_request(route: &RouteInfo, request: &ApiRequest) -> Span {
     let span = tracing::info_span!(
         "request",
         otel.name = Empty,
@@ -29,14 +29,14 @@ pub fn of_request<B>(route: &RouteInfo, call: &Call<B>) -> Span {
         http.request.method = route.method.as_str(),
         http.route = route.path,
         http.response.status_code = Empty,
-        client.address = %call.client_ip,
-        request.id = call.request_id.as_str(),
+        client.address = %request.client_ip,
+        request.id = request.request_id.as_str(),
     );
     if span.is_disabled() {
         return span;
     }
     span.record("otel.name", format!("{} {}", route.method, route.path));
-    let caller = PROPAGATOR.extract(&HeaderExtractor(call.request.headers()));
+    let caller = PROPAGATOR.extract(&HeaderExtractor(&request.headers));
     if caller.span().span_context().is_valid() {
         // Fails only if the span has begun, which it has not.
         let _ = span.set_parent(caller);
