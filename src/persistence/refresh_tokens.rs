@@ -54,7 +54,8 @@ pub async fn rotate(
     advanced: Duration,
     lifetime: std::time::Duration,
 ) -> sqlx::Result<Vec<usize>> {
-    let (mut presented, mut next) = (String::new(), String::new());
+    let length = rotations.len() * TokenHash::STORED_LEN;
+    let (mut presented, mut next) = (String::with_capacity(length), String::with_capacity(length));
     for rotation in rotations {
         rotation.presented.push_stored(&mut presented);
         rotation.next.push_stored(&mut next);

@@ -105,11 +105,14 @@ impl TokenHash {
     /// Appends what `stored` gives, without an allocation of its own.
     pub fn push_stored(&self, text: &mut String) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        text.push_str("\\x");
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
+        // At once: every refresh writes two of these, and a growing text checks its room at each step.
+        text.push_str("\\x");
+        text.push_str(str::from_utf8(&digits).expect("digits are ASCII"));
     }
 
     /// Reads the column's text; `None` if it is anything else.
