@@ -100,7 +100,7 @@ impl CounterStore {
 /// Counters in a bounded cache. A lock is held for a few additions and never across an await.
 ///
 /// Every request reads an entry, and with an expiry of its own moka would write down each of these reads
-/// for its housekeeper. Here an entry that says nothing any more is found by [`MemoryCounters::tidy`].
+/// for its housekeeper. Here an entry that says nothing any more is found by `tidy`.
 #[derive(Clone)]
 pub struct MemoryCounters {
     cells: Arc<Cache<Key, Cell>>,
