@@ -127,7 +127,10 @@ impl MemoryCounters {
 
     fn tidy(&self) -> usize {
         let now = self.clock.now();
-        self.cells.retain(|key, cell| !locked(cell, |counts| counts.is_spent(key.window, now)));
+        // One that somebody holds is about to count, and would count for nothing if it went.
+        self.cells.retain(|key, cell| {
+            Arc::strong_count(cell) > 1 || !locked(cell, |counts| counts.is_spent(key.window, now))
+        });
         self.cells.len()
     }
 }
@@ -196,6 +199,18 @@ mod tests {
         clock.advance(time::Duration::minutes(2));
         assert_eq!(store.tidy(), 1);
         assert!(!store.peek("a", Subject::All, POLICY).await.allowed);
+    }
+
+    #[test]
+    fn a_count_that_is_about_to_be_made_is_not_lost_to_tidying() {
+        let CounterStore::Memory(memory) = CounterStore::memory(Clock::system());
+        // Nothing has been counted in it, so it looks spent.
+        let (window, held) = (Duration::from_mins(1), Cell::default());
+        let key = Key { scope: "a", window, subject: Subject::All };
+        memory.cells.insert(key, Arc::clone(&held));
+        assert_eq!(memory.tidy(), 1);
+        drop(held);
+        assert_eq!(memory.tidy(), 0);
     }
 
     #[tokio::test]

@@ -16,12 +16,6 @@ pub struct Policy {
     pub window: Duration,
 }
 
-impl Policy {
-    fn window_ms(self) -> u64 {
-        u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX).max(1)
-    }
-}
-
 /// What a counter says about one more time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -62,14 +56,13 @@ impl Counts {
     /// Whether nothing that was counted in windows of this length matters any more.
     #[must_use]
     pub fn is_spent(self, window: Duration, now: OffsetDateTime) -> bool {
-        let length = Policy { limit: 0, window }.window_ms();
-        milliseconds(now) / length > self.window + 1
+        since_epoch(now) / length_of(window) > self.window + 1
     }
 
     /// Brings the counters to the window of `now`; comes back with the milliseconds left of it.
     fn move_to(&mut self, policy: Policy, now: OffsetDateTime) -> u64 {
-        let length = policy.window_ms();
-        let now = milliseconds(now);
+        let length = length_of(policy.window);
+        let now = since_epoch(now);
         let window = now / length;
         if window < self.window {
             // The clock was set back: what was counted keeps counting.
@@ -85,7 +78,7 @@ impl Counts {
     }
 
     fn judge(self, policy: Policy, rest: u64) -> Verdict {
-        let (limit, length) = (u128::from(policy.limit), u128::from(policy.window_ms()));
+        let (limit, length) = (u128::from(policy.limit), u128::from(length_of(policy.window)));
         let (current, rest) = (u128::from(self.current), u128::from(rest));
         let previous = u128::from(self.previous).min(limit);
         let used = previous * rest / length + current;
@@ -105,8 +98,13 @@ impl Counts {
     }
 }
 
-/// Since the epoch.
-fn milliseconds(time: OffsetDateTime) -> u64 {
+/// Milliseconds of a window.
+fn length_of(window: Duration) -> u64 {
+    u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Milliseconds since the epoch.
+fn since_epoch(time: OffsetDateTime) -> u64 {
     u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
