@@ -145,8 +145,8 @@ where
 /// HTTP/1.1 and HTTP/2 without TLS, told apart by the first bytes.
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // `TimedStream` limits waiting, and notices those who hang up. It would cost hyper a read, and with that
-    // a new buffer, for each request.
+    // `TimedStream` limits waiting, and notices those who hang up: hyper would read for that, with a new
+    // buffer in each request.
     builder
         .http1()
         .header_read_timeout(None)
@@ -213,17 +213,17 @@ async fn run<T>(
     let activity = Arc::clone(&service.activity);
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
     let mut must_end = pin!(must_end(&drain, &activity));
-    let mut is_told = false;
+    let mut is_registered = false;
     let ended = poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(Ok(ended));
         }
-        // Once it knows whom to wake it has nothing to say before draining begins, and asking would take
-        // two locks for each request.
-        if is_told && !drain.phase().is_draining() {
+        // It knows whom to wake and has nothing to say before draining begins; asking would take two locks
+        // for each request.
+        if is_registered && !drain.phase().is_draining() {
             return Poll::Pending;
         }
-        is_told = true;
+        is_registered = true;
         must_end.as_mut().poll(cx).map(Err)
     });
     let ended = match ended.await {

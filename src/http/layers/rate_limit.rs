@@ -7,6 +7,7 @@
 //!   limits, and here most requests have more than one.
 
 use std::convert::Infallible;
+use std::future::{self, Ready};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -93,8 +94,7 @@ where
                 RateLimitFuture::Open { inner: self.inner.call(call), headers: Some(headers) }
             }
             Some((Some(verdict), headers)) => {
-                let refusal = headers.on(refuse(verdict));
-                RateLimitFuture::Waiting { inner: Box::pin(std::future::ready(Ok(refusal))) }
+                RateLimitFuture::Refused { reply: future::ready(Ok(headers.on(refuse(verdict)))) }
             }
             None => {
                 let mut inner = self.inner.clone();
@@ -205,6 +205,8 @@ pin_project! {
     #[project = RateLimitProjection]
     pub enum RateLimitFuture<F> {
         Open { #[pin] inner: F, headers: Option<Headers> },
+        Refused { #[pin] reply: Ready<Result<Reply, Infallible>> },
+        /// For a store that does not answer at once.
         Waiting { inner: BoxFuture<'static, Result<Reply, Infallible>> },
     }
 }
@@ -221,6 +223,7 @@ impl<F: Future<Output = Result<Reply, Infallible>>> Future for RateLimitFuture<F
                     None => reply,
                 }))
             }
+            RateLimitProjection::Refused { reply } => reply.poll(cx),
             RateLimitProjection::Waiting { inner } => inner.as_mut().poll(cx),
         }
     }
