@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::Method;
-use keywright::http::router::{HandlerResult, Router};
+use keywright::http::pipeline::router::{HandlerResult, Router};
 use keywright::http::{ApiRequest, ApiResponse};
 
 /// Paths of the contract, with those that share a beginning.

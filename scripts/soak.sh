@@ -5,11 +5,11 @@ export SQLX_OFFLINE=true
 
 minutes=${1:-10}
 tests=(
-    refresh_promise::interleavings::every
-    refresh_promise::crashes
+    sessions::refresh_promise::interleavings::every
+    sessions::refresh_promise::crashes
     endurance::nodes
     endurance::actors
-    restarts::a_rolling
+    node::restarts::a_rolling
 )
 out=target/soak
 rm -rf "$out"

@@ -5,6 +5,7 @@
 pub mod actors;
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod domain;
 pub mod drain;
@@ -15,7 +16,6 @@ pub mod metrics;
 pub mod node;
 pub mod notify;
 pub mod oauth;
-pub mod outside;
 pub mod passkeys;
 pub mod passwords;
 pub mod persistence;

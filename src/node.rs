@@ -16,41 +16,41 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::challenge_store::ChallengeStore;
-use crate::actors::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
 use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
-use crate::actors::handle::{Handle, Slot};
 use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
 use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
-use crate::actors::password_hasher::{
+use crate::actors::limits::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
+use crate::actors::passwords::password_hasher::{
     HashLimits, PasswordHasher, PasswordHasherArgs, PasswordHasherMsg,
 };
-use crate::actors::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
-use crate::actors::session_registry::{SessionRegistry, UserCache};
-use crate::actors::supervisor::{
+use crate::actors::runtime::handle::{Handle, Slot};
+use crate::actors::runtime::supervisor::{
     ChildSpec, LivePolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
 };
+use crate::actors::sessions::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg, FeedState};
+use crate::actors::sessions::session_registry::{SessionRegistry, UserCache};
 use crate::app::App;
+use crate::clients::Network;
 use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::drain::Drain;
-use crate::flows::custom_claims::ClaimsCache;
-use crate::flows::totp::SecretStorage;
+use crate::flows::mfa::totp::SecretStorage;
+use crate::flows::sessions::custom_claims::ClaimsCache;
 use crate::hasura::{self, Retry};
 use crate::http::admin::{self, Admin, AdminError, AdminServer};
-use crate::http::front_end::Guards;
 use crate::http::layers::rate_limit::RateLimitParts;
 use crate::http::layers::turnstile::TurnstileParts;
-use crate::http::router::Router;
+use crate::http::pipeline::front_end::Guards;
+use crate::http::pipeline::router::Router;
 use crate::http::routes;
-use crate::http::server;
+use crate::http::serve::server;
 use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::oauth::Issuers;
-use crate::outside::Network;
 use crate::passwords::{PasswordForm, PasswordSettings};
+use crate::persistence::measured_pool::WatchedPool;
 use crate::persistence::settings::StoredKey;
-use crate::persistence::watched_pool::WatchedPool;
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer};
 use crate::threads::Threads;
@@ -80,7 +80,7 @@ pub enum StartError {
     #[error("AUTH_BIND: the address cannot be read: {0}")]
     Address(#[source] std::io::Error),
     #[error("AUTH_API_PREFIX: {0}")]
-    Routes(#[from] crate::http::router::RouteError),
+    Routes(#[from] crate::http::pipeline::router::RouteError),
     #[error("AUTH_PASSWORD_*: {0}")]
     Passwords(#[from] AuthError),
     #[error("AUTH_ENCRYPTION_KEY: {0}")]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keywright::config::{GivenRelyingParty, WebauthnConfig};
-use keywright::http::webauthn::{AssertionRequest, CreatedCredential};
+use keywright::http::input::webauthn::{AssertionRequest, CreatedCredential};
 use keywright::domain::challenge::Challenge;
 use keywright::passkeys::{PendingRegistration, RelyingParty};
 use libfuzzer_sys::fuzz_target;

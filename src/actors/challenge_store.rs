@@ -17,9 +17,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::handle::{Crash, Handle, Mail, Slot};
-use super::lane::Lane;
-use super::supervisor::ChildSpec;
+use super::runtime::handle::{Crash, Handle, Mail, Slot};
+use super::runtime::lane::Lane;
+use super::runtime::supervisor::ChildSpec;
 use crate::config::{Config, LiveConfig};
 use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::clock::Clock;
@@ -27,8 +27,8 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
+use crate::persistence::measured_pool::WatchedPool;
 use crate::persistence::pool::in_time;
-use crate::persistence::watched_pool::WatchedPool;
 
 /// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
 /// that a stranger who begins sign-ins does not disturb an elevation.

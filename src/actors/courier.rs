@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::actors::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, Mail};
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 
-use super::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, Mail};
 use crate::domain::clock::Clock;
 use crate::persistence::tickets;
 

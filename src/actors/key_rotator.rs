@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, Mail};
 use crate::config::LiveConfig;
 use crate::tokens::keys::{KeyError, KeySet};
 

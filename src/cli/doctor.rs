@@ -9,14 +9,14 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::terminal;
+use crate::clients::Network;
 use crate::config::{Config, ConfigErrors, Endpoints, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
-use crate::flows::provider_endpoints::callback_url;
-use crate::flows::totp::context;
-use crate::http::error::chain;
+use crate::flows::mfa::totp::context;
+use crate::flows::providers::endpoints::callback_url;
+use crate::http::message::error::chain;
 use crate::notify::sender::MailSender;
 use crate::oauth::discovery::Discovery;
-use crate::outside::Network;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};
 use crate::sealing::Sealer;

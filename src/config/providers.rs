@@ -12,10 +12,10 @@ use url::Url;
 
 use super::reader::Reader;
 use super::value::parse_http_url;
+use crate::clients::Address;
 use crate::oauth::apple_secret::AppleKey;
 use crate::oauth::provider::{Protocol, Provider, Source};
 use crate::oauth::providers::{self, custom};
-use crate::outside::Address;
 
 const CUSTOM: &str = "AUTH_PROVIDER_CUSTOM";
 

@@ -1,6 +1,5 @@
 //! Types and rules without I/O.
 
-pub mod calling_page;
 pub mod challenge;
 pub mod claim_path;
 pub mod clock;
@@ -12,7 +11,6 @@ pub mod error;
 pub mod gravatar;
 pub mod ids;
 pub mod json;
-pub mod landing;
 pub mod locale;
 pub mod mail;
 pub mod phone;
@@ -20,6 +18,8 @@ pub mod random_secret;
 pub mod rate_limit;
 pub mod redirect;
 mod redirect_pattern;
+pub mod request_origin;
+pub mod return_target;
 pub mod roles;
 pub mod sign_up_options;
 pub mod user;

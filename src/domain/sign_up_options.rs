@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use super::code_challenge::CodeChallenge;
 use super::error::ErrorCode;
-use super::landing::Landing;
 use super::locale::Locales;
 use super::redirect::RedirectRules;
+use super::return_target::Landing;
 use super::roles::RoleRules;
 
 /// What the client asked for, within the contract's limits; everything may be absent.

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
+use crate::clients;
+use crate::clients::OutsideError;
+use crate::clients::postmark;
+use crate::clients::postmark::TemplatedMail;
 use crate::config::{MailConfig, MailTransport, PostmarkConfig};
 use crate::domain::mail::OutboxMessage;
 use crate::notify::inbox::{Captured, Inbox, InboxError};
@@ -11,8 +15,6 @@ use crate::notify::message::{self, Sender};
 use crate::notify::operator::TemplateError;
 use crate::notify::smtp::{SmtpError, SmtpSetupError, SmtpTransport};
 use crate::notify::templates::{TemplateSet, Values};
-use crate::outside::postmark::{self, TemplatedMail};
-use crate::outside::{self, OutsideError};
 
 /// Why the mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +84,7 @@ impl MailSender {
                 sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
             },
             MailTransport::Postmark(postmark) => Way::Postmark {
-                client: outside::client()?,
+                client: clients::client()?,
                 config: postmark.clone(),
                 sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
             },

@@ -31,8 +31,8 @@ use super::oauth1::{self, Credentials, Moment};
 use super::profile::{Answers, ProfileError};
 use super::provider::Source;
 use super::token_answer::normalised;
+use crate::clients::{Address, Network, OutsideError, read};
 use crate::config::{ClientSecret, KnownEndpoints, ProviderConfig};
-use crate::outside::{Address, Network, OutsideError, read};
 
 /// Longest error code of a provider that is repeated in a log.
 const MAX_CODE: usize = 64;

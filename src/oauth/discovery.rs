@@ -9,8 +9,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::client;
+use crate::clients::{Address, ChosenBy, Network, OutsideError};
 use crate::config::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
-use crate::outside::{Address, ChosenBy, Network, OutsideError};
 
 /// Documents change rarely.
 const KEPT_FOR: Duration = Duration::from_hours(1);

@@ -12,9 +12,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::jwks::IssuerKeys;
+use crate::clients::{Network, OutsideError};
 use crate::config::IdTokenRules;
 use crate::domain::random_secret::hex;
-use crate::outside::{Network, OutsideError};
 
 /// Clocks of issuers may be so many seconds off.
 const LEEWAY: f64 = 30.0;
@@ -217,7 +217,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::outside::Address;
+    use crate::clients::Address;
 
     const NOW: i64 = 1_800_000_000;
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::client;
-use crate::outside::{Address, Network, OutsideError};
+use crate::clients::{Address, Network, OutsideError};
 
 /// Age at which keys are fetched again.
 const FRESH: Duration = Duration::hours(1);

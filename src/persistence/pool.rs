@@ -7,9 +7,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool, Postgres};
 
+use super::measured_pool::WatchedPool;
 use crate::config::DatabaseConfig;
 use crate::persistence::connection_string::{ConnectionString, PoolParameters};
-use crate::persistence::watched_pool::WatchedPool;
 
 /// pgx's floor for the life of a connection, which operators of the reference are used to.
 const MAX_LIFETIME: Duration = Duration::from_hours(1);

@@ -1,5 +1,6 @@
 //! Logs of the whole process, on standard output: JSON lines, or coloured text; and its traces.
 
+pub mod access_log;
 pub mod line;
 pub mod traces;
 pub mod writer;
@@ -16,11 +17,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 
+use self::access_log::AccessLog;
 use self::traces::{Traces, TracesError};
 use self::writer::{LogWriter, WriterGuard};
 use crate::config::{LogConfig, TracesConfig};
 use crate::domain::clock::Clock;
-use crate::http::access_log::AccessLog;
 
 /// The access log of the process, once logging has been started.
 static ACCESS_LOG: OnceLock<AccessLog> = OnceLock::new();
@@ -216,7 +217,7 @@ impl Visit for Fields {
 
     /// With all causes: each error prints itself only.
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.record_str(field, &crate::http::error::chain(value));
+        self.record_str(field, &crate::http::message::error::chain(value));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Admin;
 use super::report::TreeReport;
-use crate::http::router::HandlerResult;
+use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
 /// Everything that is known of every actor.

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 use crate::app::App;
 use crate::http::ApiResponse;
-use crate::http::call::{Call, Reply};
+use crate::http::message::call::{Call, Reply};
 use crate::metrics::SecurityEvent;
 
 /// Refuses whoever has no token. Tokens are those of the configuration in force, so that a reload

@@ -12,8 +12,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::Admin;
-use crate::actors::rate_limiter::Guard;
-use crate::actors::supervisor::{ChildState, ChildStatus};
+use crate::actors::limits::rate_limiter::Guard;
+use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
 use crate::metrics::{ActorStats, CacheStats, LaneStats, SecurityEvent, Snapshot};

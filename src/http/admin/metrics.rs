@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Admin;
 use super::exposition::Exposition;
 use crate::domain::error::AuthError;
-use crate::http::router::HandlerResult;
+use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 use crate::persistence::outbox;
 

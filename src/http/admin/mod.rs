@@ -22,15 +22,16 @@ use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
 use self::auth::AuthLayer;
-use super::client_address::TrustedProxies;
-use super::connection::Patience;
-use super::dispatch::{Dispatch, Limits};
 use super::layers::{AdmissionLayer, TraceLayer};
-use super::listener::{self, BindError};
-use super::router::{RouteError, RouteInfo, Router};
-use super::server::{ServeSettings, serve};
 use crate::app::App;
 use crate::drain::Drain;
+use crate::http::layers::client_address::TrustedProxies;
+use crate::http::pipeline::dispatch::{Dispatch, Limits};
+use crate::http::pipeline::router::{RouteError, RouteInfo, Router};
+use crate::http::serve::connection::Patience;
+use crate::http::serve::listener;
+use crate::http::serve::listener::BindError;
+use crate::http::serve::server::{ServeSettings, serve};
 use crate::metrics::HttpStats;
 use crate::telemetry;
 

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use super::Admin;
-use crate::http::router::HandlerResult;
+use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
 const PAGE: &str = include_str!("../../../templates/ops.html");

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use crate::actors::supervisor::{ChildState, ChildStatus};
+use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::app::App;
 use crate::metrics::{ActorStats, LaneStats, Snapshot};
 
@@ -237,7 +237,7 @@ fn actor(
     moment: &Moment,
     window: Duration,
 ) -> ActorReport {
-    let policy = status.policy.as_ref().map(crate::actors::supervisor::LivePolicy::get);
+    let policy = status.policy.as_ref().map(crate::actors::runtime::supervisor::LivePolicy::get);
     let below = children(list, path, moment, policy.map_or(window, |policy| policy.window));
     ActorReport {
         name: path.rsplit('/').next().unwrap_or(path).to_owned(),
@@ -268,7 +268,7 @@ fn actor(
 }
 
 fn policy_report(
-    policy: crate::actors::supervisor::RestartPolicy,
+    policy: crate::actors::runtime::supervisor::RestartPolicy,
     children: &[ActorReport],
 ) -> PolicyReport {
     PolicyReport {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Admin;
 use crate::config::settings;
 use crate::domain::error::AuthError;
-use crate::http::router::HandlerResult;
+use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse, read_json};
 use crate::reload::{self, ChangeError};
 

@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::domain::error::ErrorCode;
-use crate::http::call::Reply;
-use crate::http::error::code_response;
+use crate::http::message::call::Reply;
+use crate::http::message::error::code_response;
 use crate::metrics::HttpStats;
 
 /// Lets `limit` requests in at a time (`AUTH_HTTP_MAX_CONCURRENCY`).

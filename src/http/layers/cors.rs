@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::http::call::{Inbound, Reply};
+use crate::http::message::call::{Inbound, Reply};
 
 /// Answers `OPTIONS` on any path and adds the headers to what has an `Origin`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,6 +5,8 @@
 //! something do not box.
 
 pub mod admission;
+pub mod buckets;
+pub mod client_address;
 pub mod cors;
 pub mod rate_limit;
 pub mod trace;

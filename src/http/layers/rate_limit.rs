@@ -20,13 +20,13 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, Uri};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::actors::counters::{Network, Subject};
-use crate::actors::rate_limiter::{Counters, Guard};
+use super::buckets::{Bucket, buckets};
+use crate::actors::limits::counters::{Network, Subject};
+use crate::actors::limits::rate_limiter::{Counters, Guard};
 use crate::config::{Config, LiveConfig};
 use crate::domain::rate_limit::Verdict;
-use crate::http::buckets::{Bucket, buckets};
-use crate::http::call::{Call, Reply};
-use crate::http::error::seconds;
+use crate::http::message::call::{Call, Reply};
+use crate::http::message::error::seconds;
 use crate::telemetry::line;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");

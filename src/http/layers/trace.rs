@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::http::access_log::{AccessLine, AccessLog};
-use crate::http::call::{Call, Inbound, Reply};
-use crate::http::client_address::TrustedProxies;
-use crate::http::request_id::{RequestId, X_REQUEST_ID, sane};
+use super::client_address::TrustedProxies;
+use crate::http::message::call::{Call, Inbound, Reply};
+use crate::http::message::request_id::{RequestId, X_REQUEST_ID, sane};
+use crate::telemetry::access_log::{AccessLine, AccessLog};
 
 const X_B3_TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
 const X_B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");

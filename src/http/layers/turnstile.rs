@@ -14,14 +14,14 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::{Layer, Service};
 
-use crate::actors::rate_limiter::{Counters, Guard};
+use super::buckets::bare;
+use crate::actors::limits::rate_limiter::{Counters, Guard};
+use crate::clients::turnstile::verify;
 use crate::config::LiveConfig;
 use crate::domain::error::ErrorCode;
-use crate::http::buckets::bare;
-use crate::http::call::{Call, Reply};
-use crate::http::error::{chain, code_response};
+use crate::http::message::call::{Call, Reply};
+use crate::http::message::error::{chain, code_response};
 use crate::http::{ApiResponse, RequestId};
-use crate::outside::turnstile::verify;
 
 const PROOF: HeaderName = HeaderName::from_static("x-cf-turnstile-response");
 

@@ -14,16 +14,16 @@ use http_body_util::{BodyExt as _, Full};
 use keywright::domain::clock::Clock;
 use keywright::domain::error::{AuthError, ErrorCode};
 use keywright::drain::Drain;
-use keywright::http::access_log::AccessLog;
-use keywright::http::call::Inbound;
-use keywright::http::client_address::TrustedProxies;
-use keywright::http::connection::Patience;
-use keywright::http::dispatch::Limits;
-use keywright::http::front_end::Guards;
-use keywright::http::router::HandlerResult;
+use keywright::http::layers::client_address::TrustedProxies;
+use keywright::http::message::call::Inbound;
+use keywright::http::pipeline::dispatch::Limits;
+use keywright::http::pipeline::front_end::Guards;
+use keywright::http::pipeline::router::HandlerResult;
+use keywright::http::serve::connection::Patience;
 use keywright::http::{
     ApiRequest, ApiResponse, FrontEnd, FrontEndSettings, Router, ServeSettings, ServerStats, serve,
 };
+use keywright::telemetry::access_log::AccessLog;
 use keywright::telemetry::writer::{WriterGuard, batched};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

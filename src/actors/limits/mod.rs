@@ -1,0 +1,4 @@
+//! Rate limits: the counters, and the actor that owns their life.
+
+pub mod counters;
+pub mod rate_limiter;

@@ -1,0 +1,252 @@
+//! Listens to what others change in Postgres and keeps the user cache from being wrong.
+//!
+//! - Owns: one connection that LISTENs on `keywright_changes` (triggers of our migrations).
+//! - Caches: nothing; it removes what changed from the user cache.
+//! - Vouches: a lease, renewed whenever a notification that it sent to itself comes back. That also
+//!   proves that everything committed before has been delivered. When the lease runs out, for whatever
+//!   reason, the cache is no longer asked and reads go to Postgres.
+//! - On restart: the cache is emptied before the lease is given again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use super::session_registry::UserCache;
+use crate::actors::runtime::handle::{Crash, Mail};
+use crate::domain::ids::UserId;
+use crate::persistence::changes::{self, CHANNEL};
+
+/// Begins the payload that a feed sends to itself.
+const BEAT: &str = "beat:";
+/// Time between two beats, and how long one may take.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long after a beat was sent the cache may be served.
+const LEASE: Duration = Duration::from_secs(2);
+/// Wait before the next attempt to connect.
+const RECONNECT: Duration = Duration::from_millis(250);
+/// Counters of changes; users that share one only cost each other a reload.
+const STRIPES: usize = 4096;
+
+/// Whether caches may be served, and what changed; shared by feed, caches and readers.
+pub struct FeedState {
+    started: Instant,
+    /// Milliseconds after `started` until which the feed vouches for the caches.
+    live_until: AtomicU64,
+    changes: Box<[AtomicU64]>,
+}
+
+impl Default for FeedState {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            live_until: AtomicU64::new(0),
+            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl FeedState {
+    /// Whether everything committed more than a moment ago has been delivered.
+    pub fn is_live(&self) -> bool {
+        self.now_ms() < self.live_until.load(Ordering::Acquire)
+    }
+
+    /// Number of changes seen for this user (and those that share its counter).
+    pub fn stamp(&self, id: UserId) -> u64 {
+        self.stripe(id).load(Ordering::Acquire)
+    }
+
+    pub(super) fn touch(&self, id: UserId) {
+        self.stripe(id).fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn touch_all(&self) {
+        for stripe in &self.changes {
+            stripe.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn vouch_from(&self, at: Instant) {
+        let until = at.duration_since(self.started) + LEASE;
+        self.live_until.store(millis(until), Ordering::Release);
+    }
+
+    fn end_lease(&self) {
+        self.live_until.store(0, Ordering::Release);
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    fn stripe(&self, id: UserId) -> &AtomicU64 {
+        &self.changes[(id.0.as_u128() % STRIPES as u128) as usize]
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Messages of the feed.
+pub enum ChangeFeedMsg {
+    /// The listening task has ended; it never does while all is well.
+    ListenerEnded,
+    /// Panic.
+    Crash,
+}
+
+impl Mail for ChangeFeedMsg {
+    fn is_from_caller(&self) -> bool {
+        matches!(self, Self::Crash)
+    }
+}
+
+impl Crash for ChangeFeedMsg {
+    fn crash() -> Self {
+        Self::Crash
+    }
+}
+
+/// The actor.
+pub struct ChangeFeed;
+
+/// What the feed works with.
+#[derive(Clone)]
+pub struct ChangeFeedArgs {
+    pub pool: PgPool,
+    pub users: UserCache,
+    pub state: Arc<FeedState>,
+}
+
+/// Ends the listening task together with the actor.
+pub struct ChangeFeedState {
+    _listening: DropGuard,
+}
+
+impl Actor for ChangeFeed {
+    type Msg = ChangeFeedMsg;
+    type State = ChangeFeedState;
+    type Arguments = ChangeFeedArgs;
+
+    #[expect(clippy::disallowed_methods, reason = "the task ends with the actor's state")]
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ChangeFeedMsg>,
+        args: ChangeFeedArgs,
+    ) -> Result<ChangeFeedState, ActorProcessingErr> {
+        // A predecessor that died may have left a lease behind.
+        args.state.end_lease();
+        let token = CancellationToken::new();
+        let stop = token.clone();
+        tokio::spawn(async move {
+            let _ended = Ended(myself);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = listen_for_ever(&args) => {}
+            }
+            args.state.end_lease();
+        });
+        Ok(ChangeFeedState { _listening: token.drop_guard() })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<ChangeFeedMsg>,
+        message: ChangeFeedMsg,
+        _state: &mut ChangeFeedState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ChangeFeedMsg::ListenerEnded => Err("the listening task ended".into()),
+            ChangeFeedMsg::Crash => panic!("the change feed was told to crash"),
+        }
+    }
+}
+
+/// Reports the end of the listening task, also by a panic.
+struct Ended(ActorRef<ChangeFeedMsg>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The actor may have ended first.
+        let _ = self.0.send_message(ChangeFeedMsg::ListenerEnded);
+    }
+}
+
+async fn listen_for_ever(args: &ChangeFeedArgs) {
+    let mut reported = false;
+    loop {
+        let ended = listen(args, &mut reported).await;
+        args.state.end_lease();
+        if let Err(error) = ended
+            && !std::mem::replace(&mut reported, true)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "change feed is down, caches are bypassed"
+            );
+        }
+        pause(RECONNECT).await;
+    }
+}
+
+/// Listens on one connection until it fails, or until it does not deliver what it should.
+async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(&args.pool).await?;
+    listener.eager_reconnect(false);
+    in_time(listener.listen(CHANNEL)).await?;
+    args.users.forget_all();
+    let beat = format!("{BEAT}{}", Uuid::new_v4());
+    loop {
+        let asked_at = Instant::now();
+        in_time(changes::notify(&mut listener, &beat)).await?;
+        let mut heard = false;
+        let next_beat = asked_at + HEARTBEAT;
+        while let Ok(received) = timeout_at(next_beat, listener.try_recv()).await {
+            let notification = received?.ok_or(sqlx::Error::PoolClosed)?;
+            if notification.payload() != beat {
+                apply(&args.users, notification.payload());
+            } else if !std::mem::replace(&mut heard, true) {
+                args.state.vouch_from(asked_at);
+                if std::mem::replace(reported, false) {
+                    tracing::info!("change feed is up again");
+                }
+            }
+        }
+        if !heard {
+            return Err(sqlx::Error::Protocol(
+                "notifications are not delivered (a transaction-pooling proxy?)".to_owned(),
+            ));
+        }
+    }
+}
+
+/// The result, unless it takes longer than a lease is worth.
+async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    timeout(LEASE, work).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?
+}
+
+fn apply(users: &UserCache, payload: &str) {
+    if payload.starts_with(BEAT) {
+        // Of another node.
+        return;
+    }
+    let user = payload.strip_prefix("user:").and_then(|id| Uuid::parse_str(id).ok());
+    match user {
+        Some(id) => users.forget(UserId(id)),
+        // `all`, or something that a newer version says: forget everything.
+        None => users.forget_all(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bounded wait before the next connection attempt")]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

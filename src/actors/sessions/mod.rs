@@ -1,0 +1,7 @@
+//! Sessions and users as caches over Postgres, and the change feed that keeps them true.
+
+pub mod cached_user;
+pub mod change_feed;
+pub mod session_cache;
+pub mod session_registry;
+pub mod session_shard;

@@ -1,0 +1,233 @@
+//! Sessions as the flows see them: find, rotate, and the users they belong to.
+//!
+//! The registry is a supervisor of shards; this file is its handle, and the user cache, which is
+//! served only while the change feed vouches for it (`change_feed`). Sessions are in `session_cache`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::cached_user::CachedUser;
+use super::change_feed::FeedState;
+use super::session_cache::SessionCache;
+use super::session_shard::{ROTATE, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
+use crate::actors::passwords::hash_pace::Rotations;
+use crate::actors::runtime::handle::{Handle, Slot};
+use crate::actors::runtime::supervisor::{ChildSpec, LivePolicy, TreeView};
+use crate::config::{ActorsConfig, LiveConfig};
+use crate::domain::clock::Clock;
+use crate::domain::error::AuthError;
+use crate::domain::ids::UserId;
+use crate::metrics::CacheStats;
+use crate::persistence::measured_pool::WatchedPool;
+use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::{Rotation, SessionRef};
+
+/// Finds and rotates sessions, and reads their users.
+#[derive(Clone)]
+pub struct SessionRegistry {
+    shards: Arc<[Handle<SessionShardMsg>]>,
+    sessions: Arc<SessionCache>,
+    users: UserCache,
+}
+
+impl SessionRegistry {
+    /// The handle, and the child that its supervisor has to start.
+    pub fn new(
+        settings: &ActorsConfig,
+        policy: LivePolicy,
+        tree: TreeView,
+        pool: &WatchedPool,
+        clock: &Clock,
+        config: &LiveConfig,
+        users: UserCache,
+    ) -> (Self, ChildSpec) {
+        let slots: Vec<Arc<Slot<SessionShardMsg>>> =
+            (0..settings.session_shards).map(|_| Arc::default()).collect();
+        let shards = slots
+            .iter()
+            .map(|slot| {
+                Handle::new(
+                    "session registry",
+                    Arc::clone(slot),
+                    settings.session_max_in_flight,
+                    settings.call_timeout,
+                )
+            })
+            .collect();
+        let (pool, clock, config) = (pool.clone(), clock.clone(), Arc::clone(config));
+        let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
+            slots
+                .iter()
+                .enumerate()
+                .map(|(n, slot)| {
+                    let args = SessionShardArgs {
+                        pool: pool.clone(),
+                        clock: clock.clone(),
+                        config: Arc::clone(&config),
+                        stats: Arc::clone(slot.stats()),
+                    };
+                    ChildSpec::actor(
+                        format!("shard-{n}"),
+                        slot,
+                        || SessionShard,
+                        move || args.clone(),
+                    )
+                })
+                .collect()
+        });
+        let sessions = Arc::new(SessionCache::new(settings.session_cache_mib));
+        (Self { shards, sessions, users }, child)
+    }
+
+    /// The live session of a current token.
+    pub async fn find(&self, hash: TokenHash) -> Result<Option<SessionRef>, AuthError> {
+        if let Some(session) = self.sessions.get(hash) {
+            return Ok(Some(session));
+        }
+        // In a box, as below: this is rare, and the future of each request would have room for it.
+        let found = Box::pin(self.shard(hash).call(|reply| SessionShardMsg::Find(hash, reply)));
+        let found = flatten(found.await?)?;
+        if let Some(session) = found {
+            self.sessions.insert(hash, session);
+        }
+        Ok(found)
+    }
+
+    /// Trades a token for its successor; `false` if it is not the current one (any more).
+    ///
+    /// The answer comes after the commit. Safe to repeat: the successor is always the same.
+    pub async fn rotate(&self, rotation: Rotation) -> Result<bool, AuthError> {
+        let shard = self.shard(rotation.presented);
+        let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
+        self.sessions.remove(rotation.presented);
+        if rotated.is_some() {
+            self.sessions.insert(rotation.next, rotation.session);
+        }
+        Ok(rotated.is_some())
+    }
+
+    /// The user as of now, from the cache while the change feed is up, else from Postgres.
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, AuthError> {
+        if let Some(user) = self.users.stats.note(self.users.get(id)) {
+            return Ok(Some(user));
+        }
+        let seen = self.users.feed.stamp(id);
+        let shard = &self.shards[id.0.as_u128() as usize % self.shards.len()];
+        let found = Box::pin(shard.call(|reply| SessionShardMsg::Load(id, reply)));
+        let found = flatten(found.await?)?;
+        if let Some(user) = &found {
+            self.users.insert(id, user, seen);
+        }
+        Ok(found)
+    }
+
+    /// The figures of the session cache, and how many sessions it holds (about).
+    pub fn session_cache(&self) -> (&CacheStats, u64) {
+        self.sessions.figures()
+    }
+
+    /// The user cache, for writers on this node that know of a change before the feed does.
+    pub fn users(&self) -> &UserCache {
+        &self.users
+    }
+
+    /// Changes the bound and the deadline of each shard.
+    pub fn tune(&self, max_in_flight: usize, call_timeout: Duration) {
+        for shard in self.shards.iter() {
+            shard.tune(max_in_flight, call_timeout);
+        }
+    }
+
+    /// The shards, for fault tests and the supervision view.
+    pub fn shards(&self) -> &[Handle<SessionShardMsg>] {
+        &self.shards
+    }
+
+    /// What has been rotated since the start.
+    #[expect(clippy::cast_precision_loss, reason = "differences are looked at, roughly")]
+    pub fn rotations(&self) -> Rotations {
+        let mut all = Rotations::default();
+        for shard in self.shards.iter() {
+            let lane = shard.stats().lane(ROTATE);
+            let (sizes, times) = (lane.sizes(), lane.times());
+            all.tokens += sizes.sum();
+            all.batches += times.count() as f64;
+            all.seconds += times.sum();
+        }
+        all
+    }
+
+    fn shard(&self, hash: TokenHash) -> &Handle<SessionShardMsg> {
+        &self.shards[usize::from(hash.as_bytes()[0]) % self.shards.len()]
+    }
+}
+
+/// Users by id, bounded in memory, served only while nothing can have changed unnoticed.
+#[derive(Clone)]
+pub struct UserCache {
+    users: Cache<UserId, Entry>,
+    feed: Arc<FeedState>,
+    stats: Arc<CacheStats>,
+}
+
+/// A user and the number of changes that had been seen before the row was read.
+#[derive(Clone)]
+struct Entry {
+    user: Arc<CachedUser>,
+    seen: u64,
+}
+
+impl UserCache {
+    /// An empty cache of at most `mib` mebibytes.
+    pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
+        let users = Cache::builder()
+            .max_capacity(mib * 1024 * 1024)
+            .weigher(|_, entry: &Entry| {
+                u32::try_from(entry.user.memory_bytes()).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self { users, feed, stats: Arc::default() }
+    }
+
+    /// Whether the feed vouches for the cache; without it nobody is served from here.
+    pub fn is_served(&self) -> bool {
+        self.feed.is_live()
+    }
+
+    /// Its figures, how many users it holds, and their memory in bytes (both about).
+    pub fn figures(&self) -> (&CacheStats, u64, u64) {
+        (&self.stats, self.users.entry_count(), self.users.weighted_size())
+    }
+
+    /// The cached user, if the feed vouches for it.
+    ///
+    /// A change that arrived while the row was read found nothing to remove; the counter tells.
+    pub fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {
+        if !self.feed.is_live() {
+            return None;
+        }
+        let entry = self.users.get(&id)?;
+        (entry.seen == self.feed.stamp(id)).then_some(entry.user)
+    }
+
+    /// Keeps a user read from Postgres after `seen` was taken.
+    fn insert(&self, id: UserId, user: &Arc<CachedUser>, seen: u64) {
+        if self.feed.is_live() && self.feed.stamp(id) == seen {
+            self.users.insert(id, Entry { user: Arc::clone(user), seen });
+        }
+    }
+
+    /// Forgets one user.
+    pub fn forget(&self, id: UserId) {
+        self.feed.touch(id);
+        self.users.invalidate(&id);
+    }
+
+    /// Forgets everybody.
+    pub fn forget_all(&self) {
+        self.feed.touch_all();
+        self.users.invalidate_all();
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST /user/deanonymize`.
+
+use secrecy::SecretString;
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::mail::MailTemplate;
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::guards::bearer::authenticate;
+use crate::flows::passwords::rules;
+use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
+use crate::persistence::refresh_tokens;
+use crate::persistence::users::{self, Registration};
+use crate::tokens::ticket::TicketKind;
+
+/// How the user will sign in from now on.
+pub enum SignInMethod {
+    EmailPassword(SecretString),
+    /// By a mailed link.
+    Passwordless,
+}
+
+/// Turns an anonymous user into a registered one, who keeps id and metadata.
+///
+/// The row decides whether the user is anonymous, not the token, which may be older (S-06). Where
+/// the address has to be proved first, the anonymous sessions end.
+pub async fn deanonymize_user(
+    app: &App,
+    bearer: Option<&str>,
+    method: SignInMethod,
+    email: &EmailAddress,
+    options: SignUpOptions,
+) -> Result<(), AuthError> {
+    let id = authenticate(app, bearer)?;
+    let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
+    if user.user.disabled {
+        return Err(ErrorCode::DisabledUser.into());
+    }
+    if !user.user.is_anonymous {
+        return Err(ErrorCode::UserNotAnonymous.into());
+    }
+    if let SignInMethod::EmailPassword(password) = &method {
+        rules::check_new(app, password).await?;
+    }
+    let config = app.config.load_full();
+    let accounts = &config.accounts;
+    let options =
+        options.resolve(&accounts.redirects, &accounts.roles, &accounts.locales, email.as_str())?;
+    if !accounts.email_access.allows(email.as_str()) {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    if users::find_by_email(&app.pool, email).await?.is_some() {
+        return Err(ErrorCode::EmailAlreadyInUse.into());
+    }
+    let mailed = match method {
+        SignInMethod::Passwordless => {
+            Some((TicketKind::PasswordlessEmail, MailTemplate::SigninPasswordless))
+        }
+        SignInMethod::EmailPassword(_) if accounts.email_verification_required => {
+            Some((TicketKind::VerifyEmail, MailTemplate::EmailVerify))
+        }
+        SignInMethod::EmailPassword(_) => None,
+    };
+    if mailed.is_some() {
+        require_transport(app)?;
+    }
+    let password_hash = match &method {
+        SignInMethod::EmailPassword(password) => Some(rules::hash(app, password).await?),
+        SignInMethod::Passwordless => None,
+    };
+
+    let registration = Registration {
+        email: email.as_str(),
+        display_name: &options.display_name,
+        locale: &options.locale,
+        default_role: &options.default_role,
+        password_hash: password_hash.as_deref(),
+        metadata: options.metadata.as_deref(),
+        roles: &options.allowed_roles,
+        now: app.clock.now(),
+    };
+    let mut transaction = app.pool.begin().await?;
+    let registered = users::register_anonymous(&mut transaction, id, &registration).await;
+    if !registered.map_err(users::refusal)? {
+        return Err(ErrorCode::UserNotAnonymous.into());
+    }
+    let mail = match mailed {
+        None => None,
+        Some((kind, template)) => {
+            refresh_tokens::delete_by_user(&mut *transaction, id).await?;
+            let recipient = Recipient {
+                user_id: id,
+                email: email.as_str(),
+                new_email: None,
+                display_name: &options.display_name,
+                locale: &options.locale,
+            };
+            let landing = &options.landing;
+            Some(promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?)
+        }
+    };
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(id);
+    if let Some(mail) = mail {
+        mail.send(app);
+    }
+    Ok(())
+}

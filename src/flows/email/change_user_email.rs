@@ -1,0 +1,49 @@
+//! `POST /user/email/change`.
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::mail::MailTemplate;
+use crate::domain::return_target::LandingWish;
+use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
+use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
+use crate::persistence::users;
+use crate::tokens::ticket::TicketKind;
+
+/// Mails a link to the new address; only following it changes anything (S-09).
+pub async fn change_user_email(
+    app: &App,
+    bearer: Option<&str>,
+    new_email: &EmailAddress,
+    landing: LandingWish,
+) -> Result<(), AuthError> {
+    let config = app.config.load_full();
+    let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
+    let landing = landing.resolve(&config.accounts.redirects)?;
+    let user = registered(app, caller.id).await?;
+    // The rules for addresses hold for new ones too (S-10).
+    if !config.accounts.email_access.allows(new_email.as_str()) {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    if users::find_by_email(&app.pool, new_email).await?.is_some() {
+        return Err(ErrorCode::EmailAlreadyInUse.into());
+    }
+    require_transport(app)?;
+
+    let user = &user.user;
+    let recipient = Recipient { new_email: Some(new_email.as_str()), ..Recipient::from(user) };
+    let mut transaction = app.pool.begin().await?;
+    users::set_new_email(&mut *transaction, user.id, new_email).await?;
+    let mail = promise_ticket(
+        app,
+        &mut transaction,
+        TicketKind::EmailConfirmChange,
+        MailTemplate::EmailConfirmChange,
+        &recipient,
+        &landing,
+    )
+    .await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What signing up with an address comes to, whatever its owner will sign in with.
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::domain::mail::MailTemplate;
+use crate::domain::sign_up_options::ResolvedOptions;
+use crate::flows::passkeys::ceremonies;
+use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
+use crate::persistence::security_keys::{self, NewSecurityKey};
+use crate::persistence::users::{self, NewUser};
+use crate::tokens::ticket::TicketKind;
+
+/// A user to be, all checks passed.
+pub struct Registration<'a> {
+    pub id: UserId,
+    pub email: &'a EmailAddress,
+    pub options: &'a ResolvedOptions,
+    pub proof: Proof<'a>,
+}
+
+/// What the user will sign in with.
+pub enum Proof<'a> {
+    /// The hash of a password.
+    Password(&'a str),
+    /// A security key and the name that its owner gave it.
+    SecurityKey(&'a NewSecurityKey, &'a str),
+}
+
+/// Refuses early where the address has to be verified and no mail can be sent.
+pub fn require_mail(app: &App) -> Result<(), AuthError> {
+    let config = app.config();
+    let accounts = &config.accounts;
+    if accounts.email_verification_required && !accounts.disable_new_users {
+        drop(config);
+        require_transport(app)?;
+    }
+    Ok(())
+}
+
+/// Writes the user; a session comes at once only where the address need not be verified first.
+pub async fn register(
+    app: &App,
+    registration: Registration<'_>,
+) -> Result<Option<IssuedSession>, AuthError> {
+    let config = app.config.load_full();
+    let accounts = &config.accounts;
+    let Registration { id, email, options, proof } = registration;
+    let with_session = !accounts.email_verification_required && !accounts.disable_new_users;
+    let now = app.clock.now();
+    let avatar_url = accounts.gravatar.url_for(email);
+    let mut user = NewUser {
+        email: Some(email.as_str()),
+        disabled: accounts.disable_new_users,
+        avatar_url: &avatar_url,
+        last_seen: with_session.then_some(now),
+        ..NewUser::with_options(id, now, options)
+    };
+    if let Proof::Password(hash) = proof {
+        user.password_hash = Some(hash);
+    }
+    let mut transaction = app.pool.begin().await?;
+    users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+    if let Proof::SecurityKey(key, nickname) = proof {
+        security_keys::insert(&mut transaction, id, key, Some(nickname), now)
+            .await
+            .map_err(ceremonies::refusal)?;
+    }
+    if accounts.disable_new_users {
+        // The row stays, for an administrator to enable.
+        transaction.commit().await?;
+        return Err(ErrorCode::DisabledUser.into());
+    }
+    if with_session {
+        let started = start(app, &mut transaction, id).await?;
+        transaction.commit().await?;
+        return started.issue(app).await.map(Some);
+    }
+    let recipient = Recipient {
+        user_id: id,
+        email: email.as_str(),
+        new_email: None,
+        display_name: &options.display_name,
+        locale: &options.locale,
+    };
+    let mail = promise_ticket(
+        app,
+        &mut transaction,
+        TicketKind::VerifyEmail,
+        MailTemplate::EmailVerify,
+        &recipient,
+        &options.landing,
+    )
+    .await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(None)
+}

@@ -1,0 +1,157 @@
+//! `POST /signin/passwordless/email` and `POST /signin/otp/email`: a link or a code by mail.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::domain::mail::MailTemplate;
+use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
+use crate::domain::user::User;
+use crate::flows::tickets::ticket_mail::{
+    Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
+};
+use crate::persistence::users::{self, NewUser};
+use crate::tokens::ticket::TicketKind;
+
+/// What the mail brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailedProof {
+    Link,
+    Code,
+}
+
+impl MailedProof {
+    const fn ticket(self) -> TicketKind {
+        match self {
+            Self::Link => TicketKind::PasswordlessEmail,
+            Self::Code => TicketKind::EmailOtp,
+        }
+    }
+
+    const fn template(self) -> MailTemplate {
+        match self {
+            Self::Link => MailTemplate::SigninPasswordless,
+            Self::Code => MailTemplate::SigninOtp,
+        }
+    }
+
+    const fn is_enabled(self, config: &Config) -> bool {
+        match self {
+            Self::Link => config.methods.email_passwordless,
+            Self::Code => config.methods.otp_email,
+        }
+    }
+}
+
+/// Mails a link or a code to the owner of the address, who becomes a user if they are not one yet.
+///
+/// The options are checked for known users too, for whom only the target counts. With
+/// `AUTH_CONCEAL_ERRORS` the answer says nothing about the address (S-08).
+pub async fn sign_in_by_mail(
+    app: &App,
+    proof: MailedProof,
+    email: &EmailAddress,
+    options: SignUpOptions,
+) -> Result<(), AuthError> {
+    let config = app.config.load_full();
+    if !proof.is_enabled(&config) {
+        return Err(ErrorCode::DisabledEndpoint.into());
+    }
+    let accounts = &config.accounts;
+    let sent = if accounts.email_access.allows(email.as_str()) {
+        let options = options.resolve(
+            &accounts.redirects,
+            &accounts.roles,
+            &accounts.locales,
+            email.as_str(),
+        )?;
+        require_transport(app)?;
+        send(app, proof, email, &options).await
+    } else {
+        Err(ErrorCode::InvalidEmailPassword.into())
+    };
+    match sent {
+        Err(AuthError::Refused(code)) if config.server.conceal_errors && code.row().sensitive => {
+            pretend_to_promise(app).await
+        }
+        result => result,
+    }
+}
+
+async fn send(
+    app: &App,
+    proof: MailedProof,
+    email: &EmailAddress,
+    options: &ResolvedOptions,
+) -> Result<(), AuthError> {
+    if let Some(found) = users::find_by_email(&app.pool, email).await? {
+        return send_to_user(app, proof, &found.user, options).await;
+    }
+    match send_to_new_user(app, proof, email, options).await {
+        // Somebody was faster, so now there is a user.
+        Err(AuthError::Refused(ErrorCode::EmailAlreadyInUse)) => {
+            let found = users::find_by_email(&app.pool, email).await?;
+            let user = found.ok_or(ErrorCode::EmailAlreadyInUse)?.user;
+            send_to_user(app, proof, &user, options).await
+        }
+        result => result,
+    }
+}
+
+async fn send_to_user(
+    app: &App,
+    proof: MailedProof,
+    user: &User,
+    options: &ResolvedOptions,
+) -> Result<(), AuthError> {
+    match user.check_registered(&app.config().user_rules()) {
+        Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
+        Err(refusal) => return Err(refusal.into()),
+    }
+    let (kind, template) = (proof.ticket(), proof.template());
+    send_ticket(app, kind, template, &Recipient::from(user), &options.landing).await
+}
+
+async fn send_to_new_user(
+    app: &App,
+    proof: MailedProof,
+    email: &EmailAddress,
+    options: &ResolvedOptions,
+) -> Result<(), AuthError> {
+    let config = app.config.load_full();
+    let accounts = &config.accounts;
+    if accounts.disable_signup {
+        return Err(ErrorCode::SignupDisabled.into());
+    }
+    if config.methods.disable_auto_signup {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    let avatar_url = accounts.gravatar.url_for(email);
+    let user = NewUser {
+        email: Some(email.as_str()),
+        disabled: accounts.disable_new_users,
+        avatar_url: &avatar_url,
+        ..NewUser::with_options(UserId::random(), app.clock.now(), options)
+    };
+    let mut transaction = app.pool.begin().await?;
+    users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+    if accounts.disable_new_users {
+        // The row stays, for an administrator to enable.
+        transaction.commit().await?;
+        return Err(ErrorCode::DisabledUser.into());
+    }
+    let recipient = Recipient {
+        user_id: user.id,
+        email: email.as_str(),
+        new_email: None,
+        display_name: &options.display_name,
+        locale: &options.locale,
+    };
+    let (kind, template) = (proof.ticket(), proof.template());
+    let landing = &options.landing;
+    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(())
+}

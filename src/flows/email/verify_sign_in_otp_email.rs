@@ -1,0 +1,89 @@
+//! `POST /signin/otp/email/verify`.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use secrecy::ExposeSecret as _;
+
+use super::verified_address::prove_address;
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::flows::guards::attempts;
+use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::tickets::code_check::{CheckedCode, check_code};
+use crate::persistence::{tickets, users};
+use crate::tokens::ticket::{Ticket, TicketKind};
+
+/// Signs in with a mailed code, which proves the address.
+///
+/// Every refusal of the code is the same, also for unknown addresses. Only six digits are a code
+/// (S-02), and only so many may be presented (`AUTH_OTP_MAX_TRIES`, S-04).
+pub async fn verify_sign_in_otp_email(
+    app: &App,
+    email: &EmailAddress,
+    code: &str,
+    client: IpAddr,
+) -> Result<IssuedSession, AuthError> {
+    if !app.config().methods.otp_email {
+        return Err(ErrorCode::DisabledEndpoint.into());
+    }
+    let Ok(code) = Ticket::parse_code(TicketKind::EmailOtp, code) else {
+        return Err(ErrorCode::InvalidTicket.into());
+    };
+    let account = Account::by_email(Proof::Code, email, client);
+    attempts::check(app, &account).await?;
+    let found = users::find_by_email(&app.pool, email).await?;
+    // A stranger's try costs as many statements.
+    let id = found.as_ref().map_or_else(UserId::random, |found| found.user.id);
+    let matched = try_code(app, id, &code).await?;
+    let (Some(found), Some(matched)) = (found, matched) else {
+        attempts::failed(app, &account).await;
+        return Err(ErrorCode::InvalidTicket.into());
+    };
+    attempts::succeeded(app, &account).await?;
+    match found.user.check_registered(&app.config().user_rules()) {
+        Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
+        Err(refusal) => return Err(refusal.into()),
+    }
+
+    let mut transaction = app.pool.begin().await?;
+    if let Matched::Ours(hash) = matched {
+        let (purpose, now) = (TicketKind::EmailOtp.name(), app.clock.now());
+        let consumed = tickets::consume(&mut *transaction, &hash, purpose, now).await?;
+        consumed.ok_or(ErrorCode::InvalidTicket)?;
+    }
+    if !found.user.email_verified {
+        prove_address(app, &mut transaction, id, None).await?;
+    }
+    let started = start(app, &mut transaction, id).await?;
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(id);
+    started.issue(app).await
+}
+
+/// Which code was presented.
+enum Matched {
+    /// To be used up by the transaction that signs in.
+    Ours([u8; 32]),
+    /// Used up already.
+    Reference,
+}
+
+async fn try_code(app: &App, id: UserId, code: &Ticket) -> Result<Option<Matched>, AuthError> {
+    match check_code(app, id, code).await? {
+        CheckedCode::Right(hash) => return Ok(Some(Matched::Ours(hash))),
+        CheckedCode::Wrong => return Ok(None),
+        CheckedCode::NonePending => {}
+    }
+    let now = app.clock.now();
+    let stored = tickets::consume_reference_code(&app.pool, id, now).await?;
+    let matches = stored.is_some_and(|stored| {
+        let (stored, code) = (stored.expose_secret().as_bytes(), code.expose().as_bytes());
+        verify_slices_are_equal(stored, code).is_ok()
+    });
+    Ok(matches.then_some(Matched::Reference))
+}

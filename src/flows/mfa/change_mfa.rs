@@ -1,0 +1,49 @@
+//! `POST /user/mfa`.
+
+use std::net::IpAddr;
+
+use super::totp::{authenticate_change, prove};
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::flows::guards::bearer::{Sensitive, registered};
+use crate::persistence::totp as stored;
+
+/// What is to become of the second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MfaChange {
+    Activate,
+    Deactivate,
+}
+
+/// Switches the second factor on or off, either with a code. Sessions live on.
+pub async fn change_mfa(
+    app: &App,
+    bearer: Option<&str>,
+    change: MfaChange,
+    code: &str,
+    client: IpAddr,
+) -> Result<(), AuthError> {
+    let operation = match change {
+        MfaChange::Activate => Sensitive::AddsFactor,
+        MfaChange::Deactivate => Sensitive::Ordinary,
+    };
+    let id = authenticate_change(app, bearer, operation).await?;
+    if !app.config().methods.mfa {
+        return Err(ErrorCode::DisabledEndpoint.into());
+    }
+    registered(app, id).await?;
+
+    let mut transaction = app.pool.begin().await?;
+    let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
+    match change {
+        MfaChange::Activate if row.is_active => return Err(ErrorCode::TotpAlreadyActive.into()),
+        MfaChange::Deactivate if !row.is_active => return Err(ErrorCode::DisabledMfaTotp.into()),
+        MfaChange::Activate | MfaChange::Deactivate => {}
+    }
+    prove(app, &mut transaction, id, &row, code, client).await?;
+    stored::set_active(&mut *transaction, id, change == MfaChange::Activate).await?;
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(id);
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The second factor by TOTP: what its three operations share.
+
+use std::net::IpAddr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::PgConnection;
+
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::flows::guards::attempts;
+use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated};
+use crate::metrics::SecurityEvent;
+use crate::persistence::totp::{self as stored, TotpRow};
+use crate::sealing::{Form, Sealer};
+use crate::totp;
+
+/// How secrets are stored, and what opens them.
+#[derive(Debug)]
+pub struct SecretStorage {
+    pub sealer: Sealer,
+    /// Whether new secrets are sealed; the reference reads plain ones only.
+    pub seals: bool,
+}
+
+impl SecretStorage {
+    /// The text to store.
+    pub fn stored(&self, id: UserId, secret: &SecretString) -> SecretString {
+        if self.seals { self.sealer.seal(&context(id), secret).into() } else { secret.clone() }
+    }
+
+    /// Whether a secret in this form is to be stored anew.
+    ///
+    /// What the successor sealed stays readable for it unless everything is sealed our way.
+    fn replaces(&self, form: Form) -> bool {
+        match form {
+            Form::Plain | Form::Successor => self.seals,
+            Form::Sealed => !self.seals,
+            Form::SealedBefore => true,
+        }
+    }
+}
+
+/// What a sealed secret is bound to: it opens in no other row.
+pub fn context(id: UserId) -> Vec<u8> {
+    [b"totp:".as_slice(), id.0.as_bytes()].concat()
+}
+
+/// The bearer of an operation that changes the second factor; elevation is asked for only by
+/// `AUTH_MFA_REQUIRE_ELEVATED_CLAIM` (S-29).
+pub async fn authenticate_change(
+    app: &App,
+    bearer: Option<&str>,
+    operation: Sensitive,
+) -> Result<UserId, AuthError> {
+    if app.config().methods.mfa_elevation {
+        Ok(authenticate_elevated(app, bearer, operation).await?.id)
+    } else {
+        authenticate(app, bearer)
+    }
+}
+
+/// Checks a code and uses it up; `row` is locked by the caller's transaction.
+///
+/// A code is good once, for whatever it was presented (S-14); wrong ones count against the account.
+/// The stored form is brought up to date on the way.
+pub async fn prove(
+    app: &App,
+    db: &mut PgConnection,
+    id: UserId,
+    row: &TotpRow,
+    code: &str,
+    client: IpAddr,
+) -> Result<(), AuthError> {
+    let account = Account::by_user(Proof::Totp, id, client);
+    attempts::check(app, &account).await?;
+    let proved = check_code(app, db, id, row, code).await;
+    match &proved {
+        Ok(()) => attempts::succeeded(app, &account).await?,
+        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempts::failed(app, &account).await,
+        Err(_) => {}
+    }
+    proved
+}
+
+async fn check_code(
+    app: &App,
+    db: &mut PgConnection,
+    id: UserId,
+    row: &TotpRow,
+    code: &str,
+) -> Result<(), AuthError> {
+    let text = row.secret.as_ref().ok_or(ErrorCode::NoTotpSecret)?;
+    let opened = app
+        .secrets
+        .sealer
+        .open(&context(id), text.expose_secret())
+        .map_err(|error| AuthError::internal("TOTP secret not opened", error))?;
+    let now = app.clock.now();
+    let step = totp::check(&opened.secret, code, now)
+        .map_err(|error| AuthError::internal("TOTP secret not usable", error))?
+        .ok_or(ErrorCode::InvalidTotp)?;
+    if !stored::accept_step(&mut *db, id, step, now).await? {
+        let security_event = app.security.note(SecurityEvent::TotpReuse);
+        tracing::warn!(
+            security_event,
+            user.id = %id,
+            "a TOTP code came again, or one older than the last"
+        );
+        return Err(ErrorCode::InvalidTotp.into());
+    }
+    if app.secrets.replaces(opened.form) {
+        let text = app.secrets.stored(id, &opened.secret);
+        stored::set_secret(&mut *db, id, text.expose_secret()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `POST /user/webauthn/add` and `POST /user/webauthn/verify` (flows.md 3.20, 3.21).
+
+use super::ceremonies;
+use super::ceremonies::{Attestation, Taken};
+use crate::app::App;
+use crate::domain::challenge::Purpose;
+use crate::domain::error::AuthError;
+use crate::domain::ids::SecurityKeyId;
+use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
+use crate::passkeys::PendingRegistration;
+use crate::passkeys::options::CreationOptions;
+use crate::persistence::security_keys;
+
+/// Begins to make another key for the bearer.
+pub async fn begin(app: &App, token: Option<&str>) -> Result<CreationOptions, AuthError> {
+    let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
+    let party = ceremonies::relying_party(app)?;
+    let user = registered(app, caller.id).await?;
+    ceremonies::ask_for_new_key(app, &party, caller.id, &user.user.display_name).await
+}
+
+/// Stores the bearer's new key.
+pub async fn finish(
+    app: &App,
+    token: Option<&str>,
+    attestation: &Attestation,
+    nickname: Option<&str>,
+) -> Result<SecurityKeyId, AuthError> {
+    let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
+    let party = ceremonies::relying_party(app)?;
+    registered(app, caller.id).await?;
+    let ceremony: Taken<PendingRegistration> =
+        ceremonies::take(app, attestation.challenge, Purpose::AddSecurityKey, Some(caller.id))
+            .await?;
+    let key = ceremonies::check_new_key(&party, attestation, ceremony.challenge, &ceremony.data)?;
+    let mut transaction = app.pool.begin().await?;
+    let now = app.clock.now();
+    let id = security_keys::insert(&mut transaction, caller.id, &key, nickname, now)
+        .await
+        .map_err(ceremonies::refusal)?;
+    transaction.commit().await?;
+    Ok(id)
+}

@@ -1,0 +1,38 @@
+//! `POST /elevate/webauthn` and `POST /elevate/webauthn/verify` (flows.md 3.18, 3.19).
+
+use serde::de::IgnoredAny;
+
+use super::ceremonies;
+use super::ceremonies::{Assertion, Taken};
+use crate::app::App;
+use crate::domain::challenge::Purpose;
+use crate::domain::error::AuthError;
+use crate::flows::guards::bearer::current_user;
+use crate::flows::sessions::session::{IssuedSession, start};
+use crate::passkeys::options::RequestOptions;
+
+/// Asks for one of the bearer's own keys.
+pub async fn begin(app: &App, token: Option<&str>) -> Result<RequestOptions, AuthError> {
+    let party = ceremonies::relying_party(app)?;
+    let user = current_user(app, token).await?;
+    ceremonies::ask_for_key(app, &party, Purpose::Elevate, user.user.id).await
+}
+
+/// A session whose access token says that a key was shown just now; only for the bearer's own
+/// ceremony and key (S-03).
+pub async fn finish(
+    app: &App,
+    token: Option<&str>,
+    assertion: &Assertion,
+) -> Result<IssuedSession, AuthError> {
+    let party = ceremonies::relying_party(app)?;
+    let user = current_user(app, token).await?;
+    let id = user.user.id;
+    let ceremony: Taken<IgnoredAny> =
+        ceremonies::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
+    ceremonies::check_proof(app, &party, assertion, ceremony.challenge, Some(id)).await?;
+    let mut transaction = app.pool.begin().await?;
+    let started = start(app, &mut transaction, id).await?;
+    transaction.commit().await?;
+    started.issue_elevated(app).await
+}

@@ -1,0 +1,46 @@
+//! Rules of new passwords, and the way to the hasher.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::actors::passwords::password_hasher::PasswordHasherMsg;
+use crate::app::App;
+use crate::clients::hibp;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::passwords::VerifyOutcome;
+
+/// Whether a password may be chosen: its length, then whether it is known from leaks (PASSWORD of
+/// flows.md). While that cannot be found out no password is accepted.
+pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {
+    let config = app.config.load_full();
+    if password.expose_secret().len() < config.passwords.min_length {
+        return Err(ErrorCode::PasswordTooShort.into());
+    }
+    if !config.protection.hibp_enabled {
+        return Ok(());
+    }
+    match hibp::is_known(&app.outside, &config.protection.hibp, password).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(ErrorCode::PasswordInHibpDatabase.into()),
+        Err(error) => Err(AuthError::internal("Have I Been Pwned did not answer", error)),
+    }
+}
+
+/// Hashes a new password in the form that this database takes.
+pub async fn hash(app: &App, password: &SecretString) -> Result<String, AuthError> {
+    app.passwords.call(|reply| PasswordHasherMsg::Hash(password.clone(), reply)).await?
+}
+
+/// Compares a password with a stored hash; an absent one costs the same and never matches.
+pub async fn verify(
+    app: &App,
+    password: &SecretString,
+    stored: Option<&SecretString>,
+) -> Result<VerifyOutcome, AuthError> {
+    app.passwords
+        .call(|reply| PasswordHasherMsg::Verify {
+            password: password.clone(),
+            stored: stored.cloned(),
+            reply,
+        })
+        .await?
+}

@@ -1,0 +1,306 @@
+//! From an identity to a user: who is known signs in, who is not becomes a user (oauth.md 2.5, 5.1).
+
+use secrecy::SecretString;
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::state::Intent;
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::email::EmailAddress;
+use crate::domain::email_access::EmailAccess;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::domain::mail::MailTemplate;
+use crate::domain::random_secret::random_secret;
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::domain::user::User;
+use crate::flows::email::verified_address::browser_hash;
+use crate::flows::guards::bearer::registered;
+use crate::flows::sessions::sign_in_result::{Entrance, let_in};
+use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
+use crate::oauth::profile::{Attestation, Profile};
+use crate::persistence::users::{self, NewUser};
+use crate::persistence::{pending_identity_links, user_providers};
+use crate::tokens::ticket::TicketKind;
+
+/// How often a sign-in is tried again that met another one of the same person.
+const TRIES: usize = 3;
+
+/// Somebody as a provider knows them.
+#[derive(Debug)]
+pub struct Identity {
+    provider_id: String,
+    subject: String,
+    email: Option<EmailAddress>,
+    /// Whether the provider vouches for the address.
+    is_verified: bool,
+    name: Option<String>,
+    picture: Option<String>,
+    /// To be kept for the user, as JSON.
+    tokens: Option<SecretString>,
+}
+
+impl Identity {
+    /// From a profile; `trust_email` counts addresses as verified where the provider does not tell.
+    pub fn new(
+        provider_id: &str,
+        profile: Profile,
+        trust_email: bool,
+        tokens: Option<SecretString>,
+    ) -> Self {
+        let email = profile.email.and_then(|email| EmailAddress::parse(email).ok());
+        let is_verified = match profile.attestation {
+            Attestation::Verified => email.is_some(),
+            Attestation::Unknown => email.is_some() && trust_email,
+            Attestation::Unverified => false,
+        };
+        Self {
+            provider_id: provider_id.to_owned(),
+            subject: profile.subject,
+            email,
+            is_verified,
+            name: profile.name,
+            picture: profile.picture,
+            tokens,
+        }
+    }
+}
+
+impl Identity {
+    /// Whether the lists of addresses let it in.
+    pub fn is_welcome(&self, access: &EmailAccess) -> bool {
+        self.email.as_ref().is_none_or(|email| access.allows(email.as_str()))
+    }
+}
+
+/// How it went.
+pub struct Entered {
+    /// `None` until the address is verified, by the mail that was sent.
+    pub entrance: Option<Entrance>,
+    /// What the browser has to keep until then.
+    pub browser: Option<SecretString>,
+}
+
+/// How somebody wants to enter.
+#[derive(Clone, Copy)]
+pub struct Wishes<'a> {
+    pub intent: Intent,
+    pub options: &'a SignUpOptions,
+    /// Whether there is a browser that can keep something.
+    pub has_browser: bool,
+}
+
+/// Signs the owner of an identity in, or up.
+pub async fn enter(
+    app: &App,
+    identity: &Identity,
+    wishes: Wishes<'_>,
+) -> Result<Entered, AuthError> {
+    let mut tries = TRIES;
+    loop {
+        match try_to_enter(app, identity, wishes).await {
+            // Somebody with the same identity or address was faster, and is found now.
+            Err(Collision::Lost(_)) if tries > 1 => tries -= 1,
+            Err(Collision::Lost(error) | Collision::Other(error)) => return Err(error),
+            Ok(entered) => return Ok(entered),
+        }
+    }
+}
+
+/// Adds an identity to a user who is signed in.
+pub async fn link(app: &App, user_id: UserId, identity: &Identity) -> Result<(), AuthError> {
+    registered(app, user_id).await?;
+    let mut transaction = app.pool.begin().await?;
+    let (provider, subject) = (&identity.provider_id, &identity.subject);
+    let now = app.clock.now();
+    let link = user_providers::insert(&mut *transaction, user_id, provider, subject, now).await?;
+    let link = link.ok_or(ErrorCode::ProviderAccountAlreadyLinked)?;
+    keep_tokens(app, &mut transaction, link.id, identity).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Why a try did not succeed.
+enum Collision {
+    /// A unique value was taken in the meantime; another look will find whose it is.
+    Lost(AuthError),
+    Other(AuthError),
+}
+
+impl<E: Into<AuthError>> From<E> for Collision {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+async fn try_to_enter(
+    app: &App,
+    identity: &Identity,
+    wishes: Wishes<'_>,
+) -> Result<Entered, Collision> {
+    let config = app.config.load_full();
+    let (provider, subject) = (&identity.provider_id, &identity.subject);
+    let mut transaction = app.pool.begin().await?;
+    if let Some(link) = user_providers::find(&mut *transaction, provider, subject).await? {
+        let user = users::find_by_ids(&mut *transaction, &[link.user_id]).await?.pop();
+        let user = user.ok_or(ErrorCode::InvalidEmailPassword)?;
+        check_known(&user, &config, wishes.intent)?;
+        keep_tokens(app, &mut transaction, link.id, identity).await?;
+        return welcome(app, transaction, user.id, wishes, None).await;
+    }
+    if let Some(email) = &identity.email
+        && let Some(found) = users::find_by_email(&mut *transaction, email).await?
+    {
+        let user = found.user;
+        if wishes.intent == Intent::SignUp {
+            return Err(ErrorCode::UserAlreadyExists.into());
+        }
+        // Both sides have to be sure of the address, or else one could take the other's account (S1).
+        if !identity.is_verified {
+            // Unless somebody with the same identity wrote both since the first look.
+            let link = user_providers::find(&mut *transaction, provider, subject).await?;
+            let refusal = ErrorCode::UnverifiedUser;
+            return Err(if link.is_some() { lost(refusal) } else { refusal.into() });
+        }
+        check_known(&user, &config, wishes.intent)?;
+        if !user.email_verified {
+            return Err(ErrorCode::UnverifiedUser.into());
+        }
+        let now = app.clock.now();
+        let link =
+            user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
+        let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
+        keep_tokens(app, &mut transaction, link.id, identity).await?;
+        return welcome(app, transaction, user.id, wishes, None).await;
+    }
+    sign_up(app, transaction, identity, wishes, &config).await
+}
+
+fn lost(code: ErrorCode) -> Collision {
+    Collision::Lost(code.into())
+}
+
+fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), ErrorCode> {
+    if intent == Intent::SignUp {
+        return Err(ErrorCode::UserAlreadyExists);
+    }
+    user.check_registered(&config.user_rules())
+}
+
+/// Lets a user in.
+async fn welcome(
+    app: &App,
+    transaction: Transaction<'_, Postgres>,
+    user_id: UserId,
+    wishes: Wishes<'_>,
+    browser: Option<SecretString>,
+) -> Result<Entered, Collision> {
+    let challenge = wishes.options.code_challenge.as_ref();
+    let entrance = Some(let_in(app, transaction, user_id, challenge).await?);
+    Ok(Entered { entrance, browser })
+}
+
+async fn sign_up(
+    app: &App,
+    mut transaction: Transaction<'_, Postgres>,
+    identity: &Identity,
+    wishes: Wishes<'_>,
+    config: &Config,
+) -> Result<Entered, Collision> {
+    let accounts = &config.accounts;
+    if accounts.disable_signup {
+        return Err(ErrorCode::SignupDisabled.into());
+    }
+    if config.methods.disable_auto_signup && wishes.intent == Intent::SignIn {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    let email = identity.email.as_ref();
+    if email.is_some_and(|email| !accounts.email_access.allows(email.as_str())) {
+        return Err(ErrorCode::InvalidEmailPassword.into());
+    }
+    let name = identity.name.as_deref().unwrap_or(&identity.subject);
+    let options = wishes.options.clone().resolve(
+        &accounts.redirects,
+        &accounts.roles,
+        &accounts.locales,
+        name,
+    )?;
+    let is_unproven = email.is_some() && !identity.is_verified;
+    let needs_mail = is_unproven && accounts.email_verification_required;
+    if needs_mail && !accounts.disable_new_users {
+        require_transport(app)?;
+    }
+    let now = app.clock.now();
+    let avatar_url = match (&identity.picture, email) {
+        (Some(picture), _) => picture.clone(),
+        (None, Some(email)) => accounts.gravatar.url_for(email),
+        (None, None) => String::new(),
+    };
+    let user = NewUser {
+        email: email.map(EmailAddress::as_str),
+        email_verified: identity.is_verified,
+        disabled: accounts.disable_new_users,
+        avatar_url: &avatar_url,
+        last_seen: (!needs_mail && !accounts.disable_new_users).then_some(now),
+        ..NewUser::with_options(UserId::random(), now, &options)
+    };
+    if let Err(error) = users::insert(&mut transaction, &user).await {
+        let is_taken = users::is_duplicate_email(&error);
+        let refusal = users::refusal(error);
+        return Err(if is_taken { Collision::Lost(refusal) } else { refusal.into() });
+    }
+    let (provider, subject) = (&identity.provider_id, &identity.subject);
+    if !needs_mail {
+        let link =
+            user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
+        let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
+        keep_tokens(app, &mut transaction, link.id, identity).await?;
+    }
+    let browser = (is_unproven && wishes.has_browser).then(random_secret);
+    if is_unproven {
+        let hash = browser.as_ref().map(browser_hash);
+        let hash = hash.as_ref().map(<[u8; 32]>::as_slice);
+        pending_identity_links::insert(&mut *transaction, user.id, provider, subject, hash, now)
+            .await?;
+    }
+    if accounts.disable_new_users {
+        // The row stays, for an administrator to enable.
+        transaction.commit().await?;
+        return Err(ErrorCode::DisabledUser.into());
+    }
+    if !needs_mail {
+        return welcome(app, transaction, user.id, wishes, browser).await;
+    }
+    let recipient = Recipient {
+        user_id: user.id,
+        email: email.map_or("", EmailAddress::as_str),
+        new_email: None,
+        display_name: &options.display_name,
+        locale: &options.locale,
+    };
+    let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
+    let landing = &options.landing;
+    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(Entered { entrance: None, browser })
+}
+
+/// Seals the provider's tokens for this row and no other.
+async fn keep_tokens(
+    app: &App,
+    db: &mut PgConnection,
+    link: Uuid,
+    identity: &Identity,
+) -> Result<(), AuthError> {
+    let Some(tokens) = &identity.tokens else { return Ok(()) };
+    let sealed = app.secrets.sealer.seal(&token_context(link), tokens);
+    user_providers::store_tokens(&mut *db, link, &sealed.into()).await?;
+    Ok(())
+}
+
+/// What sealed tokens are bound to.
+pub(super) fn token_context(link: Uuid) -> Vec<u8> {
+    [b"provider tokens:".as_slice(), link.as_bytes()].concat()
+}

@@ -1,0 +1,244 @@
+//! `/signin/provider/{provider}/callback`: back from a provider (oauth.md 2.3).
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use super::accounts;
+use super::accounts::{Entered, Identity, Wishes};
+use super::endpoints::{Reachable, failed};
+use super::start::{Refusal, target};
+use super::state;
+use super::state::{Intent, PendingSignIn};
+use super::tokens::KeptTokens;
+use crate::app::App;
+use crate::config::{Config, ProviderConfig};
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::random_secret::random_secret;
+use crate::domain::redirect::with_query;
+use crate::oauth::client::{ProviderError, ProviderTokens};
+use crate::oauth::id_token::{
+    ExpectedNonce, IdTokenError, Judge, check_authorized_party, check_companion,
+};
+use crate::oauth::oauth1::Moment;
+use crate::oauth::profile::{Answers, Profile};
+use crate::oauth::provider::{Protocol, Source};
+
+/// Longest text of a provider that is passed on to the application.
+const MAX_DETAIL: usize = 256;
+
+/// What came back.
+#[derive(Debug, Default)]
+pub struct Callback {
+    pub provider: String,
+    pub state: String,
+    /// What the browser kept since the sign-in began.
+    pub browser: Option<String>,
+    pub code: Option<SecretString>,
+    pub error: Option<String>,
+    pub error_description: Option<String>,
+    pub error_uri: Option<String>,
+    /// `OAuth` 1.0a.
+    pub oauth_token: Option<String>,
+    /// `OAuth` 1.0a.
+    pub oauth_verifier: Option<String>,
+    /// `OAuth` 1.0a: the request token that somebody did not want to be used.
+    pub denied: Option<String>,
+    /// Apple: what the browser posts about its user.
+    pub user: Option<String>,
+}
+
+/// Where to send the browser, and what it must keep until an address is proven.
+pub struct Arrival {
+    pub location: String,
+    pub browser: Option<SecretString>,
+}
+
+/// Finishes a sign-in.
+pub async fn finish(app: &App, callback: Callback) -> Result<Arrival, Refusal> {
+    let config = app.config.load_full();
+    let client_url = config.accounts.redirects.client_url();
+    let invalid = |error: AuthError| {
+        if client_url.is_empty() {
+            return Refusal::Answer(error);
+        }
+        let details = vec![("provider_state", cut(&callback.state))];
+        Refusal::Redirect { target: client_url.to_owned(), error, details }
+    };
+    let browser = callback.browser.as_deref().unwrap_or_default();
+    let pending = state::take(app, &callback.provider, &callback.state, browser)
+        .await
+        .map_err(invalid)?
+        .ok_or_else(|| invalid(ErrorCode::InvalidState.into()))?;
+    let is_allowed = pending.redirect_to == client_url
+        || config.accounts.redirects.is_allowed(&pending.redirect_to);
+    if !is_allowed {
+        // The settings have changed since it began.
+        return Err(Refusal::redirect(client_url.to_owned(), ErrorCode::RedirectToNotAllowed));
+    }
+    let target = target(&pending.redirect_to, pending.client_state.as_deref());
+    if let Some(refusal) = refused_by_provider(&callback, &target) {
+        return Err(refusal);
+    }
+    match arrive(app, &config, &callback, &pending).await {
+        Ok(None) => Ok(Arrival { location: target, browser: None }),
+        Ok(Some(Entered { entrance, browser })) => {
+            let location = match entrance {
+                Some(entrance) => with_query(&target, &entrance.parameters()),
+                None => target,
+            };
+            Ok(Arrival { location, browser })
+        }
+        Err(error) => Err(Refusal::redirect(target, error)),
+    }
+}
+
+/// The provider, or its user, did not want to.
+fn refused_by_provider(callback: &Callback, target: &str) -> Option<Refusal> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let denied = given(&callback.denied).map(|_token| "access_denied".to_owned());
+    let error = given(&callback.error).or(denied)?;
+    let detail = |text: &Option<String>| cut(text.as_deref().unwrap_or_default());
+    Some(Refusal::Redirect {
+        target: target.to_owned(),
+        error: ErrorCode::OauthProviderError.into(),
+        details: vec![
+            ("provider_error", cut(&error)),
+            ("provider_error_description", detail(&callback.error_description)),
+            ("provider_error_url", detail(&callback.error_uri)),
+        ],
+    })
+}
+
+/// It is others' text, and ends up in a URL.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_DETAIL)].to_owned()
+}
+
+async fn arrive(
+    app: &App,
+    config: &Config,
+    callback: &Callback,
+    pending: &PendingSignIn,
+) -> Result<Option<Entered>, AuthError> {
+    let provider = config.providers.find(&callback.provider).ok_or(ErrorCode::DisabledEndpoint)?;
+    let (profile, tokens) = identify(app, config, provider, callback, pending).await?;
+    let tokens = pending
+        .keep_tokens
+        .then(|| KeptTokens::new(&tokens, app.clock.now()).to_json())
+        .transpose()?;
+    let identity = Identity::new(&provider.id, profile, provider.trust_email, tokens);
+    if let Intent::Connect(user_id) = pending.intent {
+        accounts::link(app, user_id, &identity).await?;
+        return Ok(None);
+    }
+    let wishes = Wishes { intent: pending.intent, options: &pending.options, has_browser: true };
+    accounts::enter(app, &identity, wishes).await.map(Some)
+}
+
+/// Who it is, and what the provider issued.
+async fn identify(
+    app: &App,
+    config: &Config,
+    provider: &ProviderConfig,
+    callback: &Callback,
+    pending: &PendingSignIn,
+) -> Result<(Profile, ProviderTokens), AuthError> {
+    let no_token = |error| failed(&provider.id, ErrorCode::OauthTokenEchangeFailed, error);
+    let no_profile = |error| failed(&provider.id, ErrorCode::OauthProfileFetchFailed, error);
+    let reachable = Reachable::find(app, config, provider).await.map_err(no_token)?;
+    let (tokens, answers) = match provider.provider.protocol {
+        Protocol::OAuth2 => {
+            let code = callback.code.as_ref().filter(|code| !code.expose_secret().is_empty());
+            let code = code.ok_or_else(|| no_token(ProviderError::NoCode))?;
+            let verifier = pending.code_verifier.as_deref().map(SecretString::from);
+            let tokens = reachable
+                .client()
+                .exchange(code, verifier.as_ref(), app.clock.now())
+                .await
+                .map_err(no_token)?;
+            let answers =
+                ask(app, provider, &reachable, &tokens, pending).await.map_err(no_profile)?;
+            (tokens, answers)
+        }
+        Protocol::OAuth1 => {
+            let tokens =
+                verify_request_token(app, &reachable, callback, pending).await.map_err(no_token)?;
+            let secret = tokens.token_secret.as_ref();
+            let secret = secret.ok_or_else(|| no_profile(ProviderError::Unreadable))?;
+            let nonce = random_secret();
+            let token = (tokens.access_token.expose_secret(), secret);
+            let answers = reachable.client().oauth1_profile(token, &moment(app, &nonce)).await;
+            let answers = answers.map_err(no_profile)?;
+            (tokens, answers)
+        }
+    };
+    let form_user = callback.user.as_deref().and_then(|user| serde_json::from_str(user).ok());
+    let answers = Answers { form_user: form_user.unwrap_or_default(), ..answers };
+    let profile = (provider.provider.profile)(&answers).and_then(Profile::cleaned);
+    Ok((profile.map_err(|error| no_profile(error.into()))?, tokens))
+}
+
+/// `OAuth` 2: the profile, or the claims of the id token.
+async fn ask(
+    app: &App,
+    provider: &ProviderConfig,
+    reachable: &Reachable<'_>,
+    tokens: &ProviderTokens,
+    pending: &PendingSignIn,
+) -> Result<Answers, ProviderError> {
+    let now = app.clock.now();
+    let client = reachable.client();
+    let nonce = pending.nonce.as_deref();
+    if provider.provider.source != Source::IdToken {
+        if let (Some(id_token), Some(nonce)) = (&tokens.id_token, nonce) {
+            check_companion(id_token, &provider.client_id, nonce, now)?;
+        }
+        return client.profile(&tokens.access_token).await;
+    }
+    let id_token = tokens.id_token.as_ref().ok_or(ProviderError::NoIdToken)?;
+    let rules = reachable.id_token_rules().ok_or(ProviderError::NoIdToken)?;
+    let nonce = nonce.ok_or(IdTokenError::WrongNonce)?;
+    let judge =
+        Judge { keys: &app.issuers.keys, network: &app.network, timeout: client.timeout, now };
+    let mut claims = judge.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
+    check_authorized_party(&claims, &rules.audiences)?;
+    if claims["email"].is_null() && client.endpoints.profile.is_some() {
+        let more = client.profile(&tokens.access_token).await?.profile;
+        complete(&mut claims, more);
+    }
+    Ok(Answers { profile: claims, ..Answers::default() })
+}
+
+/// Claims that the id token lacks, if they are about the same person (`OpenID` Connect Core 5.3.2).
+fn complete(claims: &mut Value, more: Value) {
+    let (Value::Object(claims), Value::Object(more)) = (claims, more) else { return };
+    if claims.get("sub") == more.get("sub") {
+        for (name, value) in more {
+            claims.entry(name).or_insert(value);
+        }
+    }
+}
+
+/// `OAuth` 1.0a: the token that came back has to be the one that was announced (S14).
+async fn verify_request_token(
+    app: &App,
+    reachable: &Reachable<'_>,
+    callback: &Callback,
+    pending: &PendingSignIn,
+) -> Result<ProviderTokens, ProviderError> {
+    let (token, secret) = pending.request_token.as_ref().ok_or(ProviderError::WrongRequestToken)?;
+    if callback.oauth_token.as_ref() != Some(token) {
+        return Err(ProviderError::WrongRequestToken);
+    }
+    let verifier = callback.oauth_verifier.as_deref().unwrap_or_default();
+    if verifier.is_empty() {
+        return Err(ProviderError::NoCode);
+    }
+    let secret = SecretString::from(secret.as_str());
+    let nonce = random_secret();
+    reachable.client().access_token((token, &secret), verifier, &moment(app, &nonce)).await
+}
+
+fn moment<'a>(app: &App, nonce: &'a SecretString) -> Moment<'a> {
+    Moment { timestamp: app.clock.now().unix_timestamp(), nonce: nonce.expose_secret() }
+}

@@ -1,0 +1,238 @@
+//! `GET /signin/provider/{provider}` and `GET /signup/provider/{provider}`: off to a provider
+//! (oauth.md 2.1).
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::endpoints::{Reachable, failed};
+use super::state;
+use super::state::{Intent, PendingSignIn, StateHandle};
+use crate::app::App;
+use crate::config::{ConnectFrom, KeepTokens, ProviderConfig};
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::random_secret::random_secret;
+use crate::domain::redirect::with_query;
+use crate::domain::request_origin::CallingPage;
+use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
+use crate::oauth::client::Protections;
+use crate::oauth::oauth1::Moment;
+use crate::oauth::provider::Protocol;
+
+/// What an application asks for.
+#[derive(Debug)]
+pub struct SignInRequest<'a> {
+    pub provider: &'a str,
+    /// Only who is unknown may enter.
+    pub is_sign_up: bool,
+    /// The access token of a user who wants to add the identity.
+    pub connect: Option<&'a str>,
+    /// Who asks.
+    pub page: CallingPage,
+    pub options: SignUpOptions,
+    pub client_state: Option<String>,
+    /// `WorkOS` only.
+    pub organization: Option<String>,
+    /// `WorkOS` only.
+    pub connection: Option<String>,
+    pub wants_tokens: bool,
+}
+
+/// Where to send the browser, and what it must bring back.
+pub struct Departure {
+    pub location: String,
+    pub state: StateHandle,
+}
+
+/// Why a step did not succeed, and where that is told.
+pub enum Refusal {
+    /// In the answer itself, since there is no target that could be trusted.
+    Answer(AuthError),
+    /// To the application, in the query of its redirect.
+    Redirect { target: String, error: AuthError, details: Vec<(&'static str, String)> },
+}
+
+impl<E: Into<AuthError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Answer(error.into())
+    }
+}
+
+impl Refusal {
+    /// What went wrong.
+    pub const fn error(&self) -> &AuthError {
+        match self {
+            Self::Answer(error) | Self::Redirect { error, .. } => error,
+        }
+    }
+
+    /// Told to the application.
+    pub fn redirect(target: String, error: impl Into<AuthError>) -> Self {
+        Self::Redirect { target, error: error.into(), details: Vec::new() }
+    }
+}
+
+/// Where the application is told of success and failure, with its own state.
+pub fn target(redirect_to: &str, client_state: Option<&str>) -> String {
+    match client_state {
+        Some(state) => with_query(redirect_to, &[("state", state)]),
+        None => redirect_to.to_owned(),
+    }
+}
+
+/// Begins a sign-in with a provider.
+pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, Refusal> {
+    let connect_from = app.config.load().providers.connect_by_url;
+    start(app, request, connect_from).await
+}
+
+/// The same for a user who is signed in, whose application is answered instead of redirected.
+///
+/// Answers are readable and cookies are taken from any page, so this too is for own pages only.
+pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departure, AuthError> {
+    // First of all, and also where there is no token at all.
+    authenticate(app, request.connect)?;
+    start(app, request, ConnectFrom::OwnPages).await.map_err(|refusal| match refusal {
+        Refusal::Answer(error) | Refusal::Redirect { error, .. } => error,
+    })
+}
+
+async fn start(
+    app: &App,
+    request: SignInRequest<'_>,
+    connect_from: ConnectFrom,
+) -> Result<Departure, Refusal> {
+    let config = app.config.load_full();
+    if request.is_sign_up && config.accounts.disable_signup {
+        return Err(ErrorCode::SignupDisabled.into());
+    }
+    let redirect_to = config.accounts.redirects.choose(request.options.redirect_to.as_deref())?;
+    if url::Url::parse(&redirect_to).is_err() {
+        return Err(ErrorCode::InvalidRequest.into());
+    }
+    let target = target(&redirect_to, request.client_state.as_deref());
+    let refuse = |error: AuthError| Refusal::redirect(target.clone(), error);
+    let provider = config
+        .providers
+        .find(request.provider)
+        .ok_or_else(|| refuse(ErrorCode::DisabledEndpoint.into()))?;
+    // Now, so that no access token travels to the provider (S7).
+    let intent = match request.connect {
+        _ if request.is_sign_up => Intent::SignUp,
+        None => Intent::SignIn,
+        Some(token) => {
+            let own = [config.accounts.redirects.client_url(), &redirect_to];
+            check_page(&request.page, own, connect_from).map_err(refuse)?;
+            connect(app, token).await.map_err(refuse)?
+        }
+    };
+    let reachable = Reachable::find(app, &config, provider)
+        .await
+        .map_err(|error| refuse(failed(&provider.id, ErrorCode::InternalServerError, error)))?;
+    let state = StateHandle::fresh();
+    let pending = PendingSignIn {
+        intent,
+        options: request.options,
+        redirect_to,
+        client_state: request.client_state,
+        keep_tokens: match config.providers.tokens {
+            KeepTokens::Never => false,
+            KeepTokens::OnRequest => request.wants_tokens,
+            KeepTokens::Always => true,
+        },
+        code_verifier: None,
+        nonce: None,
+        request_token: None,
+    };
+    let (location, pending) = match provider.provider.protocol {
+        Protocol::OAuth2 => {
+            let more = [("organization", request.organization), ("connection", request.connection)];
+            depart(&reachable, provider, &state, pending, more)
+        }
+        Protocol::OAuth1 => {
+            announce(app, &reachable, provider, &state, pending).await.map_err(refuse)?
+        }
+    };
+    state::put(app, &provider.id, &state, &pending).await.map_err(refuse)?;
+    Ok(Departure { location, state })
+}
+
+/// Refuses to add an identity for a page of somebody else.
+///
+/// Whoever gets a browser to begin with a token of their own could otherwise have its user add an
+/// identity to the wrong account (S4). An address that no page leads to, as apps and mails open
+/// it, cannot be told from that; `never` of the setting refuses it too.
+fn check_page(
+    page: &CallingPage,
+    own: [&str; 2],
+    connect_from: ConnectFrom,
+) -> Result<(), AuthError> {
+    match connect_from {
+        ConnectFrom::Anywhere => Ok(()),
+        ConnectFrom::OwnPages if page.is_none_but(own) => Ok(()),
+        ConnectFrom::OwnPages => Err(AuthError::InvalidRequest(
+            "the page that asks is not of the origin of AUTH_CLIENT_URL or redirectTo".to_owned(),
+        )),
+        ConnectFrom::Nowhere => Err(ErrorCode::DisabledEndpoint.into()),
+    }
+}
+
+/// The user whom an access token stands for is to get the identity.
+async fn connect(app: &App, token: &str) -> Result<Intent, AuthError> {
+    let caller = authenticate_elevated(app, Some(token), Sensitive::Ordinary).await;
+    let caller = caller.map_err(|error| match error {
+        AuthError::InvalidRequest(_) => ErrorCode::InvalidRequest.into(),
+        other => other,
+    })?;
+    registered(app, caller.id).await?;
+    Ok(Intent::Connect(caller.id))
+}
+
+/// `OAuth` 2: everything is in the URL.
+fn depart(
+    reachable: &Reachable<'_>,
+    provider: &ProviderConfig,
+    state: &StateHandle,
+    mut pending: PendingSignIn,
+    more: [(&'static str, Option<String>); 2],
+) -> (String, PendingSignIn) {
+    let verifier: Option<SecretString> = provider.pkce.then(random_secret);
+    let asks_for_id_token = provider.scopes.iter().any(|scope| scope == "openid")
+        || reachable.id_token_rules().is_some();
+    let nonce = (provider.provider.nonce && asks_for_id_token).then(random_secret);
+    let protections = Protections {
+        state: state.handle.expose_secret(),
+        code_verifier: verifier.as_ref(),
+        nonce: nonce.as_ref().map(SecretString::expose_secret),
+    };
+    let more: Vec<(&'static str, String)> = more
+        .into_iter()
+        .filter(|_| provider.provider.takes_organizations)
+        .filter_map(|(key, value)| Some((key, value.filter(|value| !value.is_empty())?)))
+        .collect();
+    let location = reachable.client().authorization_url(&protections, &more).into();
+    pending.code_verifier = verifier.map(|secret| secret.expose_secret().to_owned());
+    pending.nonce = nonce.map(|secret| secret.expose_secret().to_owned());
+    (location, pending)
+}
+
+/// `OAuth` 1.0a: the provider has to hear of it first, and the state comes back with the callback.
+async fn announce(
+    app: &App,
+    reachable: &Reachable<'_>,
+    provider: &ProviderConfig,
+    state: &StateHandle,
+    mut pending: PendingSignIn,
+) -> Result<(String, PendingSignIn), AuthError> {
+    let callback = with_query(reachable.redirect_uri(), &[("state", state.handle.expose_secret())]);
+    let nonce = random_secret();
+    let moment =
+        Moment { timestamp: app.clock.now().unix_timestamp(), nonce: nonce.expose_secret() };
+    let client = reachable.client();
+    let (token, secret) = client
+        .request_token(&callback, &moment)
+        .await
+        .map_err(|error| failed(&provider.id, ErrorCode::InternalServerError, error))?;
+    let location = client.oauth1_authorization_url(&token).into();
+    pending.request_token = Some((token, secret.expose_secret().to_owned()));
+    Ok((location, pending))
+}

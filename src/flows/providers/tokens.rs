@@ -1,0 +1,99 @@
+//! Tokens of providers, for the applications of their users (oauth.md 7.2, 7.3).
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::accounts::token_context;
+use super::endpoints::{Reachable, failed};
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::flows::guards::bearer::current_user;
+use crate::oauth::client::ProviderTokens;
+use crate::oauth::provider::Protocol;
+use crate::persistence::user_providers;
+
+/// `ProviderSession` of the successor's contract, also the form in which tokens are sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptTokens {
+    access_token: String,
+    /// Seconds; 0 if the provider does not tell.
+    expires_in: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+    #[serde(default)]
+    refresh_token: Option<String>,
+}
+
+impl KeptTokens {
+    /// What a provider has just issued.
+    pub fn new(tokens: &ProviderTokens, now: OffsetDateTime) -> Self {
+        let expires_in = tokens.expires_in.unwrap_or_default();
+        let refresh_token = tokens.refresh_token.as_ref();
+        Self {
+            access_token: tokens.access_token.expose_secret().to_owned(),
+            expires_in: expires_in.as_secs(),
+            expires_at: now.checked_add(expires_in.try_into().unwrap_or_default()).unwrap_or(now),
+            refresh_token: refresh_token.map(|token| token.expose_secret().to_owned()),
+        }
+    }
+
+    fn none(now: OffsetDateTime) -> Self {
+        Self { access_token: String::new(), expires_in: 0, expires_at: now, refresh_token: None }
+    }
+
+    /// To be sealed.
+    pub fn to_json(&self) -> Result<SecretString, AuthError> {
+        serde_json::to_string(self)
+            .map(Into::into)
+            .map_err(|error| AuthError::internal("tokens not serialised", error))
+    }
+}
+
+/// `GET /signin/provider/{provider}/callback/tokens`: what the provider issued at the bearer's last
+/// sign-in, once. Without any the answer is an empty token.
+pub async fn fetch(
+    app: &App,
+    bearer: Option<&str>,
+    provider: &str,
+) -> Result<KeptTokens, AuthError> {
+    let user = current_user(app, bearer).await?;
+    let now = app.clock.now();
+    let taken = user_providers::take_tokens(&app.pool, user.user.id, provider).await?;
+    let Some(taken) = taken else { return Ok(KeptTokens::none(now)) };
+    // Another server may have written them, with a key that is not known here.
+    let opened = app.secrets.sealer.open(&token_context(taken.id), taken.sealed.expose_secret());
+    let kept = match opened {
+        Ok(opened) => serde_json::from_str(opened.secret.expose_secret()).ok(),
+        Err(error) => {
+            tracing::warn!(
+                provider,
+                error = &error as &dyn std::error::Error,
+                "stored tokens of a provider cannot be opened"
+            );
+            None
+        }
+    };
+    Ok(kept.unwrap_or_else(|| KeptTokens::none(now)))
+}
+
+/// `POST /token/provider/{provider}`: trades a refresh token of the provider.
+pub async fn refresh(
+    app: &App,
+    bearer: Option<&str>,
+    provider: &str,
+    refresh_token: SecretString,
+) -> Result<KeptTokens, AuthError> {
+    current_user(app, bearer).await?;
+    let config = app.config.load_full();
+    let provider = config.providers.find(provider).ok_or(ErrorCode::DisabledEndpoint)?;
+    if provider.provider.protocol == Protocol::OAuth1 {
+        return Err(ErrorCode::OauthProviderError.into());
+    }
+    let refused = |error| failed(&provider.id, ErrorCode::OauthProviderError, error);
+    let reachable = Reachable::find(app, &config, provider).await.map_err(refused)?;
+    let now = app.clock.now();
+    let tokens = reachable.client().refresh(refresh_token, now).await.map_err(refused)?;
+    Ok(KeptTokens::new(&tokens, now))
+}

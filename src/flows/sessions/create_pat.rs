@@ -1,0 +1,39 @@
+//! `POST /pat`.
+
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use crate::app::App;
+use crate::domain::error::AuthError;
+use crate::domain::ids::SessionId;
+use crate::flows::guards::bearer::{Sensitive, elevated_user};
+use crate::persistence::personal_access_tokens;
+use crate::tokens::refresh_token::RefreshToken;
+
+/// A personal access token, shown once.
+pub struct NewToken {
+    pub id: SessionId,
+    pub token: RefreshToken,
+}
+
+/// Makes a personal access token that is valid until the given time, which may have passed.
+pub async fn create_pat(
+    app: &App,
+    bearer: Option<&str>,
+    expires_at: OffsetDateTime,
+    metadata: Option<&RawValue>,
+) -> Result<NewToken, AuthError> {
+    let user = elevated_user(app, bearer, Sensitive::Ordinary).await?;
+    let token = RefreshToken::generate();
+    let now = app.clock.now();
+    let id = personal_access_tokens::insert(
+        &app.pool,
+        user.user.id,
+        token.hash(),
+        metadata,
+        now,
+        expires_at,
+    )
+    .await?;
+    Ok(NewToken { id, token })
+}

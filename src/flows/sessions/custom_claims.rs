@@ -1,0 +1,253 @@
+//! Custom claims for access tokens: found out when a token is issued, remembered for a moment.
+//!
+//! A failure costs the token its custom claims, not the user the session: it is logged, and the values
+//! that were found last stand in if the settings allow values of that age.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use moka::future::Cache;
+use moka::ops::compute::{CompResult, Op};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use crate::actors::sessions::cached_user::CachedUser;
+use crate::app::App;
+use crate::clients::{OutsideError, hasura_claims};
+use crate::config::{ClaimsSource, Config};
+use crate::domain::custom_claims::CustomClaims;
+use crate::domain::ids::UserId;
+use crate::metrics::CacheStats;
+use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
+use crate::tokens::access_token::UserClaims;
+
+/// Memory of the answers of all users, in bytes.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Names and texts.
+type Pairs = Arc<[(String, String)]>;
+
+/// Answers by user; one per server.
+#[derive(Clone)]
+pub struct ClaimsCache {
+    answers: Cache<UserId, Arc<Answer>>,
+    stats: Arc<CacheStats>,
+    /// The statement for the settings that it was made for.
+    query: Arc<ArcSwapOption<PreparedQuery>>,
+}
+
+struct PreparedQuery {
+    settings: Weak<CustomClaims>,
+    query: ClaimsQuery,
+}
+
+impl Default for ClaimsCache {
+    fn default() -> Self {
+        let answers = Cache::builder()
+            .weigher(|_, answer: &Arc<Answer>| u32::try_from(answer.weight()).unwrap_or(u32::MAX))
+            .max_capacity(CACHE_BYTES)
+            .build();
+        Self { answers, stats: Arc::default(), query: Arc::default() }
+    }
+}
+
+impl ClaimsCache {
+    /// Its figures, how many answers it holds, and their memory in bytes (both about).
+    pub fn figures(&self) -> (&CacheStats, u64, u64) {
+        (&self.stats, self.answers.entry_count(), self.answers.weighted_size())
+    }
+}
+
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Asked after the request came: whoever signs in sees what was changed before.
+    Now,
+    /// As old as `AUTH_JWT_CUSTOM_CLAIMS_MAX_AGE` says.
+    Recent,
+}
+
+/// Why there are no values.
+#[derive(Debug, thiserror::Error)]
+enum ClaimsError {
+    #[error("no answer")]
+    Hasura(#[from] OutsideError),
+    #[error("not found in the database")]
+    Postgres(#[from] ClaimsQueryError),
+    #[error("HASURA_GRAPHQL_GRAPHQL_URL is not set")]
+    NoHasura,
+}
+
+/// What was found out about a user, prepared for tokens; also that nothing was.
+pub struct Answer {
+    asked_at: OffsetDateTime,
+    /// The settings that it answers.
+    settings: Weak<CustomClaims>,
+    /// The row that `prepared` was made from: another one, another answer.
+    user: Weak<CachedUser>,
+    prepared: UserClaims,
+    pairs: Pairs,
+    /// Values that came from an answer, and when.
+    good: Option<(OffsetDateTime, Pairs)>,
+}
+
+impl Answer {
+    fn weight(&self) -> usize {
+        let pairs: usize = self.pairs.iter().map(|(name, text)| name.len() + text.len() + 48).sum();
+        size_of::<Self>() + self.prepared.weight() + pairs
+    }
+
+    /// The claims of `user`, who is elevated or not.
+    pub fn claims(&self, user: &Arc<CachedUser>, is_elevated: bool) -> Cow<'_, UserClaims> {
+        if !is_elevated && is_same(&self.user, user) {
+            Cow::Borrowed(&self.prepared)
+        } else {
+            Cow::Owned(user.claims_with(&self.pairs, is_elevated))
+        }
+    }
+}
+
+fn is_same<T>(kept: &Weak<T>, current: &Arc<T>) -> bool {
+    std::ptr::eq(kept.as_ptr(), Arc::as_ptr(current))
+}
+
+/// The custom claims of `user`, from memory if they are fresh enough there.
+///
+/// At most one question about a user is under way; those who came before it was asked share the
+/// answer, also if it is a failure.
+pub async fn find(
+    app: &App,
+    user: &Arc<CachedUser>,
+    custom: &Arc<CustomClaims>,
+    freshness: Freshness,
+) -> Arc<Answer> {
+    let config = app.config.load_full();
+    let came = app.clock.now();
+    let oldest = match freshness {
+        Freshness::Now => came,
+        Freshness::Recent => came - config.claims.max_age,
+    };
+    let fits = |answer: &Answer| {
+        is_same(&answer.settings, custom)
+            && (answer.asked_at >= came || answer.asked_at >= oldest && is_same(&answer.user, user))
+    };
+    let answers = &app.claims.answers;
+    let kept = answers.get(&user.user.id).await.filter(|answer| fits(answer));
+    if let Some(answer) = app.claims.stats.note(kept) {
+        return answer;
+    }
+    let entry = answers.entry(user.user.id).and_compute_with(|found| async {
+        let found = found.map(moka::Entry::into_value);
+        match found {
+            Some(answer) if fits(&answer) => Op::Nop,
+            earlier => Op::Put(Arc::new(ask(app, &config, user, custom, earlier.as_deref()).await)),
+        }
+    });
+    match entry.await {
+        CompResult::Inserted(entry)
+        | CompResult::ReplacedWith(entry)
+        | CompResult::Unchanged(entry)
+        | CompResult::Removed(entry) => entry.into_value(),
+        // The closure always puts an answer, or leaves one.
+        CompResult::StillNone(_) => Arc::new(Answer::new(came, user, custom, Arc::default(), None)),
+    }
+}
+
+impl Answer {
+    fn new(
+        asked_at: OffsetDateTime,
+        user: &Arc<CachedUser>,
+        custom: &Arc<CustomClaims>,
+        pairs: Pairs,
+        good: Option<(OffsetDateTime, Pairs)>,
+    ) -> Self {
+        Self {
+            asked_at,
+            settings: Arc::downgrade(custom),
+            user: Arc::downgrade(user),
+            prepared: user.claims_with(&pairs, false),
+            pairs,
+            good,
+        }
+    }
+}
+
+async fn ask(
+    app: &App,
+    config: &Config,
+    user: &Arc<CachedUser>,
+    custom: &Arc<CustomClaims>,
+    earlier: Option<&Answer>,
+) -> Answer {
+    let asked_at = app.clock.now();
+    let id = user.user.id;
+    let error = match read(app, config, id, custom).await {
+        Ok(data) => {
+            let pairs: Pairs = custom.values(&data).into();
+            let good = Some((asked_at, Arc::clone(&pairs)));
+            return Answer::new(asked_at, user, custom, pairs, good);
+        }
+        Err(error) => error,
+    };
+    let kept = earlier.filter(|answer| is_same(&answer.settings, custom));
+    let good = kept.and_then(|answer| answer.good.clone());
+    let usable = good.clone().filter(|(at, _)| is_recent(asked_at - *at, config.claims.stale));
+    tracing::error!(
+        user.id = %id,
+        error = &error as &dyn std::error::Error,
+        stale_s = usable.as_ref().map(|(at, _)| (asked_at - *at).whole_seconds()),
+        "error getting custom claims, the token has old ones or none"
+    );
+    let pairs = usable.map(|(_, pairs)| pairs).unwrap_or_default();
+    Answer::new(asked_at, user, custom, pairs, good)
+}
+
+fn is_recent(age: time::Duration, limit: Duration) -> bool {
+    !limit.is_zero() && age <= limit
+}
+
+async fn read(
+    app: &App,
+    config: &Config,
+    user: UserId,
+    custom: &Arc<CustomClaims>,
+) -> Result<Value, ClaimsError> {
+    let limit = config.claims.timeout;
+    match config.claims.source {
+        ClaimsSource::Postgres => {
+            let read = read_from_postgres(app, user, custom);
+            timeout(limit, read).await.map_err(|_| OutsideError::TimedOut)?
+        }
+        ClaimsSource::Hasura => {
+            let url = config.hasura.graphql_url.as_ref().ok_or(ClaimsError::NoHasura)?;
+            let asked = hasura_claims::ask(&app.outside, &config.hasura, url, custom, user);
+            Ok(timeout(limit, asked).await.map_err(|_| OutsideError::TimedOut)??)
+        }
+    }
+}
+
+/// The statement is made once for the settings, and anew after a failure: tables change too.
+async fn read_from_postgres(
+    app: &App,
+    user: UserId,
+    custom: &Arc<CustomClaims>,
+) -> Result<Value, ClaimsError> {
+    let slot = &app.claims.query;
+    let kept = slot.load_full().filter(|kept| is_same(&kept.settings, custom));
+    let prepared = if let Some(prepared) = kept {
+        prepared
+    } else {
+        let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;
+        let prepared = Arc::new(PreparedQuery { settings: Arc::downgrade(custom), query });
+        slot.store(Some(Arc::clone(&prepared)));
+        prepared
+    };
+    let read = prepared.query.read(&app.pool, user).await;
+    if read.is_err() {
+        slot.store(None);
+    }
+    Ok(read?)
+}

@@ -1,0 +1,37 @@
+//! `POST /signout`: end one session or all of them.
+
+use super::refresh::CHAIN_STEPS;
+use crate::app::App;
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::flows::guards::bearer::authenticate;
+use crate::persistence::refresh_tokens;
+use crate::tokens::refresh_token::{RefreshToken, TokenHash};
+
+/// Ends every session of the bearer's user, personal access tokens included.
+pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), AuthError> {
+    let user_id = authenticate(app, bearer)
+        .map_err(|_refused| AuthError::Refused(ErrorCode::InvalidRequest))?;
+    refresh_tokens::delete_by_user(&app.pool, user_id).await?;
+    Ok(())
+}
+
+/// Ends the session of a refresh token; an unknown one is as good as ended.
+///
+/// A client may not know that its token was traded meanwhile (it lost answers, or another tab
+/// refreshed), so an old token of the session ends it too, whatever its age: who holds one is the
+/// owner, or a thief of whom the session must be freed anyway.
+pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
+    let Ok(token) = RefreshToken::parse(token) else {
+        return Ok(());
+    };
+    if refresh_tokens::delete_by_hash(&app.pool, token.hash()).await? {
+        return Ok(());
+    }
+    let successors: Vec<TokenHash> =
+        app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
+    let advanced = app.clock.advanced();
+    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, advanced).await? {
+        refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! `POST /signin/passwordless/sms/otp`.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+use sqlx::PgConnection;
+
+use crate::app::App;
+use crate::clients::twilio;
+use crate::config::{SmsProvider, TwilioConfig};
+use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
+use crate::flows::guards::attempts;
+use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::passwords::rules;
+use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::tickets::code_check::{CheckedCode, check_code};
+use crate::persistence::{reference_sms_codes, tickets, users};
+use crate::tokens::ticket::{Ticket, TicketKind};
+
+/// Signs in with a code by SMS, which proves the number.
+///
+/// Every refusal of the code is the same, also for unknown numbers, and wrong ones are counted
+/// (S-04). The state of an account is told to those who have its code.
+pub async fn verify_sign_in_passwordless_sms(
+    app: &App,
+    phone: &str,
+    code: &str,
+    client: IpAddr,
+) -> Result<IssuedSession, AuthError> {
+    let config = app.config.load_full();
+    if !config.methods.sms_passwordless {
+        return Err(ErrorCode::DisabledEndpoint.into());
+    }
+    if code.is_empty() {
+        return Err(ErrorCode::InvalidRequest.into());
+    }
+    let account = Account::by_phone(Proof::Code, phone, client);
+    attempts::check(app, &account).await?;
+    let found = users::find_by_phone(&app.pool, phone).await?;
+    let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
+    let proof = match &config.sms.provider {
+        Some(SmsProvider::TwilioVerify(twilio)) => ask_twilio(app, twilio, phone, code).await?,
+        _ => look_up(app, id, code).await?,
+    };
+    let (Some(user), Some(proof)) = (found, proof) else {
+        attempts::failed(app, &account).await;
+        return Err(ErrorCode::InvalidRequest.into());
+    };
+    attempts::succeeded(app, &account).await?;
+    user.check_registered(&config.user_rules())?;
+
+    let mut transaction = app.pool.begin().await?;
+    use_up(app, &mut transaction, id, &proof).await?;
+    users::set_phone_number_verified(&mut *transaction, id).await?;
+    let started = start(app, &mut transaction, id).await?;
+    transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.sessions.users().forget(id);
+    started.issue(app).await
+}
+
+/// Who vouches for a code that was right.
+enum RightCode {
+    Ours([u8; 32]),
+    /// A row that the reference wrote, as it was.
+    Reference(SecretString),
+    Provider,
+}
+
+async fn ask_twilio(
+    app: &App,
+    config: &TwilioConfig,
+    phone: &str,
+    code: &str,
+) -> Result<Option<RightCode>, AuthError> {
+    let limit = app.config().sms.timeout;
+    match twilio::check_verification(&app.outside, config, limit, phone, code).await {
+        Ok(approved) => Ok(approved.then_some(RightCode::Provider)),
+        Err(error) => Err(AuthError::internal("Twilio Verify did not answer", error)),
+    }
+}
+
+async fn look_up(app: &App, id: UserId, code: &str) -> Result<Option<RightCode>, AuthError> {
+    let Ok(ticket) = Ticket::parse_code(TicketKind::SmsOtp, code) else { return Ok(None) };
+    match check_code(app, id, &ticket).await? {
+        CheckedCode::Right(hash) => return Ok(Some(RightCode::Ours(hash))),
+        CheckedCode::Wrong => return Ok(None),
+        CheckedCode::NonePending => {}
+    }
+    let Some(stored) = reference_sms_codes::find(&app.pool, id, app.clock.now()).await? else {
+        return Ok(None);
+    };
+    let outcome = rules::verify(app, &code.to_owned().into(), Some(&stored)).await?;
+    if !outcome.matches {
+        // It counts no tries, so this was the only one.
+        reference_sms_codes::void(&app.pool, id, &stored, app.clock.now()).await?;
+    }
+    Ok(outcome.matches.then_some(RightCode::Reference(stored)))
+}
+
+/// Of any number of parallel requests with one code, one gets past this.
+async fn use_up(
+    app: &App,
+    db: &mut PgConnection,
+    id: UserId,
+    proof: &RightCode,
+) -> Result<(), AuthError> {
+    let now = app.clock.now();
+    let is_first = match proof {
+        RightCode::Ours(hash) => {
+            let purpose = TicketKind::SmsOtp.name();
+            tickets::consume(&mut *db, hash, purpose, now).await?.is_some()
+        }
+        RightCode::Reference(stored) => {
+            reference_sms_codes::void(&mut *db, id, stored, now).await?
+        }
+        RightCode::Provider => true,
+    };
+    if is_first { Ok(()) } else { Err(ErrorCode::InvalidRequest.into()) }
+}

@@ -1,0 +1,28 @@
+//! What the layers of the front end hand to each other.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+
+use crate::http::RequestId;
+
+/// Every answer has its whole body in memory.
+pub type Reply = Response<Full<Bytes>>;
+
+/// A request as it comes from a connection.
+#[derive(Debug)]
+pub struct Inbound<B> {
+    pub request: Request<B>,
+    /// The other end of the socket.
+    pub peer: IpAddr,
+}
+
+/// A request that has a name and an owner.
+#[derive(Debug)]
+pub struct Call<B> {
+    pub request: Request<B>,
+    pub request_id: RequestId,
+    pub client_ip: IpAddr,
+}

@@ -1,0 +1,105 @@
+//! All layers and the router as one service, with or without a socket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::Body;
+use tower::{Service, ServiceBuilder};
+
+use super::dispatch::{Dispatch, Limits};
+use crate::config::ServerConfig;
+use crate::http::Router;
+use crate::http::layers::admission::Admission;
+use crate::http::layers::client_address::TrustedProxies;
+use crate::http::layers::cors::Cors;
+use crate::http::layers::rate_limit::{RateLimit, RateLimitParts};
+use crate::http::layers::trace::Trace;
+use crate::http::layers::turnstile::{Turnstile, TurnstileParts};
+use crate::http::layers::{AdmissionLayer, CorsLayer, RateLimitLayer, TraceLayer, TurnstileLayer};
+use crate::http::message::call::{Inbound, Reply};
+use crate::telemetry::access_log::AccessLog;
+
+type Stack<S> = Cors<Trace<RateLimit<Admission<Turnstile<Dispatch<S>>>>>>;
+
+/// What the front end needs to know when it is built.
+#[derive(Clone, Debug)]
+pub struct FrontEndSettings {
+    pub limits: Limits,
+    /// Requests in flight before 503.
+    pub max_concurrency: usize,
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl From<&ServerConfig> for FrontEndSettings {
+    fn from(config: &ServerConfig) -> Self {
+        Self {
+            limits: Limits {
+                max_body_bytes: config.max_body_bytes,
+                request_timeout: config.request_timeout,
+            },
+            max_concurrency: config.max_concurrency,
+            trusted_proxies: TrustedProxies::new(Arc::clone(&config.trusted_proxies)),
+        }
+    }
+}
+
+/// What guards the routes; the default guards nothing.
+#[derive(Default)]
+pub struct Guards {
+    pub rate_limit: Option<RateLimitParts>,
+    pub turnstile: Option<TurnstileParts>,
+}
+
+/// The service that [`super::server::serve`] runs; one clone per connection and request.
+pub struct FrontEnd<S> {
+    stack: Stack<S>,
+}
+
+impl<S: Send + Sync + 'static> FrontEnd<S> {
+    /// Stacks the layers over the router. `conceal_errors` is asked at each failure, e.g.
+    /// `move || live.load().server.conceal_errors`.
+    pub fn new(
+        router: Arc<Router<S>>,
+        state: Arc<S>,
+        settings: &FrontEndSettings,
+        guards: Guards,
+        conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
+        log: AccessLog,
+    ) -> Self {
+        let figures = Arc::clone(router.stats());
+        let stack = ServiceBuilder::new()
+            .layer(CorsLayer)
+            .layer(TraceLayer::new(log, settings.trusted_proxies.clone()))
+            .layer(RateLimitLayer::new(guards.rate_limit))
+            .layer(AdmissionLayer::new(settings.max_concurrency, figures))
+            .layer(TurnstileLayer::new(guards.turnstile))
+            .service(Dispatch::new(router, state, settings.limits, conceal_errors));
+        Self { stack }
+    }
+}
+
+impl<S> Clone for FrontEnd<S> {
+    fn clone(&self) -> Self {
+        Self { stack: self.stack.clone() }
+    }
+}
+
+impl<S, B> Service<Inbound<B>> for FrontEnd<S>
+where
+    S: Send + Sync + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = <Stack<S> as Service<Inbound<B>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Inbound<B>>::poll_ready(&mut self.stack, cx)
+    }
+
+    fn call(&mut self, inbound: Inbound<B>) -> Self::Future {
+        self.stack.call(inbound)
+    }
+}

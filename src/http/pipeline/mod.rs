@@ -1,0 +1,6 @@
+//! The front end from layers over routing to the handler.
+
+pub mod dispatch;
+pub mod front_end;
+pub mod router;
+pub mod span;

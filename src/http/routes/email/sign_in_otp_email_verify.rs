@@ -1,0 +1,31 @@
+//! `POST /signin/otp/email/verify`: verifySignInOTPEmail.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::email::EmailAddress;
+use crate::flows::email::verify_sign_in_otp_email::verify_sign_in_otp_email;
+use crate::flows::guards::response_padding::evenly;
+use crate::http::ApiRequest;
+use crate::http::input::extract::read_json;
+use crate::http::input::fields::TextField;
+use crate::http::pipeline::router::HandlerResult;
+use crate::http::routes::sessions::payload::session_payload;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignInOtpEmailVerifyRequest {
+    otp: TextField,
+    email: EmailAddress,
+}
+
+/// Answers a session for a mailed code.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignInOtpEmailVerifyRequest = read_json(&request)?;
+    let (email, code) = (&body.email, body.otp.as_str());
+    let session =
+        evenly(&app, verify_sign_in_otp_email(&app, email, code, request.client_ip)).await?;
+    session_payload(Some(&session))
+}

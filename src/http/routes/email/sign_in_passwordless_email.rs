@@ -1,0 +1,34 @@
+//! `POST /signin/passwordless/email`: signInPasswordlessEmail.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::email::EmailAddress;
+use crate::flows::email::sign_in_by_mail::{MailedProof, sign_in_by_mail};
+use crate::flows::guards::response_padding::evenly;
+use crate::http::input::extract::read_json;
+use crate::http::input::fields::{not_null, not_null_object};
+use crate::http::input::sign_up_options::SignUpOptionsField;
+use crate::http::pipeline::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignInPasswordlessEmailRequest {
+    email: EmailAddress,
+    #[serde(default, deserialize_with = "not_null_object")]
+    options: Option<SignUpOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
+}
+
+/// Mails a link to sign in by.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: SignInPasswordlessEmailRequest = read_json(&request)?;
+    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
+    evenly(&app, sign_in_by_mail(&app, MailedProof::Link, &body.email, options)).await?;
+    Ok(ApiResponse::ok_text())
+}

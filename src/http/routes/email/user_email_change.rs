@@ -1,0 +1,33 @@
+//! `POST /user/email/change`: changeUserEmail.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::email::EmailAddress;
+use crate::flows::email::change_user_email::change_user_email;
+use crate::http::input::extract::read_json;
+use crate::http::input::fields::{not_null, not_null_object};
+use crate::http::input::sign_up_options::RedirectOptionsField;
+use crate::http::pipeline::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserEmailChangeRequest {
+    new_email: EmailAddress,
+    #[serde(default, deserialize_with = "not_null_object")]
+    options: Option<RedirectOptionsField>,
+    #[serde(default, deserialize_with = "not_null")]
+    code_challenge: Option<CodeChallenge>,
+}
+
+/// Mails a link to the bearer's new address.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let body: UserEmailChangeRequest = read_json(&request)?;
+    let landing = body.options.unwrap_or_default().into_wish(body.code_challenge);
+    change_user_email(&app, request.bearer(), &body.new_email, landing).await?;
+    Ok(ApiResponse::ok_text())
+}

@@ -1,0 +1,18 @@
+//! Routes of TOTP.
+
+pub mod mfa_totp_generate;
+pub mod sign_in_mfa_totp;
+pub mod user_mfa;
+
+use http::Method;
+
+use crate::app::App;
+use crate::http::RouterBuilder;
+
+/// Mounts the routes of this folder.
+pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
+    routes
+        .route(Method::GET, "/mfa/totp/generate", mfa_totp_generate::get)
+        .route(Method::POST, "/signin/mfa/totp", sign_in_mfa_totp::post)
+        .route(Method::POST, "/user/mfa", user_mfa::post)
+}

@@ -1,0 +1,40 @@
+//! Routes about the server itself: health, version, keys, development.
+
+pub mod change_env;
+pub mod dev_inbox;
+pub mod healthz;
+pub mod jwks;
+pub mod version;
+
+use http::Method;
+
+use crate::app::App;
+use crate::config::{MailTransport, ServerConfig};
+use crate::http::RouterBuilder;
+
+/// Mounts the routes of this folder; those for development only where settings ask for them.
+pub fn mount(
+    mut routes: RouterBuilder<App>,
+    server: &ServerConfig,
+    mail: &MailTransport,
+) -> RouterBuilder<App> {
+    routes = routes
+        .route(Method::GET, "/.well-known/jwks.json", jwks::get)
+        .route(Method::GET, "/healthz", healthz::get)
+        .route(Method::HEAD, "/healthz", healthz::head)
+        .route(Method::GET, "/version", version::get)
+        .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)
+        .route_outside_prefix(Method::HEAD, "/healthz", healthz::head)
+        .route_outside_prefix(Method::GET, "/livez", healthz::live)
+        .route_outside_prefix(Method::HEAD, "/livez", healthz::live);
+    if server.change_env {
+        routes = routes.route(Method::POST, "/change-env", change_env::post);
+    }
+    if matches!(mail, MailTransport::Capture { .. }) {
+        routes = routes
+            .route_outside_prefix(Method::GET, "/dev/inbox", dev_inbox::get)
+            .route_outside_prefix(Method::GET, "/dev/inbox.json", dev_inbox::get_json)
+            .route_outside_prefix(Method::GET, "/dev/inbox/{id}", dev_inbox::get_message);
+    }
+    routes
+}

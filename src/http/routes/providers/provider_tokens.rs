@@ -1,0 +1,41 @@
+//! `GET /signin/provider/{provider}/callback/tokens` and `POST /token/provider/{provider}`:
+//! getProviderTokens and refreshProviderToken.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::shared::provider_of;
+use crate::app::App;
+use crate::flows::providers::tokens::{KeptTokens, fetch, refresh};
+use crate::http::input::extract::read_json;
+use crate::http::pipeline::router::HandlerResult;
+use crate::http::{ApiRequest, ApiResponse};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RefreshProviderTokenRequest {
+    refresh_token: SecretString,
+}
+
+/// What the provider issued at the bearer's last sign-in, once.
+pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let provider = provider_of(&request)?;
+    answer(&fetch(&app, request.bearer(), &provider).await?)
+}
+
+/// Trades a refresh token of the provider.
+pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
+    let provider = provider_of(&request)?;
+    let body: RefreshProviderTokenRequest = read_json(&request)?;
+    answer(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
+}
+
+/// Told once, so nothing on the way may keep it (RFC 6749, 5.1).
+fn answer(tokens: &KeptTokens) -> HandlerResult {
+    let no_store = HeaderValue::from_static("no-store");
+    Ok(ApiResponse::json(tokens)?.with_header(CACHE_CONTROL, no_store))
+}

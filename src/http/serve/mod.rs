@@ -1,0 +1,5 @@
+//! Sockets: listening, connections, draining.
+
+pub mod connection;
+pub mod listener;
+pub mod server;

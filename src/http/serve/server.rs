@@ -1,0 +1,307 @@
+//! Accepts connections and serves them until told to stop, then lets them finish.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use pin_project_lite::pin_project;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tower::Service;
+
+use super::connection::{Activity, InFlight, Patience, TimedStream};
+pub use super::listener::{BindError, bind};
+use crate::config::{LiveConfig, ServerConfig};
+use crate::drain::Drain;
+use crate::http::message::call::{Inbound, Reply};
+use crate::http::pipeline::front_end::Guards;
+use crate::http::{FrontEnd, FrontEndSettings, Router};
+use crate::telemetry;
+
+/// Most bytes of a request's head.
+const MAX_HEAD_BYTES: usize = 64 * 1_024;
+
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+
+/// Longer than the 60 s for which common proxies keep a connection to reuse it, so that it is
+/// always the proxy that closes.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Pause after the process ran out of file descriptors: accepting fails at once until one is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How connections are treated.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeSettings {
+    pub patience: Patience,
+    /// Connections at once; further ones wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// Longest drain.
+    pub shutdown_timeout: Duration,
+}
+
+impl From<&ServerConfig> for ServeSettings {
+    fn from(config: &ServerConfig) -> Self {
+        Self {
+            patience: Patience { header: config.header_timeout, idle: IDLE_TIMEOUT },
+            // Over HTTP/1 each request has a connection; as many again may be idle.
+            max_connections: config.max_concurrency.saturating_mul(2),
+            shutdown_timeout: config.shutdown_timeout,
+        }
+    }
+}
+
+/// What a server did until it stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerStats {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections that were cut because they outlasted the drain.
+    pub cut: usize,
+}
+
+/// Serves in a task of its own, with the limits of the configuration at this moment and the log
+/// of the process.
+#[expect(clippy::disallowed_methods, reason = "the caller holds the task and waits for it")]
+pub fn start<S: Send + Sync + 'static>(
+    listener: TcpListener,
+    router: Arc<Router<S>>,
+    state: Arc<S>,
+    config: LiveConfig,
+    guards: Guards,
+    drain: Drain,
+) -> JoinHandle<()> {
+    let loaded = config.load();
+    let settings = ServeSettings::from(&loaded.server);
+    let front_end_settings = FrontEndSettings::from(&loaded.server);
+    drop(loaded);
+    let conceal_errors = move || config.load().server.conceal_errors;
+    let log = telemetry::access_log();
+    let front_end = FrontEnd::new(router, state, &front_end_settings, guards, conceal_errors, log);
+    tokio::spawn(async move {
+        let served = serve(listener, front_end, settings, drain).await;
+        tracing::info!(accepted = served.accepted, cut = served.cut, "front end stopped");
+    })
+}
+
+/// Serves until it is told to stop; then stops accepting, closes idle connections, finishes
+/// requests in flight, and cuts what is left after `shutdown_timeout`.
+pub async fn serve<T>(
+    listener: TcpListener,
+    service: T,
+    settings: ServeSettings,
+    drain: Drain,
+) -> ServerStats
+where
+    T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send + 'static,
+{
+    let protocol = protocol();
+    let places = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let told = drain.clone();
+    let connection = move |Accepted { stream, peer, place }| {
+        let activity = Arc::new(Activity::new(told.phase().clone()));
+        let socket = TimedStream::new(stream, Arc::clone(&activity), settings.patience);
+        let service = ConnectionService { service: service.clone(), peer: peer.ip(), activity };
+        run(protocol.clone(), socket, service, told.child(), place)
+    };
+    let mut connections = JoinSet::new();
+    let mut stats = ServerStats::default();
+    loop {
+        let accepted = tokio::select! {
+            () = drain.stopping() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        stats.accepted += 1;
+        connections.spawn(connection(accepted));
+    }
+    for accepted in last_ones(listener, &places) {
+        stats.accepted += 1;
+        connections.spawn(connection(accepted));
+    }
+    let ending = async { while connections.join_next().await.is_some() {} };
+    if timeout(settings.shutdown_timeout, ending).await.is_err() {
+        stats.cut = connections.len();
+        tracing::warn!(connections = stats.cut, "connections cut after the shutdown timeout");
+        connections.shutdown().await;
+    }
+    stats
+}
+
+/// HTTP/1.1 and HTTP/2 without TLS, told apart by the first bytes.
+fn protocol() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // `TimedStream` limits waiting, and notices those who hang up: hyper would read for that, with a new
+    // buffer in each request.
+    builder
+        .http1()
+        .header_read_timeout(None)
+        .half_close(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .writev(false);
+    let max_list = u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX);
+    builder.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(max_list);
+    builder
+}
+
+/// A connection with its place among all of them.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+}
+
+/// The next connection; failures are survived.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when a file descriptor is free")]
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return Accepted { stream, peer, place },
+            Err(error) if is_of_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Closes the listener; those whom the kernel had let in already are not turned away.
+fn last_ones(listener: TcpListener, places: &Arc<Semaphore>) -> Vec<Accepted> {
+    let mut accepted = Vec::new();
+    // Asked directly: the runtime may not have heard of them yet.
+    let Ok(listener) = listener.into_std() else { return accepted };
+    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        let Ok((stream, peer)) = listener.accept() else { break };
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        accepted.extend(stream.map(|stream| Accepted { stream, peer, place }));
+    }
+    accepted
+}
+
+/// The client gave up before it was accepted; the next one may be fine.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn run<T>(
+    protocol: auto::Builder<TokioExecutor>,
+    socket: TimedStream,
+    service: ConnectionService<T>,
+    drain: Drain,
+    _place: OwnedSemaphorePermit,
+) where
+    T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send + 'static,
+{
+    let activity = Arc::clone(&service.activity);
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
+    let mut must_end = pin!(must_end(&drain, &activity));
+    let mut is_registered = false;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Ok(ended));
+        }
+        // It knows whom to wake and has nothing to say before draining begins; asking would take two locks
+        // for each request.
+        if is_registered && !drain.phase().is_draining() {
+            return Poll::Pending;
+        }
+        is_registered = true;
+        must_end.as_mut().poll(cx).map(Err)
+    });
+    let ended = match ended.await {
+        Ok(ended) => ended,
+        Err(is_http2) => {
+            if is_http2 {
+                connection.as_mut().graceful_shutdown();
+            }
+            // Over HTTP/1 `TimedStream` and the answers see to it. hyper would drop a request that
+            // has arrived and is not read yet.
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients that vanish or talk nonsense are not events for an operator.
+        tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+/// Comes back when something must be done to end this connection; tells whether it speaks HTTP/2.
+///
+/// The client of an HTTP/2 connection is asked to end it as soon as draining begins: a frame says so
+/// without hitting a request. A connection that has said nothing yet is waited for.
+async fn must_end(drain: &Drain, activity: &Activity) -> bool {
+    drain.draining().await;
+    tokio::select! {
+        biased;
+        () = activity.speaks_http2() => true,
+        // Being polled is all that an HTTP/1 connection needs now.
+        () = drain.stopping() => false,
+    }
+}
+
+/// Hands the requests of one connection to a clone of the service each.
+struct ConnectionService<T> {
+    service: T,
+    peer: IpAddr,
+    activity: Arc<Activity>,
+}
+
+impl<T> hyper::service::Service<Request<Incoming>> for ConnectionService<T>
+where
+    T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Counted<T::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let in_flight = self.activity.begin();
+        let is_http1 = request.version() < Version::HTTP_2;
+        // The front end is always ready, so there is no `poll_ready` to wait for.
+        let inner = self.service.clone().call(Inbound { request, peer: self.peer });
+        Counted { inner, in_flight: Some(in_flight), is_http1 }
+    }
+}
+
+pin_project! {
+    /// A request's future that counts as activity of its connection.
+    struct Counted<F> {
+        #[pin]
+        inner: F,
+        in_flight: Option<InFlight>,
+        is_http1: bool,
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Infallible>>> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut reply) = std::task::ready!(this.inner.poll(cx));
+        // Before hyper has the reply, so that the socket knows when it is flushed.
+        let in_flight = this.in_flight.take();
+        if *this.is_http1 && in_flight.is_some_and(|request| request.is_last()) {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(reply))
+    }
+}

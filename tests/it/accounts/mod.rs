@@ -1,0 +1,7 @@
+//! A user as such: profile, options, access control, anonymous users.
+
+mod access_control;
+mod anonymous;
+mod deanonymize;
+mod options;
+mod user;

@@ -1,0 +1,7 @@
+//! The contract as a whole: its document, quirks, weaknesses, and clients that walk it.
+
+mod js_client;
+mod openapi;
+mod quirks;
+mod schemathesis;
+mod weaknesses;

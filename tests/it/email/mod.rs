@@ -1,0 +1,9 @@
+//! Mail: transports, the outbox, links, codes, a change of address.
+
+mod courier;
+mod email_change;
+mod link_codes;
+mod passwordless_email;
+mod postmark;
+mod smtp;
+mod verification_mail;

@@ -1,0 +1,7 @@
+//! What stands before several flows: limits, attempts, concealment, Turnstile.
+
+mod attempts;
+mod conceal_errors;
+mod enumeration;
+mod rate_limits;
+mod turnstile;

@@ -1,0 +1,3 @@
+//! TOTP.
+
+mod totp;

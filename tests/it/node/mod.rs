@@ -1,0 +1,12 @@
+//! The server itself: health, settings, restarts, Postgres away, caches.
+
+mod caches;
+mod change_env;
+mod embedded_postgres;
+mod health;
+mod jwks;
+mod nodes;
+mod postgres_away;
+mod restarts;
+mod settings;
+mod version;

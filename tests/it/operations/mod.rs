@@ -1,0 +1,7 @@
+//! What operators see and use: actors, the admin listener, metrics, traces, the bench.
+
+mod actors;
+mod admin;
+mod bench;
+mod metrics;
+mod traces;

@@ -1,0 +1,13 @@
+//! A session's life: tokens, claims, refresh, exchange, end.
+
+mod access_token;
+mod code_exchange;
+mod custom_claims;
+mod custom_claims_postgres;
+mod pat;
+mod refresh_promise;
+mod refresh_properties;
+mod session;
+mod sign_out;
+mod token;
+mod token_verify;

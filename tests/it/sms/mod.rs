@@ -1,0 +1,3 @@
+//! Codes through SMS.
+
+mod passwordless_sms;
