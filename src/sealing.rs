@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use crate::domain::ids::UserId;
+
 const MARK: &str = "kw1:";
 /// Fixed for ever: another salt or label would lose every sealed secret.
 const HKDF_SALT: &[u8] = b"keywright";
@@ -188,6 +190,37 @@ fn decode_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         bytes.push(digit(pair[0])? << 4 | digit(pair[1])?);
     }
     Some(bytes)
+}
+
+/// How secrets are stored, and what opens them.
+#[derive(Debug)]
+pub struct SecretStorage {
+    pub sealer: Sealer,
+    /// Whether new secrets are sealed; the reference reads plain ones only.
+    pub seals: bool,
+}
+
+impl SecretStorage {
+    /// The text to store.
+    pub fn stored(&self, id: UserId, secret: &SecretString) -> SecretString {
+        if self.seals { self.sealer.seal(&context(id), secret).into() } else { secret.clone() }
+    }
+
+    /// Whether a secret in this form is to be stored anew.
+    ///
+    /// What the successor sealed stays readable for it unless everything is sealed our way.
+    pub fn replaces(&self, form: Form) -> bool {
+        match form {
+            Form::Plain | Form::Successor => self.seals,
+            Form::Sealed => !self.seals,
+            Form::SealedBefore => true,
+        }
+    }
+}
+
+/// What a sealed secret is bound to: it opens in no other row.
+pub fn context(id: UserId) -> Vec<u8> {
+    [b"totp:".as_slice(), id.0.as_bytes()].concat()
 }
 
 #[cfg(test)]

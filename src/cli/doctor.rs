@@ -12,14 +12,13 @@ use super::terminal;
 use crate::clients::Network;
 use crate::config::{Config, ConfigErrors, Endpoints, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
-use crate::flows::mfa::totp::context;
+use crate::domain::error::chain;
 use crate::flows::providers::endpoints::callback_url;
-use crate::http::message::error::chain;
 use crate::notify::sender::MailSender;
 use crate::oauth::discovery::Discovery;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};
-use crate::sealing::Sealer;
+use crate::sealing::{Sealer, context};
 use crate::tokens::keys::KeySet;
 
 /// Longest wait for something outside this process.

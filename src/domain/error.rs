@@ -1,5 +1,6 @@
 //! Everything that can go wrong for a client, as one enum and one table.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,4 +259,15 @@ impl From<ErrorCode> for AuthError {
     fn from(code: ErrorCode) -> Self {
         Self::Refused(code)
     }
+}
+
+/// An error and all its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -21,5 +21,6 @@ mod redirect_pattern;
 pub mod request_origin;
 pub mod return_target;
 pub mod roles;
+pub mod security_key;
 pub mod sign_up_options;
 pub mod user;

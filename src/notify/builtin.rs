@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::domain::mail::MailTemplate;
 use crate::notify::html;
-use crate::notify::templates::{Rendered, Values};
+use crate::notify::rendered::{Rendered, Values};
 
 /// Each locale with its words, `templates/words/<locale>.json`.
 const WORDS: [(&str, &str); 5] = [

@@ -12,7 +12,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
 use crate::notify::html::escape_html;
 use crate::notify::message::{one_line, x_headers};
-use crate::notify::templates::Rendered;
+use crate::notify::rendered::Rendered;
 
 /// Most messages kept; the oldest go first.
 const LIMIT: usize = 500;

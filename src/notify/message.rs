@@ -10,7 +10,7 @@ use url::Url;
 use url::form_urlencoded;
 
 use crate::domain::mail::OutboxMessage;
-use crate::notify::templates::Rendered;
+use crate::notify::rendered::Rendered;
 
 /// RFC 5322 allows 998 octets a line; relays refuse or break longer ones.
 const MAX_HEADER_LINE: usize = 998;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::mail::MailTemplate;
 use crate::notify::html::escape_html;
-use crate::notify::templates::{Rendered, SMS, Values};
+use crate::notify::rendered::{Rendered, SMS, Values};
 
 /// Why a template folder cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -13,8 +13,10 @@ use crate::domain::mail::OutboxMessage;
 use crate::notify::inbox::{Captured, Inbox, InboxError};
 use crate::notify::message::{self, Sender};
 use crate::notify::operator::TemplateError;
-use crate::notify::smtp::{SmtpError, SmtpSetupError, SmtpTransport};
-use crate::notify::templates::{TemplateSet, Values};
+use crate::notify::rendered::Values;
+use crate::notify::smtp::{SmtpSetupError, SmtpTransport};
+use crate::notify::smtp_error::SmtpError;
+use crate::notify::templates::TemplateSet;
 
 /// Why the mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -12,51 +12,12 @@ use secrecy::ExposeSecret;
 
 use crate::config::SmtpConfig;
 use crate::notify::smtp_auth::{Line, SmtpAuth};
+use crate::notify::smtp_error::{SEND_TIMEOUT, SmtpError};
 
 /// Longest wait for the TCP connection, per address of the host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest delivery, from the first packet to the server's acceptance.
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The mail is accepted by then; the farewell is a courtesy.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Why a mail could not be handed to the server.
-#[derive(Debug, thiserror::Error)]
-pub enum SmtpError {
-    #[error("smtp {step} failed")]
-    Step {
-        step: &'static str,
-        #[source]
-        source: lettre::transport::smtp::Error,
-    },
-    #[error("AUTH_SMTP_AUTH_METHOD PLAIN and LOGIN need an encrypted connection")]
-    Unencrypted,
-    #[error("smtp server asked something unexpected during sign-in")]
-    UnexpectedChallenge,
-    #[error("address cannot be used in smtp")]
-    Address,
-    #[error("smtp server does not take addresses outside ASCII")]
-    NoSmtpUtf8,
-    #[error("smtp delivery took longer than {} s", SEND_TIMEOUT.as_secs())]
-    Timeout,
-}
-
-impl SmtpError {
-    pub(super) fn at(step: &'static str) -> impl Fn(lettre::transport::smtp::Error) -> Self {
-        move |source| Self::Step { step, source }
-    }
-
-    /// Whether the server (or the address) leaves little hope for this recipient or message.
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Step { step, source } => {
-                matches!(*step, "RCPT TO" | "DATA") && source.is_permanent()
-            }
-            Self::Address | Self::NoSmtpUtf8 => true,
-            Self::Unencrypted | Self::UnexpectedChallenge | Self::Timeout => false,
-        }
-    }
-}
 
 /// Why `AUTH_SMTP_*` cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use md5::Md5;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::SmtpAuthMethod;
-use crate::notify::smtp::SmtpError;
+use crate::notify::smtp_error::SmtpError;
 
 /// Hosts to which a password may go in the clear: this machine, or a mail catcher beside it.
 const LOCAL_HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "::1", "mailhog"];

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 struct Folder(PathBuf);

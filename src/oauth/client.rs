@@ -3,13 +3,12 @@
 //! Every call is bounded in time and in bytes, follows no redirect, and never logs what it got.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, CsrfToken,
@@ -19,13 +18,13 @@ use oauth2::{
     StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use url::{Url, form_urlencoded};
 
 use super::discovery::DiscoveryError;
+use super::fetch::json_response;
 use super::id_token::IdTokenError;
 use super::oauth1::{self, Credentials, Moment};
 use super::profile::{Answers, ProfileError};
@@ -205,7 +204,7 @@ impl ProviderClient<'_> {
         if let Some(header) = self.config.provider.client_id_header {
             request = request.header(header, &self.config.client_id);
         }
-        json_answer(request.timeout(self.timeout)).await
+        json_response(request.timeout(self.timeout)).await
     }
 
     fn oauth2(&self) -> OAuth2<EndpointNotSet, EndpointNotSet> {
@@ -310,7 +309,7 @@ impl ProviderClient<'_> {
             oauth1::authorization("GET", &at.url, &self.credentials(Some(token)), &[], moment);
         let request = self.network.client(at)?.get(at.url.clone());
         let request = request.header(http::header::AUTHORIZATION, header).timeout(self.timeout);
-        Ok(Answers { profile: json_answer(request).await?, ..Answers::default() })
+        Ok(Answers { profile: json_response(request).await?, ..Answers::default() })
     }
 
     fn credentials<'c>(&'c self, token: Option<(&'c str, &'c SecretString)>) -> Credentials<'c> {
@@ -380,28 +379,5 @@ fn refused(
         RequestTokenError::Request(error) => error.into(),
         // Both carry the answer, which may hold tokens.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderError::Unreadable,
-    }
-}
-
-/// Reads a public JSON document.
-pub(super) async fn get_json<T: DeserializeOwned>(
-    network: &Network,
-    timeout: Duration,
-    at: &Address,
-) -> Result<T, OutsideError> {
-    json_answer(network.client(at)?.get(at.url.clone()).timeout(timeout)).await
-}
-
-fn json_answer<T: DeserializeOwned>(
-    request: reqwest::RequestBuilder,
-) -> impl Future<Output = Result<T, OutsideError>> + Send {
-    let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
-    async move {
-        let answer = request.send().await?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Err(OutsideError::Status(status));
-        }
-        serde_json::from_slice(&read(answer).await?).map_err(|_| OutsideError::Malformed)
     }
 }

@@ -8,7 +8,7 @@ use oauth2::AuthType;
 use serde::Deserialize;
 use url::Url;
 
-use super::client;
+use super::fetch;
 use crate::clients::{Address, ChosenBy, Network, OutsideError};
 use crate::config::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 
@@ -80,7 +80,7 @@ impl Discovery {
         let key = (document.clone(), provider.client_id.clone());
         let read = async {
             let at = Address::configured(document.clone());
-            let found: Document = client::get_json(network, timeout, &at).await?;
+            let found: Document = fetch::get_json(network, timeout, &at).await?;
             found.checked(issuer, audiences.clone()).map(Arc::new)
         };
         self.documents.try_get_with(key, read).await

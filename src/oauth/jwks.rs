@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use super::client;
+use super::fetch;
 use crate::clients::{Address, Network, OutsideError};
 
 /// Age at which keys are fetched again.
@@ -112,7 +112,7 @@ impl IssuerKeys {
         now: OffsetDateTime,
     ) -> Result<Arc<KeySet>, Arc<OutsideError>> {
         let fetch = async {
-            let Document { keys } = client::get_json(network, timeout, at).await?;
+            let Document { keys } = fetch::get_json(network, timeout, at).await?;
             // Kinds of keys that are not known here are no reason to do without the others.
             let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
             let keys = JwkSet { keys: keys.collect() };

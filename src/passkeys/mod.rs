@@ -33,7 +33,7 @@ use self::options::{
 use crate::config::WebauthnConfig;
 use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
-use crate::persistence::security_keys::{KeyUse, NewSecurityKey};
+use crate::domain::security_key::{KeyUse, NewSecurityKey};
 
 /// Why an authenticator's answer was not accepted; for the log, never for the client.
 #[derive(Debug, thiserror::Error)]

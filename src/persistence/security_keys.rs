@@ -4,7 +4,9 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::domain::error::AuthError;
 use crate::domain::ids::{SecurityKeyId, UserId};
+use crate::domain::security_key::{KeyUse, ListedKey, NewSecurityKey};
 
 /// How many keys a user owns.
 pub async fn count(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<i64> {
@@ -64,19 +66,6 @@ pub async fn credential_ids(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::R
     .await
 }
 
-/// A key that an authenticator has just made.
-#[derive(Debug)]
-pub struct NewSecurityKey {
-    /// Base64url without padding.
-    pub credential_id: String,
-    /// Raw COSE key, as in the authenticator data.
-    pub public_key: Vec<u8>,
-    pub sign_count: u32,
-    pub transports: Vec<String>,
-    pub backup_eligible: bool,
-    pub backed_up: bool,
-}
-
 /// Stores a key; `counter` and `transports` of the reference's table stay as it leaves them.
 pub async fn insert(
     db: &mut PgConnection,
@@ -118,18 +107,19 @@ pub async fn insert(
 }
 
 /// Whether the credential id of a new key is stored already.
-pub fn is_duplicate(error: &sqlx::Error) -> bool {
+fn is_duplicate(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.constraint() == Some("user_security_key_credential_id_key"))
 }
 
-/// What an authenticator said of itself when it signed.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyUse {
-    pub sign_count: u32,
-    pub backup_eligible: bool,
-    pub backed_up: bool,
+/// What the client is told about a key that the database refused.
+pub fn refusal(error: sqlx::Error) -> AuthError {
+    if is_duplicate(&error) {
+        AuthError::InvalidRequest("this security key is registered already".to_owned())
+    } else {
+        error.into()
+    }
 }
 
 /// Records a use; `false` if the counter did not advance (WebAuthn 7.2 step 22), which is decided here
@@ -162,18 +152,6 @@ pub async fn record_use(
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// A key as its owner sees it.
-#[derive(Debug)]
-pub struct ListedKey {
-    pub id: SecurityKeyId,
-    pub credential_id: String,
-    pub nickname: Option<String>,
-    pub transports: Vec<String>,
-    pub backed_up: Option<bool>,
-    pub created_at: Option<OffsetDateTime>,
-    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// A user's keys, oldest first as far as that is known.

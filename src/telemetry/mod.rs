@@ -217,7 +217,7 @@ impl Visit for Fields {
 
     /// With all causes: each error prints itself only.
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.record_str(field, &crate::http::message::error::chain(value));
+        self.record_str(field, &crate::domain::error::chain(value));
     }
 }
 

@@ -246,7 +246,7 @@ impl Client {
         let problem = match outcome {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("status {}", response.status())),
-            Err(error) => Some(crate::http::message::error::chain(&**error)),
+            Err(error) => Some(crate::domain::error::chain(&**error)),
         };
         let was_failing = self.is_failing.swap(problem.is_some(), Ordering::Relaxed);
         match problem {

@@ -15,7 +15,6 @@ use time::OffsetDateTime;
 use super::access_token::{Frame, UserClaims};
 use super::key_material::KeyMaterial;
 pub use super::key_material::SignError;
-pub use super::verify::{TokenError, VerifiedToken};
 use crate::domain::ids::SessionId;
 
 /// Issuer of tokens when the secret names none.

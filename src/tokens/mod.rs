@@ -7,4 +7,4 @@ pub mod keys;
 pub mod refresh_token;
 pub mod rotation;
 pub mod ticket;
-mod verify;
+pub mod verify;

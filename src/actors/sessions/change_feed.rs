@@ -8,7 +8,6 @@
 //! - On restart: the cache is emptied before the lease is given again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -18,7 +17,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::session_registry::UserCache;
+use super::feed_lease::{FeedState, LEASE};
+use super::user_cache::UserCache;
 use crate::actors::runtime::handle::{Crash, Mail};
 use crate::domain::ids::UserId;
 use crate::persistence::changes::{self, CHANNEL};
@@ -27,73 +27,8 @@ use crate::persistence::changes::{self, CHANNEL};
 const BEAT: &str = "beat:";
 /// Time between two beats, and how long one may take.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long after a beat was sent the cache may be served.
-const LEASE: Duration = Duration::from_secs(2);
 /// Wait before the next attempt to connect.
 const RECONNECT: Duration = Duration::from_millis(250);
-/// Counters of changes; users that share one only cost each other a reload.
-const STRIPES: usize = 4096;
-
-/// Whether caches may be served, and what changed; shared by feed, caches and readers.
-pub struct FeedState {
-    started: Instant,
-    /// Milliseconds after `started` until which the feed vouches for the caches.
-    live_until: AtomicU64,
-    changes: Box<[AtomicU64]>,
-}
-
-impl Default for FeedState {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            live_until: AtomicU64::new(0),
-            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-}
-
-impl FeedState {
-    /// Whether everything committed more than a moment ago has been delivered.
-    pub fn is_live(&self) -> bool {
-        self.now_ms() < self.live_until.load(Ordering::Acquire)
-    }
-
-    /// Number of changes seen for this user (and those that share its counter).
-    pub fn stamp(&self, id: UserId) -> u64 {
-        self.stripe(id).load(Ordering::Acquire)
-    }
-
-    pub(super) fn touch(&self, id: UserId) {
-        self.stripe(id).fetch_add(1, Ordering::AcqRel);
-    }
-
-    pub(super) fn touch_all(&self) {
-        for stripe in &self.changes {
-            stripe.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    fn vouch_from(&self, at: Instant) {
-        let until = at.duration_since(self.started) + LEASE;
-        self.live_until.store(millis(until), Ordering::Release);
-    }
-
-    fn end_lease(&self) {
-        self.live_until.store(0, Ordering::Release);
-    }
-
-    fn now_ms(&self) -> u64 {
-        millis(self.started.elapsed())
-    }
-
-    fn stripe(&self, id: UserId) -> &AtomicU64 {
-        &self.changes[(id.0.as_u128() % STRIPES as u128) as usize]
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// Messages of the feed.
 pub enum ChangeFeedMsg {

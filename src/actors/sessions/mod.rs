@@ -2,6 +2,9 @@
 
 pub mod cached_user;
 pub mod change_feed;
+pub mod claims_cache;
+pub mod feed_lease;
 pub mod session_cache;
 pub mod session_registry;
 pub mod session_shard;
+pub mod user_cache;

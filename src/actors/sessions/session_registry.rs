@@ -6,12 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
-
 use super::cached_user::CachedUser;
-use super::change_feed::FeedState;
 use super::session_cache::SessionCache;
 use super::session_shard::{ROTATE, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
+use super::user_cache::UserCache;
 use crate::actors::passwords::hash_pace::Rotations;
 use crate::actors::runtime::handle::{Handle, Slot};
 use crate::actors::runtime::supervisor::{ChildSpec, LivePolicy, TreeView};
@@ -161,73 +159,5 @@ impl SessionRegistry {
 
     fn shard(&self, hash: TokenHash) -> &Handle<SessionShardMsg> {
         &self.shards[usize::from(hash.as_bytes()[0]) % self.shards.len()]
-    }
-}
-
-/// Users by id, bounded in memory, served only while nothing can have changed unnoticed.
-#[derive(Clone)]
-pub struct UserCache {
-    users: Cache<UserId, Entry>,
-    feed: Arc<FeedState>,
-    stats: Arc<CacheStats>,
-}
-
-/// A user and the number of changes that had been seen before the row was read.
-#[derive(Clone)]
-struct Entry {
-    user: Arc<CachedUser>,
-    seen: u64,
-}
-
-impl UserCache {
-    /// An empty cache of at most `mib` mebibytes.
-    pub fn new(mib: u64, feed: Arc<FeedState>) -> Self {
-        let users = Cache::builder()
-            .max_capacity(mib * 1024 * 1024)
-            .weigher(|_, entry: &Entry| {
-                u32::try_from(entry.user.memory_bytes()).unwrap_or(u32::MAX)
-            })
-            .build();
-        Self { users, feed, stats: Arc::default() }
-    }
-
-    /// Whether the feed vouches for the cache; without it nobody is served from here.
-    pub fn is_served(&self) -> bool {
-        self.feed.is_live()
-    }
-
-    /// Its figures, how many users it holds, and their memory in bytes (both about).
-    pub fn figures(&self) -> (&CacheStats, u64, u64) {
-        (&self.stats, self.users.entry_count(), self.users.weighted_size())
-    }
-
-    /// The cached user, if the feed vouches for it.
-    ///
-    /// A change that arrived while the row was read found nothing to remove; the counter tells.
-    pub fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {
-        if !self.feed.is_live() {
-            return None;
-        }
-        let entry = self.users.get(&id)?;
-        (entry.seen == self.feed.stamp(id)).then_some(entry.user)
-    }
-
-    /// Keeps a user read from Postgres after `seen` was taken.
-    fn insert(&self, id: UserId, user: &Arc<CachedUser>, seen: u64) {
-        if self.feed.is_live() && self.feed.stamp(id) == seen {
-            self.users.insert(id, Entry { user: Arc::clone(user), seen });
-        }
-    }
-
-    /// Forgets one user.
-    pub fn forget(&self, id: UserId) {
-        self.feed.touch(id);
-        self.users.invalidate(&id);
-    }
-
-    /// Forgets everybody.
-    pub fn forget_all(&self) {
-        self.feed.touch_all();
-        self.users.invalidate_all();
     }
 }

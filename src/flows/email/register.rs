@@ -5,11 +5,11 @@ use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::mail::MailTemplate;
+use crate::domain::security_key::NewSecurityKey;
 use crate::domain::sign_up_options::ResolvedOptions;
-use crate::flows::passkeys::ceremonies;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::persistence::security_keys::{self, NewSecurityKey};
+use crate::persistence::security_keys;
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
@@ -66,7 +66,7 @@ pub async fn register(
     if let Proof::SecurityKey(key, nickname) = proof {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
             .await
-            .map_err(ceremonies::refusal)?;
+            .map_err(security_keys::refusal)?;
     }
     if accounts.disable_new_users {
         // The row stays, for an administrator to enable.

@@ -8,7 +8,7 @@ use crate::config::Elevation;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::{SessionId, UserId};
 use crate::persistence::security_keys;
-use crate::tokens::keys::VerifiedToken;
+use crate::tokens::verify::VerifiedToken;
 
 /// The user id of a valid access token.
 ///

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use sqlx::PgConnection;
 
 use crate::app::App;
@@ -13,39 +13,8 @@ use crate::flows::guards::attempts::{Account, Proof};
 use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated};
 use crate::metrics::SecurityEvent;
 use crate::persistence::totp::{self as stored, TotpRow};
-use crate::sealing::{Form, Sealer};
+use crate::sealing::context;
 use crate::totp;
-
-/// How secrets are stored, and what opens them.
-#[derive(Debug)]
-pub struct SecretStorage {
-    pub sealer: Sealer,
-    /// Whether new secrets are sealed; the reference reads plain ones only.
-    pub seals: bool,
-}
-
-impl SecretStorage {
-    /// The text to store.
-    pub fn stored(&self, id: UserId, secret: &SecretString) -> SecretString {
-        if self.seals { self.sealer.seal(&context(id), secret).into() } else { secret.clone() }
-    }
-
-    /// Whether a secret in this form is to be stored anew.
-    ///
-    /// What the successor sealed stays readable for it unless everything is sealed our way.
-    fn replaces(&self, form: Form) -> bool {
-        match form {
-            Form::Plain | Form::Successor => self.seals,
-            Form::Sealed => !self.seals,
-            Form::SealedBefore => true,
-        }
-    }
-}
-
-/// What a sealed secret is bound to: it opens in no other row.
-pub fn context(id: UserId) -> Vec<u8> {
-    [b"totp:".as_slice(), id.0.as_bytes()].concat()
-}
 
 /// The bearer of an operation that changes the second factor; elevation is asked for only by
 /// `AUTH_MFA_REQUIRE_ELEVATED_CLAIM` (S-29).

@@ -37,7 +37,7 @@ pub async fn finish(
     let now = app.clock.now();
     let id = security_keys::insert(&mut transaction, caller.id, &key, nickname, now)
         .await
-        .map_err(ceremonies::refusal)?;
+        .map_err(security_keys::refusal)?;
     transaction.commit().await?;
     Ok(id)
 }

@@ -8,12 +8,13 @@ use crate::app::App;
 use crate::domain::challenge::{Challenge, Purpose};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::security_key::NewSecurityKey;
 use crate::metrics::SecurityEvent;
 use crate::passkeys::options::{CreationOptions, RequestOptions};
 use crate::passkeys::user_handle;
 use crate::passkeys::{CeremonyError, PendingRegistration, RelyingParty};
 use crate::persistence::challenges::NewChallenge;
-use crate::persistence::security_keys::{self, NewSecurityKey, StoredKey};
+use crate::persistence::security_keys::{self, StoredKey};
 
 /// A new key as a browser presents it.
 #[derive(Debug)]
@@ -196,13 +197,4 @@ fn refused(error: &CeremonyError) -> AuthError {
 /// A ceremony that could not even begin.
 pub(super) fn broken(error: &CeremonyError) -> AuthError {
     AuthError::internal("passkey ceremony not begun", error.to_string())
-}
-
-/// What the client is told about a key that the database refused.
-pub fn refusal(error: sqlx::Error) -> AuthError {
-    if security_keys::is_duplicate(&error) {
-        AuthError::InvalidRequest("this security key is registered already".to_owned())
-    } else {
-        error.into()
-    }
 }

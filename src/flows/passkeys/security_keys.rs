@@ -5,8 +5,9 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::config::MethodsConfig;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::security_key::ListedKey;
 use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, current_user, registered};
-use crate::persistence::security_keys::{self, ListedKey, OtherWays};
+use crate::persistence::security_keys::{self, OtherWays};
 
 /// The bearer's keys.
 pub async fn list(app: &App, token: Option<&str>) -> Result<Vec<ListedKey>, AuthError> {

@@ -3,63 +3,21 @@
 //! A failure costs the token its custom claims, not the user the session: it is logged, and the values
 //! that were found last stand in if the settings allow values of that age.
 
-use std::borrow::Cow;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use moka::future::Cache;
 use moka::ops::compute::{CompResult, Op};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::actors::sessions::cached_user::CachedUser;
+use crate::actors::sessions::claims_cache::{Answer, Pairs, PreparedQuery, is_same};
 use crate::app::App;
 use crate::clients::{OutsideError, hasura_claims};
 use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
-use crate::metrics::CacheStats;
 use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
-use crate::tokens::access_token::UserClaims;
-
-/// Memory of the answers of all users, in bytes.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-
-/// Names and texts.
-type Pairs = Arc<[(String, String)]>;
-
-/// Answers by user; one per server.
-#[derive(Clone)]
-pub struct ClaimsCache {
-    answers: Cache<UserId, Arc<Answer>>,
-    stats: Arc<CacheStats>,
-    /// The statement for the settings that it was made for.
-    query: Arc<ArcSwapOption<PreparedQuery>>,
-}
-
-struct PreparedQuery {
-    settings: Weak<CustomClaims>,
-    query: ClaimsQuery,
-}
-
-impl Default for ClaimsCache {
-    fn default() -> Self {
-        let answers = Cache::builder()
-            .weigher(|_, answer: &Arc<Answer>| u32::try_from(answer.weight()).unwrap_or(u32::MAX))
-            .max_capacity(CACHE_BYTES)
-            .build();
-        Self { answers, stats: Arc::default(), query: Arc::default() }
-    }
-}
-
-impl ClaimsCache {
-    /// Its figures, how many answers it holds, and their memory in bytes (both about).
-    pub fn figures(&self) -> (&CacheStats, u64, u64) {
-        (&self.stats, self.answers.entry_count(), self.answers.weighted_size())
-    }
-}
 
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,39 +37,6 @@ enum ClaimsError {
     Postgres(#[from] ClaimsQueryError),
     #[error("HASURA_GRAPHQL_GRAPHQL_URL is not set")]
     NoHasura,
-}
-
-/// What was found out about a user, prepared for tokens; also that nothing was.
-pub struct Answer {
-    asked_at: OffsetDateTime,
-    /// The settings that it answers.
-    settings: Weak<CustomClaims>,
-    /// The row that `prepared` was made from: another one, another answer.
-    user: Weak<CachedUser>,
-    prepared: UserClaims,
-    pairs: Pairs,
-    /// Values that came from an answer, and when.
-    good: Option<(OffsetDateTime, Pairs)>,
-}
-
-impl Answer {
-    fn weight(&self) -> usize {
-        let pairs: usize = self.pairs.iter().map(|(name, text)| name.len() + text.len() + 48).sum();
-        size_of::<Self>() + self.prepared.weight() + pairs
-    }
-
-    /// The claims of `user`, who is elevated or not.
-    pub fn claims(&self, user: &Arc<CachedUser>, is_elevated: bool) -> Cow<'_, UserClaims> {
-        if !is_elevated && is_same(&self.user, user) {
-            Cow::Borrowed(&self.prepared)
-        } else {
-            Cow::Owned(user.claims_with(&self.pairs, is_elevated))
-        }
-    }
-}
-
-fn is_same<T>(kept: &Weak<T>, current: &Arc<T>) -> bool {
-    std::ptr::eq(kept.as_ptr(), Arc::as_ptr(current))
 }
 
 /// The custom claims of `user`, from memory if they are fresh enough there.
@@ -153,25 +78,6 @@ pub async fn find(
         | CompResult::Removed(entry) => entry.into_value(),
         // The closure always puts an answer, or leaves one.
         CompResult::StillNone(_) => Arc::new(Answer::new(came, user, custom, Arc::default(), None)),
-    }
-}
-
-impl Answer {
-    fn new(
-        asked_at: OffsetDateTime,
-        user: &Arc<CachedUser>,
-        custom: &Arc<CustomClaims>,
-        pairs: Pairs,
-        good: Option<(OffsetDateTime, Pairs)>,
-    ) -> Self {
-        Self {
-            asked_at,
-            settings: Arc::downgrade(custom),
-            user: Arc::downgrade(user),
-            prepared: user.claims_with(&pairs, false),
-            pairs,
-            good,
-        }
     }
 }
 

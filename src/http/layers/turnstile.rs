@@ -18,9 +18,9 @@ use super::buckets::bare;
 use crate::actors::limits::rate_limiter::{Counters, Guard};
 use crate::clients::turnstile::verify;
 use crate::config::LiveConfig;
-use crate::domain::error::ErrorCode;
+use crate::domain::error::{ErrorCode, chain};
 use crate::http::message::call::{Call, Reply};
-use crate::http::message::error::{chain, code_response};
+use crate::http::message::error::code_response;
 use crate::http::{ApiResponse, RequestId};
 
 const PROOF: HeaderName = HeaderName::from_static("x-cf-turnstile-response");

@@ -1,13 +1,12 @@
 //! The single mapping from a failure to the contract's error body.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::error::{AuthError, ErrorCode, chain};
 use crate::domain::json;
 use crate::domain::redirect::with_query;
 use crate::http::{ApiResponse, RequestId};
@@ -94,17 +93,6 @@ fn response(code: ErrorCode, message: &str) -> ApiResponse {
 pub(crate) fn seconds(duration: Duration) -> HeaderValue {
     let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     HeaderValue::from(rounded_up.max(1))
-}
-
-/// An error and all its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::ids::{SessionId, UserId};
 use crate::tokens::access_token::Identity;
+use crate::tokens::verify::{TokenError, VerifiedToken};
 
 const SECRET: &str = "a shared secret of at least 32 bytes";
 const RSA_SPKI: &str = include_str!("../testdata/rsa_spki.pem");

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SecurityKeyId;
+use crate::domain::security_key::ListedKey;
 use crate::flows::passkeys::security_keys;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::TextField;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
-use crate::persistence::security_keys::ListedKey;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

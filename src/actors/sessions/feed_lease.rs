@@ -1,0 +1,74 @@
+//! The lease under which user caches may be served, and counters of what changed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::ids::UserId;
+
+/// How long after a beat was sent the cache may be served.
+pub(super) const LEASE: Duration = Duration::from_secs(2);
+/// Counters of changes; users that share one only cost each other a reload.
+const STRIPES: usize = 4096;
+
+/// Whether caches may be served, and what changed; shared by feed, caches and readers.
+pub struct FeedState {
+    started: Instant,
+    /// Milliseconds after `started` until which the feed vouches for the caches.
+    live_until: AtomicU64,
+    changes: Box<[AtomicU64]>,
+}
+
+impl Default for FeedState {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            live_until: AtomicU64::new(0),
+            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl FeedState {
+    /// Whether everything committed more than a moment ago has been delivered.
+    pub fn is_live(&self) -> bool {
+        self.now_ms() < self.live_until.load(Ordering::Acquire)
+    }
+
+    /// Number of changes seen for this user (and those that share its counter).
+    pub fn stamp(&self, id: UserId) -> u64 {
+        self.stripe(id).load(Ordering::Acquire)
+    }
+
+    pub(super) fn touch(&self, id: UserId) {
+        self.stripe(id).fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn touch_all(&self) {
+        for stripe in &self.changes {
+            stripe.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn vouch_from(&self, at: Instant) {
+        let until = at.duration_since(self.started) + LEASE;
+        self.live_until.store(millis(until), Ordering::Release);
+    }
+
+    pub(super) fn end_lease(&self) {
+        self.live_until.store(0, Ordering::Release);
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    fn stripe(&self, id: UserId) -> &AtomicU64 {
+        &self.changes[(id.0.as_u128() % STRIPES as u128) as usize]
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,47 @@
+//! A rendered mail, and the values that templates may name.
+
+use secrecy::ExposeSecret as _;
+
+use crate::domain::mail::MailVariables;
+
+/// Name of the template of SMS.
+pub const SMS: &str = "signin-passwordless-sms";
+
+/// A mail's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    pub subject: String,
+    pub html: String,
+    /// The plain alternative; operators' templates need not have one.
+    pub text: Option<String>,
+}
+
+/// The variables by the names that templates use.
+pub struct Values<'a>([(&'static str, &'a str); 9]);
+
+impl<'a> Values<'a> {
+    /// `locale` is the one really used.
+    pub fn new(variables: &'a MailVariables, locale: &'a str) -> Self {
+        Self([
+            ("link", variables.link.expose_secret()),
+            ("displayName", &variables.display_name),
+            ("email", &variables.email),
+            ("newEmail", &variables.new_email),
+            ("ticket", variables.ticket.expose_secret()),
+            ("redirectTo", &variables.redirect_to),
+            ("locale", locale),
+            ("serverUrl", &variables.server_url),
+            ("clientUrl", &variables.client_url),
+        ])
+    }
+
+    /// The value of a variable; names are case-sensitive.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Name and value of all of them.
+    pub fn pairs(&self) -> [(&'static str, &'a str); 9] {
+        self.0
+    }
+}
