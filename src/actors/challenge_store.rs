@@ -106,7 +106,7 @@ impl ChallengeStore {
     }
 
     /// Uses a ceremony up, whatever comes of it: committed before this returns, so that no answer of
-    /// an authenticator can be presented twice (S-04b). `None` unless purpose and user fit.
+    /// an authenticator can be presented twice. `None` unless purpose and user fit.
     pub async fn take(
         &self,
         challenge: Challenge,

@@ -31,7 +31,7 @@ pub async fn verify(
 ) -> Result<Answer, OutsideError> {
     let question = Question { secret: config.secret.expose_secret(), response: proof };
     let ask = async {
-        // Serialised, so that nothing in the proof can become a member of its own (S-18).
+        // Serialised, so that nothing in the proof can become a member of its own.
         let answer = client
             .post(config.url.clone())
             .json(&question)

@@ -28,7 +28,8 @@ pub struct PasswordsConfig {
     pub least_share: f64,
 }
 
-/// `AUTH_PASSWORD_CHANGE_ENDS`: what a new password puts an end to (S-13).
+/// `AUTH_PASSWORD_CHANGE_ENDS`: what a new password puts an end to
+/// (docs/reference-behaviour.md#new-password-ends-sessions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeEnds {
     Nothing,

@@ -270,7 +270,7 @@ fn read_apple_secret(
     let team_id = reader.text(&name(provider, "TEAM_ID"));
     let key_id = reader.text(&name(provider, "KEY_ID"));
     let private_key = reader.optional_secret(&name(provider, "PRIVATE_KEY"));
-    // Apple wants its own name there, also where its endpoints are elsewhere (oauth.md 6.1).
+    // Apple wants its own name there, also where its endpoints are elsewhere.
     let audience = reader.text(&name(provider, "ISSUER"));
     if !on {
         return None;
@@ -394,7 +394,7 @@ fn read_id_token_rules(
 ) -> IdTokenRules {
     let issuer = reader.text(&name(provider, "ISSUER"));
     let jwks = reader.required_url(&name(provider, "JWKS_URL"));
-    // Google documents both spellings (Q9).
+    // Google documents both spellings.
     let bare = issuer.strip_prefix("https://").filter(|_| provider.id == "google");
     let bare = bare.map(ToOwned::to_owned);
     IdTokenRules {
@@ -511,5 +511,21 @@ impl IdTokenRules {
     /// For an issuer that was discovered.
     pub fn discovered(issuer: String, audiences: Vec<String>, jwks: Address) -> Self {
         Self { issuers: vec![issuer], audiences, jwks, algorithms: ASYMMETRIC }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_listed_below_the_profile() {
+        for profile in [
+            "https://github.acme.example/api/v3/user",
+            "https://github.acme.example/api/v3/user/?x=1",
+        ] {
+            let emails = below(Url::parse(profile).ok().as_ref(), "emails");
+            assert_eq!(emails.as_str(), "https://github.acme.example/api/v3/user/emails");
+        }
     }
 }

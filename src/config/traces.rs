@@ -84,7 +84,7 @@ fn read_url(reader: &mut Reader<'_>, variable: &str) -> Option<Url> {
     parse_http_url(&text).map_err(|reason| reader.refuse(variable, reason)).ok()
 }
 
-/// As the specification has it: the path is appended, whatever the base's path is.
+/// As the specification of OTLP has it: the path is appended, whatever the base's path is.
 fn below(mut base: Url) -> Url {
     let path = format!("{}/v1/traces", base.path().trim_end_matches('/'));
     base.set_path(&path);

@@ -85,7 +85,8 @@ impl WebauthnConfig {
 }
 
 impl GivenRelyingParty {
-    /// Fills in what is not configured and checks that browsers will accept it (flows.md 6.1, Q-23).
+    /// Fills in what is not configured and checks that browsers will accept it
+    /// (docs/reference-behaviour.md#origins-are-normalised).
     pub fn resolve(&self, client_url: &str) -> Result<RelyingPartyConfig, RelyingPartyError> {
         let client = Url::parse(client_url).ok().filter(Url::has_host);
         let id = match (self.id.trim(), &client) {

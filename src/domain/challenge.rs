@@ -39,7 +39,8 @@ impl fmt::Debug for Challenge {
     }
 }
 
-/// What a challenge may be used for, and for nothing else (S-03).
+/// What a challenge may be used for, and for nothing else
+/// (docs/reference-behaviour.md#elevation-is-for-the-bearer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     SignUp,

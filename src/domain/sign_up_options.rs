@@ -41,7 +41,8 @@ pub struct ResolvedOptions {
 }
 
 impl SignUpOptions {
-    /// These wishes, except where others were given later.
+    /// These wishes, except where others were given later
+    /// (docs/reference-behaviour.md#later-options-win).
     #[must_use]
     pub fn overridden_by(self, later: Self) -> Self {
         Self {

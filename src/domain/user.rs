@@ -41,8 +41,8 @@ impl User {
 
     /// Whether this user may go on with an operation that is open to registered users only.
     ///
-    /// The order decides what a client sees first (flows.md 1.9, with and S-05 mended):
-    /// disabled, anonymous, address not allowed, not verified.
+    /// The order decides what a client sees first: disabled, anonymous, address not allowed, not
+    /// verified (docs/reference-behaviour.md#anonymous-before-unverified).
     pub fn check_registered(&self, rules: &UserRules<'_>) -> Result<(), ErrorCode> {
         if self.disabled {
             return Err(ErrorCode::DisabledUser);
@@ -58,7 +58,8 @@ impl User {
         self.check_verified(rules)
     }
 
-    /// Whether this user's session may be refreshed (flows.md 3.22).
+    /// Whether this user's session may be refreshed
+    /// (docs/reference-behaviour.md#disabled-users-do-not-refresh).
     pub fn check_refresh(&self, rules: &UserRules<'_>) -> Result<(), ErrorCode> {
         if self.disabled {
             return Err(ErrorCode::DisabledUser);

@@ -88,7 +88,7 @@ fn values_are_text_in_html_and_verbatim_elsewhere() {
 }
 
 #[test]
-fn q41_an_unknown_locale_gets_the_same_template_in_the_default_locale() {
+fn an_unknown_locale_gets_the_same_template_in_the_default_locale() {
     let mail = builtin().render(MailTemplate::PasswordReset, "xx", &variables()).unwrap();
     assert_eq!(mail.subject, "Reset your password");
     assert!(mail.html.contains("<html lang=\"en\""));
@@ -152,7 +152,7 @@ fn fallback_goes_over_the_operators_default_locale_to_the_built_in_templates() {
     let render = |template, locale| templates.render(template, locale, &variables()).unwrap();
     assert_eq!(render(MailTemplate::EmailVerify, "de").subject, "Bitte de");
     assert_eq!(render(MailTemplate::EmailVerify, "fr").subject, "Bitte de");
-    // Never another template.
+    // Never another template.
     assert_eq!(render(MailTemplate::PasswordReset, "de").subject, "Reset your password");
 }
 

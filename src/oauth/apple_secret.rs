@@ -1,4 +1,4 @@
-//! Apple's client secret: a token that is signed with a key of ours (oauth.md 4.1).
+//! Apple's client secret: a token that is signed with a key of ours.
 
 use std::fmt;
 

@@ -57,7 +57,7 @@ pub enum ExpectedNonce<'a> {
     /// This one.
     Exactly(&'a str),
     /// If the token has one, or this is given: the SHA-256 of it in lower-case hexadecimal, as
-    /// applications send it (oauth.md 3.1, S17).
+    /// applications send it (docs/reference-behaviour.md#nonces-must-match).
     HashOf(Option<&'a str>),
 }
 

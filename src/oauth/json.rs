@@ -8,13 +8,14 @@ pub(super) fn text(value: &Value, pointer: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A number that names an account, as text. Zero names nobody, and a fraction is no id (S15).
+/// A number that names an account, as text. Zero names nobody, and a fraction is no id
+/// (docs/reference-behaviour.md#ids-are-whole-numbers).
 pub(super) fn numeric_id(value: &Value, pointer: &str) -> Option<String> {
     let id = value.pointer(pointer)?.as_u64().filter(|id| *id > 0)?;
     Some(id.to_string())
 }
 
-/// A flag that some providers write as text (S18).
+/// A flag that some providers write as text.
 pub(super) fn flag(value: &Value, pointer: &str) -> bool {
     match value.pointer(pointer) {
         Some(Value::Bool(flag)) => *flag,

@@ -92,7 +92,7 @@ fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The vectors of oauth.md 4.3.
+    /// Known signatures of requests for an access token and for a profile.
     #[test]
     fn signatures_are_those_of_the_vectors() {
         let secret = SecretString::from("csec");

@@ -13,7 +13,8 @@ const MAX_PICTURE: usize = 2_048;
 /// Longest id of an account that is stored.
 const MAX_SUBJECT: usize = 255;
 
-/// What a provider says about the owner of an address (oauth.md 5.3).
+/// What a provider says about the owner of an address
+/// (docs/reference-behaviour.md#email-assurance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attestation {
     /// The provider has verified that the address is theirs.

@@ -15,7 +15,7 @@ pub struct Provider {
     /// Its rows of the table of settings.
     pub settings: &'static [Setting],
     pub protocol: Protocol,
-    /// Parameters of the authorization request beyond the usual ones (oauth.md 1.4).
+    /// Parameters of the authorization request beyond those of RFC 6749 and RFC 7636.
     pub authorization_parameters: &'static [(&'static str, &'static str)],
     pub source: Source,
     /// Header of profile requests that carries the client id.
@@ -24,7 +24,7 @@ pub struct Provider {
     pub takes_organizations: bool,
     /// Whether a nonce is sent when `openid` is asked for.
     pub nonce: bool,
-    /// Makes a profile of what the provider answered (oauth.md 1.7, 5.3, 5.4).
+    /// Makes a profile of what the provider answered.
     pub profile: fn(&Answers) -> Result<Profile, ProfileError>,
 }
 

@@ -14,7 +14,7 @@ use webauthn_rs_core::proto::COSEAlgorithm;
 
 use super::CeremonyError;
 
-/// The algorithms of the reference in its order (flows.md 6.2); the preferred one first.
+/// The algorithms of the reference in its order; the preferred one first.
 pub(super) const ALGORITHMS: [COSEAlgorithm; 10] = [
     COSEAlgorithm::ES256,
     COSEAlgorithm::ES384,

@@ -82,7 +82,7 @@ fn a_key_of_every_algorithm_is_read_and_the_numbers_are_those_of_the_contract() 
         assert!(key.verify(b"signed", b"junk").is_err());
         assert!(key.verify(b"", b"").is_err());
     }
-    assert_eq!(encoded(&valid(COSEAlgorithm::ES256)).len(), 77, "as the specification measured");
+    assert_eq!(encoded(&valid(COSEAlgorithm::ES256)).len(), 77, "as the reference stores it");
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl RelyingParty {
         Ok((challenge, options, PendingRegistration(state)))
     }
 
-    /// Checks the new key that answers this challenge (flows.md 6.3, WebAuthn 7.1).
+    /// Checks the new key that answers this challenge (WebAuthn 7.1).
     pub fn finish_registration(
         &self,
         response: &RegisterPublicKeyCredential,
@@ -165,8 +165,8 @@ impl RelyingParty {
         (challenge, options)
     }
 
-    /// Checks a proof that answers this challenge, by the key with these COSE bytes (flows.md 6.4,
-    /// WebAuthn 7.2); the counter is the caller's to compare, with the stored one.
+    /// Checks a proof that answers this challenge, by the key with these COSE bytes
+    /// (WebAuthn 7.2); the counter is the caller's to compare, with the stored one.
     pub fn finish_assertion(
         &self,
         response: &AuthenticatorAssertionResponseRaw,
@@ -181,7 +181,7 @@ impl RelyingParty {
         let signed = signed(&response.authenticator_data, client_data);
         CoseKey::parse(public_key)?.verify(&signed, &response.signature)?;
         // Neither verification nor eligibility is known of keys of the reference, so a change of them
-        // is no ground for refusal (flows.md 6.5).
+        // is no ground for refusal (docs/reference-behaviour.md#stored-keys).
         Ok(KeyUse {
             sign_count: data.sign_count,
             backup_eligible: data.backup_eligible(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
 
-/// `PublicKeyCredentialCreationOptions` of the contract (flows.md 6.2).
+/// `PublicKeyCredentialCreationOptions` of the contract.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreationOptions {
@@ -31,7 +31,8 @@ pub(super) struct RelyingPartyEntity {
 pub(super) struct UserEntity {
     pub(super) name: String,
     pub(super) display_name: String,
-    /// The UUID as text, which authenticators in the field hold already (flows.md 6.5).
+    /// The UUID as text, which authenticators in the field hold already
+    /// (docs/reference-behaviour.md#user-handles).
     pub(super) id: UserId,
 }
 

@@ -9,7 +9,8 @@ use crate::domain::ids::UserId;
 /// Whether a handle, decoded from base64url, stands for this user.
 ///
 /// Creation options carry the UUID as text. Clients that take it for base64url give authenticators
-/// 27 bytes, those that encode the text give 36, others the UUID itself (flows.md 6.4, 6.5).
+/// 27 bytes, those that encode the text give 36, others the UUID itself
+/// (docs/reference-behaviour.md#user-handles).
 pub fn stands_for(handle: &[u8], user: UserId) -> bool {
     match handle.len() {
         16 => handle == user.0.as_bytes(),

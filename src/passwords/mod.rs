@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::config::PasswordsConfig;
 use crate::domain::error::AuthError;
 
-/// Longest input of bcrypt; more would be cut off silently.
+/// Longest input of bcrypt; more would be cut off silently.
 const BCRYPT_MAX_BYTES: usize = 72;
 
 /// A form in which a password hash is stored.
@@ -73,7 +73,8 @@ impl PasswordSettings {
     /// Compares a password with a stored hash; takes tens of milliseconds of CPU.
     ///
     /// A failure does one verification of every form that is present, whether there was a hash, and
-    /// of whatever form, or not; so its time tells nothing about the address (S-07).
+    /// of whatever form, or not; so its time tells nothing about the address
+    /// (docs/reference-behaviour.md#timing-does-not-tell).
     pub fn verify(&self, password: &SecretString, stored: Option<&SecretString>) -> VerifyOutcome {
         let password = password.expose_secret().as_bytes();
         let stored = stored.map_or("", |stored| stored.expose_secret());

@@ -171,7 +171,7 @@ pub async fn delete_by_id(db: impl PgExecutor<'_>, id: SessionId) -> sqlx::Resul
     Ok(deleted.rows_affected() > 0)
 }
 
-/// Ends all sessions of a user, personal access tokens included.
+/// Ends all sessions of a user, personal access tokens included.
 pub async fn delete_by_user(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<u64> {
     let deleted = sqlx::query!("delete from auth.refresh_tokens where user_id = $1", user_id.0)
         .execute(db)

@@ -154,7 +154,7 @@ pub struct NewUser<'a> {
     pub password_hash: Option<&'a str>,
     pub default_role: &'a str,
     pub is_anonymous: bool,
-    /// JSON text; stored as JSON `null` where absent, as the reference does.
+    /// JSON text; stored as JSON `null` where absent, as the reference does.
     pub metadata: Option<&'a RawValue>,
     pub roles: &'a [String],
     /// Set when the registration begins a session.
@@ -348,7 +348,7 @@ pub async fn set_password_hash(
     Ok(())
 }
 
-/// Remembers the address that is to replace the user's once its owner confirms it (S-09).
+/// Remembers the address that is to replace the user's once its owner confirms it.
 pub async fn set_new_email(
     db: impl PgExecutor<'_>,
     id: UserId,
@@ -414,7 +414,7 @@ pub async fn register_anonymous(
     Ok(true)
 }
 
-/// Makes the pending address the user's address, verified; tells whether one was pending (S-30).
+/// Makes the pending address the user's address, verified; tells whether one was pending.
 ///
 /// An address that somebody else took meanwhile fails with `users_email_key`.
 pub async fn confirm_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<bool> {

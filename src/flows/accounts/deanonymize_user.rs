@@ -23,8 +23,9 @@ pub enum SignInMethod {
 
 /// Turns an anonymous user into a registered one, who keeps id and metadata.
 ///
-/// The row decides whether the user is anonymous, not the token, which may be older (S-06). Where
-/// the address has to be proved first, the anonymous sessions end.
+/// The row decides whether the user is anonymous, not the token, which may be older
+/// (docs/reference-behaviour.md#the-row-says-who-is-anonymous). Where the address has to be
+/// proved first, the anonymous sessions end.
 pub async fn deanonymize_user(
     app: &App,
     bearer: Option<&str>,

@@ -10,7 +10,8 @@ use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_tran
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
 
-/// Mails a link to the new address; only following it changes anything (S-09).
+/// Mails a link to the new address; only following it changes anything
+/// (docs/reference-behaviour.md#asking-verifies-nothing).
 pub async fn change_user_email(
     app: &App,
     bearer: Option<&str>,
@@ -21,7 +22,7 @@ pub async fn change_user_email(
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
     let landing = landing.resolve(&config.accounts.redirects)?;
     let user = registered(app, caller.id).await?;
-    // The rules for addresses hold for new ones too (S-10).
+    // The rules for addresses hold for new ones too.
     if !config.accounts.email_access.allows(new_email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }

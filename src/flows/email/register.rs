@@ -69,7 +69,7 @@ pub async fn register(
             .map_err(security_keys::refusal)?;
     }
     if accounts.disable_new_users {
-        // The row stays, for an administrator to enable.
+        // The row stays, for an administrator to enable.
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }

@@ -13,7 +13,8 @@ use crate::tokens::ticket::TicketKind;
 
 /// Sends the verification mail (again).
 ///
-/// With `AUTH_CONCEAL_ERRORS` the answer is the same whatever is known about the address (S-08).
+/// With `AUTH_CONCEAL_ERRORS` the answer is the same whatever is known about the address
+/// (docs/reference-behaviour.md#state-is-for-the-owner).
 pub async fn send_verification_email(
     app: &App,
     email: &EmailAddress,

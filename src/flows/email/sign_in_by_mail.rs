@@ -47,7 +47,7 @@ impl MailedProof {
 /// Mails a link or a code to the owner of the address, who becomes a user if they are not one yet.
 ///
 /// The options are checked for known users too, for whom only the target counts. With
-/// `AUTH_CONCEAL_ERRORS` the answer says nothing about the address (S-08).
+/// `AUTH_CONCEAL_ERRORS` the answer says nothing about the address.
 pub async fn sign_in_by_mail(
     app: &App,
     proof: MailedProof,
@@ -137,7 +137,7 @@ async fn send_to_new_user(
     let mut transaction = app.pool.begin().await?;
     users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
     if accounts.disable_new_users {
-        // The row stays, for an administrator to enable.
+        // The row stays, for an administrator to enable.
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }

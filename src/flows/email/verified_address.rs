@@ -21,7 +21,8 @@ pub fn browser_hash(secret: &SecretString) -> [u8; 32] {
 /// Marks the address as verified; the caller owns the transaction.
 ///
 /// Identities that came with the account before that stay only if they came from the same browser.
-/// Otherwise whoever registers with the address of somebody else keeps a door to their account (S3).
+/// Otherwise whoever registers with the address of somebody else keeps a door to their account
+/// (docs/reference-behaviour.md#unverified-identities-wait).
 pub async fn prove_address(
     app: &App,
     db: &mut PgConnection,

@@ -20,7 +20,8 @@ use crate::tokens::ticket::{Ticket, TicketKind};
 /// Signs in with a mailed code, which proves the address.
 ///
 /// Every refusal of the code is the same, also for unknown addresses. Only six digits are a code
-/// (S-02), and only so many may be presented (`AUTH_OTP_MAX_TRIES`, S-04).
+/// (docs/reference-behaviour.md#only-six-digits-are-a-code), and only so many may be presented
+/// (`AUTH_OTP_MAX_TRIES`).
 pub async fn verify_sign_in_otp_email(
     app: &App,
     email: &EmailAddress,

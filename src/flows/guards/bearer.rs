@@ -13,13 +13,13 @@ use crate::tokens::verify::VerifiedToken;
 /// The user id of a valid access token.
 ///
 /// Everything that is wrong with it is 400 `invalid-request`, which clients of the reference
-/// expect; the cause is for the log only.
+/// expect (docs/reference-behaviour.md#bad-bearers-are-bad-requests); the cause is for the log
+/// only.
 pub fn authenticate(app: &App, token: Option<&str>) -> Result<UserId, AuthError> {
     Ok(verified(app, token)?.0)
 }
 
-/// [`authenticate`] for sensitive operations, which `AUTH_REQUIRE_ELEVATED_CLAIM` protects further
-/// (flows.md 1.8).
+/// [`authenticate`] for sensitive operations, which `AUTH_REQUIRE_ELEVATED_CLAIM` protects further.
 pub async fn authenticate_elevated(
     app: &App,
     token: Option<&str>,
@@ -75,7 +75,7 @@ fn verified(app: &App, token: Option<&str>) -> Result<(UserId, VerifiedToken), A
     Ok((id, verified))
 }
 
-/// The caller, if registered and welcome (USER-BY-TOKEN of flows.md).
+/// The caller, if registered and welcome.
 pub async fn current_user(app: &App, token: Option<&str>) -> Result<Arc<CachedUser>, AuthError> {
     registered(app, authenticate(app, token)?).await
 }

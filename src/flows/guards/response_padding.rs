@@ -1,4 +1,5 @@
-//! Answers that take as long whoever they are about (S-07).
+//! Answers that take as long whoever they are about
+//! (docs/reference-behaviour.md#timing-does-not-tell).
 //!
 //! What is done for an address that is known differs from what is done for another one by a few
 //! statements. So the answer waits for the next full step of time since the request came; the work

@@ -20,7 +20,8 @@ pub struct NewSecret {
 /// Stores a new secret, to be confirmed by a code of it.
 ///
 /// Refused while the second factor is active: the old secret must first be given up by a code of
-/// it, or a stolen access token would be enough to take the factor over (S-14).
+/// it, or a stolen access token would be enough to take the factor over
+/// (docs/reference-behaviour.md#active-secret-stays).
 pub async fn generate_totp(app: &App, bearer: Option<&str>) -> Result<NewSecret, AuthError> {
     let id = authenticate_change(app, bearer, Sensitive::AddsFactor).await?;
     let config = app.config.load_full();

@@ -17,7 +17,7 @@ use crate::sealing::context;
 use crate::totp;
 
 /// The bearer of an operation that changes the second factor; elevation is asked for only by
-/// `AUTH_MFA_REQUIRE_ELEVATED_CLAIM` (S-29).
+/// `AUTH_MFA_REQUIRE_ELEVATED_CLAIM` (docs/reference-behaviour.md#mfa-changes-and-elevation).
 pub async fn authenticate_change(
     app: &App,
     bearer: Option<&str>,
@@ -32,7 +32,7 @@ pub async fn authenticate_change(
 
 /// Checks a code and uses it up; `row` is locked by the caller's transaction.
 ///
-/// A code is good once, for whatever it was presented (S-14); wrong ones count against the account.
+/// A code is good once, for whatever it was presented; wrong ones count against the account.
 /// The stored form is brought up to date on the way.
 pub async fn prove(
     app: &App,

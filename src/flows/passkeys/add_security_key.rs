@@ -1,4 +1,4 @@
-//! `POST /user/webauthn/add` and `POST /user/webauthn/verify` (flows.md 3.20, 3.21).
+//! `POST /user/webauthn/add` and `POST /user/webauthn/verify`.
 
 use super::ceremonies;
 use super::ceremonies::{Attestation, Taken};

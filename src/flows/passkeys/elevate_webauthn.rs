@@ -1,4 +1,4 @@
-//! `POST /elevate/webauthn` and `POST /elevate/webauthn/verify` (flows.md 3.18, 3.19).
+//! `POST /elevate/webauthn` and `POST /elevate/webauthn/verify`.
 
 use serde::de::IgnoredAny;
 
@@ -19,7 +19,7 @@ pub async fn begin(app: &App, token: Option<&str>) -> Result<RequestOptions, Aut
 }
 
 /// A session whose access token says that a key was shown just now; only for the bearer's own
-/// ceremony and key (S-03).
+/// ceremony and key (docs/reference-behaviour.md#elevation-is-for-the-bearer).
 pub async fn finish(
     app: &App,
     token: Option<&str>,

@@ -1,4 +1,4 @@
-//! `POST /signin/webauthn` and `POST /signin/webauthn/verify` (flows.md 3.16, 3.17).
+//! `POST /signin/webauthn` and `POST /signin/webauthn/verify`.
 
 use serde::de::IgnoredAny;
 

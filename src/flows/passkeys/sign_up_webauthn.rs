@@ -1,4 +1,4 @@
-//! `POST /signup/webauthn` and `POST /signup/webauthn/verify` (flows.md 3.5, 3.6).
+//! `POST /signup/webauthn` and `POST /signup/webauthn/verify`.
 
 use serde::{Deserialize, Serialize};
 

@@ -50,7 +50,7 @@ pub async fn change_user_password(
     }
 }
 
-/// The ticket is used up by the change itself: a password that is refused leaves it.
+/// The ticket is used up by the change itself: a password that is refused leaves it.
 async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), AuthError> {
     let invalid = || AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(ticket) {
@@ -80,7 +80,8 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
     Ok(())
 }
 
-/// Whoever knew the old password is out, with whatever it led to (S-13).
+/// Whoever knew the old password is out, with whatever it led to
+/// (docs/reference-behaviour.md#new-password-ends-sessions).
 async fn set(
     app: &App,
     db: &mut PgConnection,

@@ -8,8 +8,9 @@ use crate::clients::hibp;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::passwords::VerifyOutcome;
 
-/// Whether a password may be chosen: its length, then whether it is known from leaks (PASSWORD of
-/// flows.md). While that cannot be found out no password is accepted.
+/// Whether a password may be chosen: its length, then whether it is known from leaks. While that
+/// cannot be found out no password is accepted
+/// (docs/reference-behaviour.md#leak-check-fails-closed).
 pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthError> {
     let config = app.config.load_full();
     if password.expose_secret().len() < config.passwords.min_length {

@@ -13,8 +13,9 @@ use crate::tokens::ticket::TicketKind;
 
 /// Mails a link by which a new password can be set.
 ///
-/// Whatever is known about the address, the answer is the same and takes as long (S-07). The mail
-/// goes to the stored address, not to the typed one (S-23).
+/// Whatever is known about the address, the answer is the same and takes as long. The mail goes to
+/// the stored address, not to the typed one
+/// (docs/reference-behaviour.md#mail-goes-to-the-stored-address).
 pub async fn send_password_reset_email(
     app: &App,
     email: &EmailAddress,

@@ -24,7 +24,8 @@ pub enum SignedIn {
 /// Signs in by password.
 ///
 /// The password comes first and costs the same whether or not the address is known, so that
-/// neither answer nor time tells (S-07, S-08); only its owner learns the state of an account.
+/// neither answer nor time tells; only its owner learns the state of an account
+/// (docs/reference-behaviour.md#state-is-for-the-owner).
 pub async fn sign_in_email_password(
     app: &App,
     email: &EmailAddress,

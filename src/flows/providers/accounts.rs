@@ -1,4 +1,4 @@
-//! From an identity to a user: who is known signs in, who is not becomes a user (oauth.md 2.5, 5.1).
+//! From an identity to a user: who is known signs in, who is not becomes a user.
 
 use secrecy::SecretString;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -156,7 +156,8 @@ async fn try_to_enter(
         if wishes.intent == Intent::SignUp {
             return Err(ErrorCode::UserAlreadyExists.into());
         }
-        // Both sides have to be sure of the address, or else one could take the other's account (S1).
+        // Both sides have to be sure of the address, or else one could take the other's account
+        // (docs/reference-behaviour.md#both-sides-verify-the-address).
         if !identity.is_verified {
             // Unless somebody with the same identity wrote both since the first look.
             let link = user_providers::find(&mut *transaction, provider, subject).await?;
@@ -265,7 +266,7 @@ async fn sign_up(
             .await?;
     }
     if accounts.disable_new_users {
-        // The row stays, for an administrator to enable.
+        // The row stays, for an administrator to enable.
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }

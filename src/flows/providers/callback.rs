@@ -1,4 +1,4 @@
-//! `/signin/provider/{provider}/callback`: back from a provider (oauth.md 2.3).
+//! `/signin/provider/{provider}/callback`: back from a provider.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -219,7 +219,8 @@ fn complete(claims: &mut Value, more: Value) {
     }
 }
 
-/// `OAuth` 1.0a: the token that came back has to be the one that was announced (S14).
+/// `OAuth` 1.0a: the token that came back has to be the one that was announced
+/// (docs/reference-behaviour.md#request-tokens-are-compared).
 async fn verify_request_token(
     app: &App,
     reachable: &Reachable<'_>,

@@ -1,5 +1,5 @@
 //! `POST /signin/idtoken`, `/signup/idtoken` and `/link/idtoken`: identities that applications got from
-//! Apple or Google by themselves (oauth.md 3).
+//! Apple or Google by themselves.
 
 use secrecy::SecretString;
 
@@ -99,7 +99,7 @@ async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identit
         return Err(ErrorCode::InvalidRequest.into());
     }
     let answers = Answers { profile: claims, ..Answers::default() };
-    // Apple's mapping reads names from its form, but here only the token tells one (oauth.md 3.1).
+    // Apple's mapping reads names from its form, but here only the token tells one.
     let name = answers.profile["name"].as_str().map(ToOwned::to_owned);
     let profile = (provider.profile)(&answers)
         .and_then(|profile| Profile { name, ..profile }.cleaned())

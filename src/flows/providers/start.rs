@@ -1,5 +1,4 @@
-//! `GET /signin/provider/{provider}` and `GET /signup/provider/{provider}`: off to a provider
-//! (oauth.md 2.1).
+//! `GET /signin/provider/{provider}` and `GET /signup/provider/{provider}`: off to a provider.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -115,7 +114,7 @@ async fn start(
         .providers
         .find(request.provider)
         .ok_or_else(|| refuse(ErrorCode::DisabledEndpoint.into()))?;
-    // Now, so that no access token travels to the provider (S7).
+    // Now, so that no access token travels to the provider.
     let intent = match request.connect {
         _ if request.is_sign_up => Intent::SignUp,
         None => Intent::SignIn,
@@ -159,8 +158,9 @@ async fn start(
 /// Refuses to add an identity for a page of somebody else.
 ///
 /// Whoever gets a browser to begin with a token of their own could otherwise have its user add an
-/// identity to the wrong account (S4). An address that no page leads to, as apps and mails open
-/// it, cannot be told from that; `never` of the setting refuses it too.
+/// identity to the wrong account (docs/reference-behaviour.md#pages-that-may-connect). An
+/// address that no page leads to, as apps and mails open it, cannot be told from that; `never` of
+/// the setting refuses it too.
 fn check_page(
     page: &CallingPage,
     own: [&str; 2],

@@ -2,7 +2,7 @@
 //!
 //! The provider carries a random handle. What is stored lies under the hash of that handle, the
 //! provider's name and a secret that only the browser has in which it began: of another provider, or
-//! in another browser, the handle opens nothing and uses nothing up (S4, S5). Whoever reads the table
+//! in another browser, the handle opens nothing and uses nothing up. Whoever reads the table
 //! finds it sealed.
 
 use secrecy::{ExposeSecret as _, SecretString};

@@ -1,4 +1,4 @@
-//! Tokens of providers, for the applications of their users (oauth.md 7.2, 7.3).
+//! Tokens of providers, for the applications of their users.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! Codes that stand for a session until they are exchanged, so that no refresh token travels in a URL
-//! (RFC 7636; oauth.md 7.5).
+//! (RFC 7636).
 
 use std::time::Duration;
 

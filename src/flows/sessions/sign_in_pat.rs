@@ -7,7 +7,8 @@ use crate::persistence::personal_access_tokens;
 use crate::tokens::refresh_token::RefreshToken;
 
 /// Starts an ordinary session; the personal access token can be used again. It stands for both
-/// factors, and with 122 random bits there is nothing to guess.
+/// factors (docs/reference-behaviour.md#second-factor-follows-passwords),
+/// and with 122 random bits there is nothing to guess.
 pub async fn sign_in_pat(app: &App, token: &RefreshToken) -> Result<IssuedSession, AuthError> {
     let now = app.clock.now();
     let id = personal_access_tokens::find_user(&app.pool, token.hash(), now)

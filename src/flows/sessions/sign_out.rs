@@ -7,7 +7,8 @@ use crate::flows::guards::bearer::authenticate;
 use crate::persistence::refresh_tokens;
 use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 
-/// Ends every session of the bearer's user, personal access tokens included.
+/// Ends every session of the bearer's user, personal access tokens included
+/// (docs/reference-behaviour.md#sign-out-ends-pats).
 pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), AuthError> {
     let user_id = authenticate(app, bearer)
         .map_err(|_refused| AuthError::Refused(ErrorCode::InvalidRequest))?;

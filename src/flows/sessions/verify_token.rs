@@ -11,7 +11,7 @@ pub async fn verify_token(
     bearer: Option<&str>,
 ) -> Result<(), AuthError> {
     let Some(token) = token else {
-        // Without a usable bearer there is nothing to verify (flows.md 3.23).
+        // Without a usable bearer there is nothing to verify.
         let bearer = bearer.ok_or(ErrorCode::InvalidRequest)?;
         current_user(app, Some(bearer)).await?;
         return Ok(());

@@ -15,7 +15,7 @@ use crate::tokens::ticket::TicketKind;
 /// Sends a code to the owner of the number, who becomes a user if they are not one yet.
 ///
 /// Whether that is allowed is checked before anything is sent, and so is the number, since each
-/// message costs (S-15).
+/// message costs (docs/reference-behaviour.md#sms-are-sent-last).
 pub async fn sign_in_passwordless_sms(
     app: &App,
     phone: &str,
@@ -83,8 +83,7 @@ async fn send_to_stranger(
         ..NewUser::with_options(UserId::random(), app.clock.now(), options)
     };
     if disabled {
-        // The row stays, for an administrator to enable; no message for a user who is not
-        // let in.
+        // The row stays, for an administrator to enable; no message for a user who is not let in.
         let mut transaction = app.pool.begin().await?;
         users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
         transaction.commit().await?;

@@ -20,8 +20,9 @@ use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Signs in with a code by SMS, which proves the number.
 ///
-/// Every refusal of the code is the same, also for unknown numbers, and wrong ones are counted
-/// (S-04). The state of an account is told to those who have its code.
+/// Every refusal of the code is the same, also for unknown numbers, and wrong ones are counted. The
+/// state of an account is told to those who have its code
+/// (docs/reference-behaviour.md#sms-refusals-have-codes).
 pub async fn verify_sign_in_passwordless_sms(
     app: &App,
     phone: &str,

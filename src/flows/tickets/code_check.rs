@@ -18,7 +18,8 @@ pub enum CheckedCode {
     NonePending,
 }
 
-/// Counts a try and compares in constant time; after `AUTH_OTP_MAX_TRIES` the code is dead (S-04).
+/// Counts a try and compares in constant time; after `AUTH_OTP_MAX_TRIES` the code is dead
+/// (docs/reference-behaviour.md#codes-have-few-tries).
 pub async fn check_code(app: &App, id: UserId, code: &Ticket) -> Result<CheckedCode, AuthError> {
     let max_tries = app.config().methods.otp_max_tries;
     let hash = stored_hash(app, id, code);

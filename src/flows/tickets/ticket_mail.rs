@@ -18,7 +18,8 @@ use crate::tokens::ticket::{Ticket, TicketKind};
 #[derive(Debug)]
 pub struct Recipient<'a> {
     pub user_id: UserId,
-    /// The stored address, never the typed one (S-23).
+    /// The stored address, never the typed one
+    /// (docs/reference-behaviour.md#mail-goes-to-the-stored-address).
     pub email: &'a str,
     /// The address that is to replace it: it is this one that gets the mail.
     pub new_email: Option<&'a str>,
@@ -119,7 +120,7 @@ pub async fn send_ticket(
 
 /// Writes as much as [`promise_ticket`] and its commit would, and leaves nothing.
 ///
-/// For addresses without an account, where the answer is the same and so must be its time (S-07).
+/// For addresses without an account, where the answer is the same and so must be its time.
 pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
     let now = app.clock.now();

@@ -72,7 +72,8 @@ enum Step {
     /// It begins.
     Start,
     /// Back from the provider, with a state that nobody can guess: no more of a proof than that a
-    /// page is asked for, so five people behind one address do not lock each other out (Q14).
+    /// page is asked for, so five people behind one address do not lock each other out
+    /// (docs/reference-behaviour.md#callbacks-are-no-guesses).
     Callback,
 }
 

@@ -1,7 +1,8 @@
 //! Asks sign-ups for a proof that a person is there (`AUTH_TURNSTILE_SECRET`).
 //!
-//! Only what lies under `/signup/`, as the reference: ways to sign in that create users
-//! (anonymous, magic links, codes) are not asked. The answers have the reference's bodies.
+//! Only what lies under `/signup/`, as the reference: ways to sign in that create users (anonymous,
+//! magic links, codes) are not asked (docs/reference-behaviour.md#turnstile-guards-sign-up-paths).
+//! The answers have the reference's bodies.
 
 use std::convert::Infallible;
 use std::pin::Pin;

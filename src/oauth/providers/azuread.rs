@@ -40,7 +40,7 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
     Ok(Profile {
         subject: text(profile, "/oid").ok_or(ProfileError::NoId)?,
         // The names that people sign in with may look like addresses, and belong to whoever runs
-        // the tenant (S2).
+        // the tenant (docs/reference-behaviour.md#email-assurance).
         email: text(profile, "/email"),
         attestation: Attestation::Unknown,
         name: text(profile, "/name"),

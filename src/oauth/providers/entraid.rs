@@ -47,7 +47,7 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
             None | Some(Value::Null) => Attestation::Unknown,
             Some(_) => Attestation::from_flag(flag(profile, "/email_verified")),
         },
-        // Older tenants spell the members without underscores (Q6).
+        // Older tenants spell the members without underscores.
         name: joined([text(profile, "/given_name"), text(profile, "/family_name")])
             .or_else(|| joined([text(profile, "/givenname"), text(profile, "/familyname")]))
             .or_else(|| text(profile, "/name")),

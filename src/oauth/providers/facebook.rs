@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":"112","name":"Face","email":"fb@x.test","picture":{"data":{"url":"https://a.test/fb.png"}}}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "112");

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":101,"login":"gh","name":"Git Hub","avatar_url":"https://a.test/gh.png"}), emails: json!([{"email":"gh@x.test","verified":true,"primary":true}]), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "101");

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":"105","email":"sp@x.test","display_name":"Spo","images":[]}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "105");

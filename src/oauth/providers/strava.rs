@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":114,"firstname":"Str","lastname":"Ava","profile_medium":"https://a.test/s.png"}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "114");

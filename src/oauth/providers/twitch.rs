@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"data":[{"id":"106","display_name":"Twi","email":"twitch@x.test","profile_image_url":"https://a.test/t.png"}]}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "106");

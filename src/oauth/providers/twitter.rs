@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id_str":"115","screen_name":"tw","name":"Twit","email":"tw@x.test","profile_image_url_https":"https://a.test/tw.png"}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "115");

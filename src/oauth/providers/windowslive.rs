@@ -33,7 +33,7 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/emails/preferred").or_else(|| text(profile, "/emails/account")),
         attestation: Attestation::Unknown,
-        // The whole name, surname included (Q6).
+        // The whole name: the surname is in it already.
         name: text(profile, "/name"),
         picture: text(profile, "/profile_image_url"),
     })
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":"113","name":"Win Live","last_name":"Live","emails":{"account":"wl@x.test","preferred":""}}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "113");

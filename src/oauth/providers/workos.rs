@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vector_of_the_specification() {
+    fn the_usual_profile_is_understood() {
         let answers = Answers { profile: json!({"id":"prof_109","email":"wo@x.test","first_name":"Work","last_name":"Os"}), ..Answers::default() };
         let profile = profile(&answers).unwrap();
         assert_eq!(profile.subject, "prof_109");

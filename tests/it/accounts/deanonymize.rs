@@ -72,9 +72,10 @@ async fn a_user_by_link_has_no_password_that_would_match() {
     app.sign_in(ANN, PASSWORD).await.assert_refused(401, "invalid-email-password");
 }
 
-/// S-06: the row decides, not the claim of an older token.
+/// The row decides, not the claim of an older token
+/// (docs/reference-behaviour.md#the-row-says-who-is-anonymous).
 #[tokio::test]
-async fn s06_an_old_anonymous_token_cannot_take_the_registered_account_over() {
+async fn an_old_anonymous_token_cannot_take_the_registered_account_over() {
     let app = TestApp::start(&[]).await;
     let guest = app.anonymous().await;
     deanonymize(&app, &guest, by_password(ANN)).await.assert_ok();
@@ -98,7 +99,7 @@ async fn s06_an_old_anonymous_token_cannot_take_the_registered_account_over() {
 }
 
 #[tokio::test]
-async fn s06_of_many_at_once_one_registers() {
+async fn of_many_at_once_one_registers() {
     let app = TestApp::start(&[]).await;
     let guest = app.anonymous().await;
     let answers =

@@ -79,7 +79,7 @@ async fn old_rows_are_kept(conn: &mut PgConnection, from: i64) {
 }
 
 #[tokio::test]
-async fn q43_an_empty_database_becomes_ours_once() {
+async fn an_empty_database_becomes_ours_once() {
     let db = TestDatabase::empty().await;
     let report = migrate(&db.config()).await.unwrap();
     assert_eq!(report.found, Situation::Empty { schema: false });

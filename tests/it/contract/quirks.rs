@@ -1,5 +1,5 @@
-//! Quirks of the reference that are kept, or mended, and that no file of an operation has a test for;
-//! the table of all rows is in `README.md` beside this file.
+//! Quirks of the reference that are kept, or mended, and that no file of an operation has a test
+//! for (docs/reference-behaviour.md).
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::mailbox::Mailbox;
 const ANN: &str = "ann@example.com";
 
 #[tokio::test]
-async fn q01_q02_whatever_is_no_address_or_time_is_a_bad_request_with_a_body() {
+async fn whatever_is_no_address_or_time_is_a_bad_request_with_a_body() {
     let app = TestApp::start(&[]).await;
     for bad in
         ["", "ann", "ann@", "@example.com", "ann@example", "a b@example.com", "ann@exa_mple.com"]
@@ -23,7 +23,7 @@ async fn q01_q02_whatever_is_no_address_or_time_is_a_bad_request_with_a_body() {
 }
 
 #[tokio::test]
-async fn q03_users_with_an_odd_stored_address_are_answered() {
+async fn users_with_an_odd_stored_address_are_answered() {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up(ANN).await.session();
     app.database.execute("update auth.users set email = 'odd@localhost'").await;
@@ -35,7 +35,7 @@ async fn q03_users_with_an_odd_stored_address_are_answered() {
 }
 
 #[tokio::test]
-async fn q05_users_without_address_can_do_what_others_can() {
+async fn users_without_address_can_do_what_others_can() {
     let app = TestApp::start(&[("AUTH_MFA_ENABLED", "true")]).await;
     let session = app.sign_up(ANN).await.session();
     app.database.execute("update auth.users set email = null, phone_number = '+15550001111'").await;
@@ -59,7 +59,7 @@ async fn q05_users_without_address_can_do_what_others_can() {
 }
 
 #[tokio::test]
-async fn q06_anonymous_users_are_anonymous_before_they_are_unverified() {
+async fn anonymous_users_are_anonymous_before_they_are_unverified() {
     let app = TestApp::start(&[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true")]).await;
     let session = app.anonymous().await;
     app.get_as("/user", session.access_token()).await.assert_refused(403, "forbidden-anonymous");
@@ -67,7 +67,7 @@ async fn q06_anonymous_users_are_anonymous_before_they_are_unverified() {
 }
 
 #[tokio::test]
-async fn q07_roles_may_be_named_twice() {
+async fn roles_may_be_named_twice() {
     let app = TestApp::start(&[]).await;
     let options = json!({"allowedRoles": ["me", "me", "user"]});
     let body = json!({"email": ANN, "password": PASSWORD, "options": options});
@@ -76,7 +76,7 @@ async fn q07_roles_may_be_named_twice() {
 }
 
 #[tokio::test]
-async fn q08_a_password_that_bcrypt_would_cut_is_refused() {
+async fn a_password_that_bcrypt_would_cut_is_refused() {
     let app = TestApp::start(&[("AUTH_STORAGE_COMPATIBILITY", "reference")]).await;
     let body = json!({"email": ANN, "password": "ä".repeat(40)});
     app.post("/signup/email-password", body).await.assert_refused(400, "invalid-request");
@@ -84,13 +84,13 @@ async fn q08_a_password_that_bcrypt_would_cut_is_refused() {
 }
 
 #[tokio::test]
-async fn q10_the_key_set_is_a_list() {
+async fn the_key_set_is_a_list() {
     let app = TestApp::start(&[]).await;
     assert_eq!(app.get("/.well-known/jwks.json").await.json(), json!({"keys": []}));
 }
 
 #[tokio::test]
-async fn q26_q27_statuses_are_those_that_clients_know() {
+async fn statuses_are_those_that_clients_know() {
     let app = TestApp::start(&[("AUTH_DISABLE_SIGNUP", "true")]).await;
     app.get("/user").await.assert_refused(400, "invalid-request");
     app.get_as("/user", "x").await.assert_refused(400, "invalid-request");
@@ -100,7 +100,7 @@ async fn q26_q27_statuses_are_those_that_clients_know() {
 }
 
 #[tokio::test]
-async fn q28_q30_a_refresh_answers_a_bare_session_whose_id_stays() {
+async fn a_refresh_answers_a_bare_session_whose_id_stays() {
     let app = TestApp::start(&[]).await;
     let signed_up = app.sign_up(ANN).await;
     assert!(signed_up.json()["session"].is_object());
@@ -112,7 +112,7 @@ async fn q28_q30_a_refresh_answers_a_bare_session_whose_id_stays() {
 }
 
 #[tokio::test]
-async fn q29_q31_q40_a_registration_that_waits_answers_nothing_and_its_link_answers_a_token() {
+async fn a_registration_that_waits_answers_nothing_and_its_link_answers_a_token() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[])).await;
     assert_eq!(app.sign_up(ANN).await.json(), json!({}));
@@ -126,7 +126,7 @@ async fn q29_q31_q40_a_registration_that_waits_answers_nothing_and_its_link_answ
 }
 
 #[tokio::test]
-async fn q32_q33_sessions_tell_the_second_factor_and_metadata_as_they_are() {
+async fn sessions_tell_the_second_factor_and_metadata_as_they_are() {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up(ANN).await.session();
     assert_eq!(session.0["user"]["metadata"], Value::Null);
@@ -142,7 +142,7 @@ async fn q32_q33_sessions_tell_the_second_factor_and_metadata_as_they_are() {
 }
 
 #[tokio::test]
-async fn q34_roles_keep_the_order_of_the_request() {
+async fn roles_keep_the_order_of_the_request() {
     let app = TestApp::start(&[]).await;
     let options = json!({"allowedRoles": ["user", "editor", "me"]});
     let body = json!({"email": ANN, "password": PASSWORD, "options": options});
@@ -154,7 +154,7 @@ async fn q34_roles_keep_the_order_of_the_request() {
 }
 
 #[tokio::test]
-async fn q35_no_mail_is_sent_at_sign_up_where_none_is_needed() {
+async fn no_mail_is_sent_at_sign_up_where_none_is_needed() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")]);
     let app = TestApp::start(&settings).await;
@@ -163,13 +163,13 @@ async fn q35_no_mail_is_sent_at_sign_up_where_none_is_needed() {
 }
 
 #[tokio::test]
-async fn q37_anonymous_users_are_not_disabled_with_new_users() {
+async fn anonymous_users_are_not_disabled_with_new_users() {
     let app = TestApp::start(&[("AUTH_DISABLE_NEW_USERS", "true")]).await;
     app.anonymous().await;
 }
 
 #[tokio::test]
-async fn q14_users_without_address_have_no_picture() {
+async fn users_without_address_have_no_picture() {
     let app =
         TestApp::start(&[("AUTH_SMS_PASSWORDLESS_ENABLED", "true"), ("AUTH_SMS_PROVIDER", "dev")])
             .await;

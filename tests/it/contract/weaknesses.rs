@@ -1,5 +1,5 @@
-//! Weaknesses of the reference that no file of an operation has a test for; the table of all rows is in
-//! `README.md` beside this file.
+//! Weaknesses of the reference that no file of an operation has a test for
+//! (docs/reference-behaviour.md).
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn asks_for(app: &TestApp, redirect_to: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn s01_a_refused_target_changes_nothing_for_those_who_come_later() {
+async fn a_refused_target_changes_nothing_for_those_who_come_later() {
     let app = TestApp::start(&[]).await;
     let ticket = "verifyEmail:00000000-0000-4000-8000-000000000000";
     let mut targets = Vec::new();
@@ -40,7 +40,7 @@ async fn s01_a_refused_target_changes_nothing_for_those_who_come_later() {
 }
 
 #[tokio::test]
-async fn s05_a_disabled_user_does_not_refresh_whatever_else_is_wrong() {
+async fn a_disabled_user_does_not_refresh_whatever_else_is_wrong() {
     for change in [
         "disabled = true",
         "disabled = true, email = null, phone_number = '+15550001111'",
@@ -56,7 +56,7 @@ async fn s05_a_disabled_user_does_not_refresh_whatever_else_is_wrong() {
 }
 
 #[tokio::test]
-async fn s12_a_used_refresh_token_that_comes_back_late_ends_its_session() {
+async fn a_used_refresh_token_that_comes_back_late_ends_its_session() {
     let app = TestApp::start(&[]).await;
     let first = app.sign_up(ANN).await.session();
     let second = app.refresh(first.refresh_token()).await.session();
@@ -67,7 +67,7 @@ async fn s12_a_used_refresh_token_that_comes_back_late_ends_its_session() {
 }
 
 #[tokio::test]
-async fn s15_no_message_is_sent_to_those_who_may_not_sign_up() {
+async fn no_message_is_sent_to_those_who_may_not_sign_up() {
     let twilio = HttpSimulator::start(Reply::empty(201)).await;
     let app = TestApp::start(&[
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
@@ -85,7 +85,7 @@ async fn s15_no_message_is_sent_to_those_who_may_not_sign_up() {
 }
 
 #[tokio::test]
-async fn s16a_backslashes_and_user_parts_do_not_pass_as_a_host() {
+async fn backslashes_and_user_parts_do_not_pass_as_a_host() {
     let mailbox = Mailbox::start().await;
     let urls =
         "https://*.example.com,https://example.org*,http://localhost:*,https://**.example.net";
@@ -116,7 +116,7 @@ async fn s16a_backslashes_and_user_parts_do_not_pass_as_a_host() {
 }
 
 #[tokio::test]
-async fn s16b_a_line_break_in_a_target_reaches_no_mail() {
+async fn a_line_break_in_a_target_reaches_no_mail() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[
         ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
@@ -137,7 +137,7 @@ async fn s16b_a_line_break_in_a_target_reaches_no_mail() {
 }
 
 #[tokio::test]
-async fn s16c_names_and_targets_are_text_in_mails() {
+async fn names_and_targets_are_text_in_mails() {
     let mailbox = Mailbox::start().await;
     let folder = std::env::temp_dir().join(format!("keywright-mail-{}", uuid::Uuid::new_v4()));
     let template = folder.join("en/signin-otp");
@@ -164,7 +164,7 @@ async fn s16c_names_and_targets_are_text_in_mails() {
 }
 
 #[tokio::test]
-async fn s17_without_a_client_url_nothing_is_allowed() {
+async fn without_a_client_url_nothing_is_allowed() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[("AUTH_CLIENT_URL", "")])).await;
     for bad in ["//evil.com", "/", "/x", "https://evil.com", ""] {
@@ -173,14 +173,14 @@ async fn s17_without_a_client_url_nothing_is_allowed() {
 }
 
 #[tokio::test]
-async fn s19_a_body_that_is_too_long_is_refused() {
+async fn a_body_that_is_too_long_is_refused() {
     let app = TestApp::start(&[]).await;
     let body = json!({"email": ANN, "password": "x".repeat(4 * 1024 * 1024)});
     app.post("/signin/email-password", body).await.assert_refused(413, "payload-too-large");
 }
 
 #[tokio::test]
-async fn s20_whatever_is_wrong_with_a_bearer_is_told_in_the_same_words() {
+async fn whatever_is_wrong_with_a_bearer_is_told_in_the_same_words() {
     let app = TestApp::start(&[]).await;
     let ann = app.sign_up(ANN).await.session();
     for (what, token) in jwt::refused_tokens(ann.user_id()) {
@@ -193,7 +193,7 @@ async fn s20_whatever_is_wrong_with_a_bearer_is_told_in_the_same_words() {
 }
 
 #[tokio::test]
-async fn s22_lists_of_addresses_do_not_look_at_the_case() {
+async fn lists_of_addresses_do_not_look_at_the_case() {
     let app = TestApp::start(&[
         ("AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS", "Blocked.com"),
         ("AUTH_ACCESS_CONTROL_BLOCKED_EMAILS", "Eve@example.com"),
@@ -205,7 +205,7 @@ async fn s22_lists_of_addresses_do_not_look_at_the_case() {
 }
 
 #[tokio::test]
-async fn s23_a_look_alike_of_an_address_gets_no_mail_and_the_stored_spelling_does() {
+async fn a_look_alike_of_an_address_gets_no_mail_and_the_stored_spelling_does() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")]);
     let app = TestApp::start(&settings).await;
@@ -218,7 +218,7 @@ async fn s23_a_look_alike_of_an_address_gets_no_mail_and_the_stored_spelling_doe
 }
 
 #[tokio::test]
-async fn s25_settings_cannot_be_changed_from_outside() {
+async fn settings_cannot_be_changed_from_outside() {
     let app = TestApp::start(&[]).await;
     app.post("/change-env", json!({"AUTH_DISABLE_SIGNUP": true}))
         .await
@@ -227,7 +227,7 @@ async fn s25_settings_cannot_be_changed_from_outside() {
 }
 
 #[tokio::test]
-async fn s27_tickets_are_stored_as_hashes_only() {
+async fn tickets_are_stored_as_hashes_only() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[])).await;
     app.sign_up(ANN).await;
@@ -240,7 +240,7 @@ async fn s27_tickets_are_stored_as_hashes_only() {
 }
 
 #[tokio::test]
-async fn s28_what_fails_half_way_leaves_nothing() {
+async fn what_fails_half_way_leaves_nothing() {
     let app = TestApp::start(&[]).await;
     app.database
         .execute(
@@ -265,7 +265,7 @@ async fn s28_what_fails_half_way_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn s24_neither_tickets_nor_other_secrets_reach_the_log() {
+async fn neither_tickets_nor_other_secrets_reach_the_log() {
     let mailbox = Mailbox::start().await;
     let database = TestDatabase::new().await;
     let settings = mailbox.settings(&[
@@ -292,9 +292,9 @@ async fn s24_neither_tickets_nor_other_secrets_reach_the_log() {
     client.get(&verification.path()).await;
     client.sign_in(ANN, "wrong-Passw0rd").await;
     // The line of this request comes after all of the others.
-    client.get("/s24-is-over").await;
+    client.get("/the-last-one").await;
     eventually("the log to be written", async || {
-        server.log().iter().any(|line| line.to_string().contains("s24-is-over"))
+        server.log().iter().any(|line| line.to_string().contains("the-last-one"))
     })
     .await;
     let log = Value::from(server.log()).to_string();

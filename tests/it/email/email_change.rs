@@ -40,9 +40,9 @@ async fn the_link_goes_to_the_new_address_and_following_it_changes_the_old_one()
     app.sign_in(ANN, PASSWORD).await.assert_refused(401, "invalid-email-password");
 }
 
-/// S-09: asking proves nothing about the current address.
+/// Asking proves nothing about the current address.
 #[tokio::test]
-async fn s09_asking_for_a_change_verifies_nothing() {
+async fn asking_for_a_change_verifies_nothing() {
     let mailbox = Mailbox::start().await;
     let (app, session) = start(&mailbox, &[]).await;
     change(&app, &session, NEW).await.assert_ok();
@@ -51,9 +51,9 @@ async fn s09_asking_for_a_change_verifies_nothing() {
     assert_eq!(app.database.text("select email::text from auth.users").await.unwrap(), ANN);
 }
 
-/// S-10: rules for addresses hold for new ones too.
+/// Rules for addresses hold for new ones too.
 #[tokio::test]
-async fn s10_an_address_that_may_not_sign_up_may_not_be_changed_to() {
+async fn an_address_that_may_not_sign_up_may_not_be_changed_to() {
     let mailbox = Mailbox::start().await;
     let blocked = ("AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS", "blocked.example.com");
     let (app, session) = start(&mailbox, &[blocked]).await;
@@ -79,7 +79,7 @@ async fn a_change_is_refused_step_by_step() {
     for taken in ["bob@example.com", "BOB@example.com", ANN] {
         change(&app, &session, taken).await.assert_refused(409, "email-already-in-use");
     }
-    // S-23: a look-alike is no address, and is not looked up as another one.
+    // A look-alike is no address, and is not looked up as another one.
     for bad in ["", "ann", "ann@example", "mi\u{212a}e@example.com", "a@b.co\r\nBcc: c@d.eu"] {
         change(&app, &session, bad).await.assert_refused(400, "invalid-request");
     }
@@ -100,9 +100,9 @@ async fn an_address_that_was_taken_meanwhile_is_told_and_the_ticket_stays() {
     assert!(query.contains_key("refreshToken"), "{query:?}");
 }
 
-/// S-30: a ticket without a pending address changes nothing.
+/// A ticket without a pending address changes nothing.
 #[tokio::test]
-async fn s30_a_confirmation_without_pending_address_leaves_the_old_one() {
+async fn a_confirmation_without_pending_address_leaves_the_old_one() {
     let mailbox = Mailbox::start().await;
     let (app, session) = start(&mailbox, &[]).await;
     change(&app, &session, NEW).await.assert_ok();

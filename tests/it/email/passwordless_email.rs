@@ -128,9 +128,10 @@ async fn both_are_refused_step_by_step_and_send_nothing() {
     assert!(mailbox.smtp.received().is_empty());
 }
 
-/// the account is created, disabled, and gets no live ticket.
+/// The account is created, disabled, and gets no live ticket
+/// (docs/reference-behaviour.md#disabled-new-users-have-a-row).
 #[tokio::test]
-async fn q36_new_users_who_are_disabled_get_no_ticket() {
+async fn new_users_who_are_disabled_get_no_ticket() {
     let mailbox = Mailbox::start().await;
     for path in PATHS {
         let app = start(&mailbox, &[("AUTH_DISABLE_NEW_USERS", "true")]).await;
@@ -155,9 +156,9 @@ async fn without_automatic_sign_up_only_users_are_let_in() {
     }
 }
 
-/// S-08: with concealment the answer is the same, and only users get mail.
+/// With concealment the answer is the same, and only users get mail.
 #[tokio::test]
-async fn s08_a_concealed_answer_tells_nothing_about_the_address() {
+async fn a_concealed_answer_tells_nothing_about_the_address() {
     let mailbox = Mailbox::start().await;
     let app = start(
         &mailbox,
@@ -199,9 +200,10 @@ async fn of_many_who_ask_at_once_for_a_new_address_all_are_answered_and_one_acco
     mailbox.all(&app.database, 8).await;
 }
 
-/// S-02: no other ticket is a code, least of all the one that waits for the second factor.
+/// No other ticket is a code, least of all the one that waits for the second factor
+/// (docs/reference-behaviour.md#only-six-digits-are-a-code).
 #[tokio::test]
-async fn s02_only_six_digits_are_a_code() {
+async fn only_six_digits_are_a_code() {
     let mailbox = Mailbox::start().await;
     let app = start(&mailbox, &[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")]).await;
     app.sign_up(ANN).await.session();
@@ -224,9 +226,9 @@ async fn s02_only_six_digits_are_a_code() {
     }
 }
 
-/// S-04: five tries, counted by all nodes.
+/// Five tries, counted by all nodes (docs/reference-behaviour.md#codes-have-few-tries).
 #[tokio::test]
-async fn s04_a_code_dies_after_five_wrong_ones_also_through_two_nodes() {
+async fn a_code_dies_after_five_wrong_ones_also_through_two_nodes() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[CODE, ("AUTH_ACCOUNT_ATTEMPTS", "100")]);
     let two = TwoNodes::start(&settings).await;
@@ -277,9 +279,9 @@ async fn wrong_codes_close_the_account_for_a_while_whatever_the_code() {
     present(&app, ANN, &last).await.assert_refused(429, "too-many-requests");
 }
 
-/// S-31.
+/// One statement uses the code up (docs/reference-behaviour.md#one-ticket-one-winner).
 #[tokio::test]
-async fn s31_of_many_with_one_code_one_signs_in() {
+async fn of_many_with_one_code_one_signs_in() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[CODE, ("AUTH_OTP_MAX_TRIES", "100")]);
     let two = TwoNodes::start(&settings).await;
@@ -360,9 +362,10 @@ async fn a_pending_code_of_the_reference_is_honoured_and_takes_one_try() {
     present(&app, ANN, "012345").await.assert_refused(401, "invalid-ticket");
 }
 
-/// the product's documented behaviour.
+/// The product's documented behaviour
+/// (docs/reference-behaviour.md#second-factor-follows-passwords).
 #[tokio::test]
-async fn q18_neither_link_nor_code_asks_for_the_second_factor() {
+async fn neither_link_nor_code_asks_for_the_second_factor() {
     let mailbox = Mailbox::start().await;
     let app = start(&mailbox, &[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")]).await;
     app.sign_up(ANN).await.session();

@@ -49,7 +49,9 @@ async fn run(more: &[(&str, &str)]) -> Report {
     enumeration(&args(app.url()), &AtomicBool::new(false)).await.unwrap()
 }
 
-/// S-07, S-08.
+/// Neither response nor time tells whether an address is known
+/// (docs/reference-behaviour.md#state-is-for-the-owner,
+/// docs/reference-behaviour.md#timing-does-not-tell).
 #[tokio::test]
 async fn concealed_answers_are_the_same_for_every_operation() {
     for signup in ["true", "false"] {

@@ -25,7 +25,7 @@ async fn sign_up(app: &TestApp, proof: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn s18_a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
+async fn a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
     let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
     let app = start(&turnstile).await;
     // Nothing in it becomes a member of its own.
@@ -52,9 +52,9 @@ async fn without_a_good_proof_there_is_no_sign_up() {
     assert_eq!(app.database.count("select count(*) from auth.users").await, 0);
 }
 
-/// sign-in operations that create users are not covered.
+/// Sign-in operations that create users are not covered.
 #[tokio::test]
-async fn q09_only_sign_up_paths_ask_for_it() {
+async fn only_sign_up_paths_ask_for_it() {
     let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
     let app = start(&turnstile).await;
     app.anonymous().await;

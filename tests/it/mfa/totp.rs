@@ -91,9 +91,10 @@ async fn every_operation_is_refused_while_the_feature_is_off() {
     answer_challenge(&app, &ticket, "123456").await.assert_refused(409, "disabled-endpoint");
 }
 
-/// the challenge stays, so the feature fails safe.
+/// The challenge stays, so the feature fails safe
+/// (docs/reference-behaviour.md#mfa-off-still-challenges).
 #[tokio::test]
-async fn q17_a_user_with_a_second_factor_stays_challenged_when_the_feature_is_switched_off() {
+async fn a_user_with_a_second_factor_stays_challenged_when_the_feature_is_switched_off() {
     let app = TestApp::start(&[]).await;
     app.sign_up(ANN).await.session();
     app.database
@@ -151,9 +152,9 @@ async fn a_change_is_refused_step_by_step() {
     assert!(!stored_secret(&app).await.is_empty());
 }
 
-/// S-14: a stolen access token is not enough to take the second factor over.
+/// A stolen access token is not enough to take the second factor over.
 #[tokio::test]
-async fn s14_a_new_secret_cannot_replace_the_active_one() {
+async fn a_new_secret_cannot_replace_the_active_one() {
     let app = TestApp::start(&[MFA]).await;
     let (session, authenticator) = enrolled(&app, &app.clock).await;
     let before = stored_secret(&app).await;
@@ -177,9 +178,9 @@ async fn a_second_secret_before_activation_takes_the_place_of_the_first() {
     activate(&app, &session, &secrets[1].code(now)).await.assert_ok();
 }
 
-/// S-14: inside its window, also by the other node, and for another purpose.
+/// Inside its window, also by the other node, and for another purpose.
 #[tokio::test]
-async fn s14_a_code_is_good_once_on_all_nodes_and_for_all_purposes() {
+async fn a_code_is_good_once_on_all_nodes_and_for_all_purposes() {
     let two = TwoNodes::start(&[MFA]).await;
     let [one, other] = &two.nodes;
     let (session, authenticator) = enrolled(one, &two.clock).await;
@@ -223,9 +224,9 @@ async fn of_many_tickets_with_one_code_at_once_one_signs_in() {
     }
 }
 
-/// S-31: one condition decides, not a look before.
+/// One condition decides, not a look before.
 #[tokio::test]
-async fn s31_a_ticket_takes_five_codes_and_no_more_also_at_once() {
+async fn a_ticket_takes_five_codes_and_no_more_also_at_once() {
     let two = TwoNodes::start(&[MFA, ("AUTH_ACCOUNT_ATTEMPTS", "100")]).await;
     let [one, other] = &two.nodes;
     let (_, authenticator) = enrolled(one, &two.clock).await;

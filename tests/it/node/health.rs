@@ -21,7 +21,7 @@ async fn a_running_server_is_ready_and_alive() {
 }
 
 #[tokio::test]
-async fn q38_with_a_prefix_both_paths_answer_each_in_its_form() {
+async fn with_a_prefix_both_paths_answer_each_in_its_form() {
     let app = TestApp::start(&[("AUTH_API_PREFIX", "/v1/auth")]).await;
     app.get("/v1/auth/healthz").await.assert_ok();
     assert_eq!(app.get("/healthz").await.json(), json!({"status": "ok"}));

@@ -78,7 +78,7 @@ async fn tokens_of_every_key_pair_verify_against_the_published_key() {
 }
 
 #[tokio::test]
-async fn q11_the_kid_stays_across_restarts_and_is_the_configured_one_if_there_is_one() {
+async fn the_kid_stays_across_restarts_and_is_the_configured_one_if_there_is_one() {
     let own = secret(Algorithm::ES256, None);
     let mut seen = Vec::new();
     for _ in 0..2 {

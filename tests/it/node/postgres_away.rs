@@ -70,7 +70,7 @@ impl Drop for Folder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn q21_a_postgres_that_stops_and_starts_again_costs_no_session() {
+async fn a_postgres_that_stops_and_starts_again_costs_no_session() {
     let folder = Folder(std::env::temp_dir().join(format!("kw-{}", uuid::Uuid::new_v4().simple())));
     std::fs::create_dir(&folder.0).unwrap();
     let start = async || {

@@ -379,7 +379,7 @@ async fn only_a_key_of_the_bearer_elevates_and_only_by_an_elevation() {
         let body = json!({"credential": credential});
         app.post_as("/elevate/webauthn/verify", session.access_token(), body).await
     };
-    // Mallory has Ann's plain token and keys of his own (S-03).
+    // Mallory has Ann's plain token and keys of his own.
     let (his, hers) = (begin(&bob).await, begin(&ann).await);
     finish(&ann, &of_bob.get(&his)).await.assert_refused(400, "invalid-request");
     finish(&ann, &of_bob.get(&hers)).await.assert_refused(400, "invalid-request");

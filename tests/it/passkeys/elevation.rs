@@ -106,9 +106,10 @@ async fn elevation_of_somebody_else_is_none() {
     }
 }
 
-/// S-29: an opt-in, since the reference does not ask there.
+/// An opt-in, since the reference does not ask there
+/// (docs/reference-behaviour.md#mfa-changes-and-elevation).
 #[tokio::test]
-async fn s29_changes_of_the_second_factor_ask_only_if_told_to() {
+async fn changes_of_the_second_factor_ask_only_if_told_to() {
     let mailbox = Mailbox::start().await;
     let (app, session) = start(&mailbox, "required").await;
     give_key(&app, &session).await;

@@ -1,4 +1,5 @@
-//! Thousands of parallel sign-ins by passkey (S-21): no error, and memory stays bounded.
+//! Thousands of parallel sign-ins by passkey: no error, and memory stays bounded
+//! (docs/reference-behaviour.md#ceremonies-are-bounded).
 
 use std::time::{Duration, Instant};
 

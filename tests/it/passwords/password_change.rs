@@ -70,9 +70,9 @@ async fn following_the_link_signs_in_and_the_new_password_is_set_with_that_sessi
     app.sign_in(ANN, NEW).await.session();
 }
 
-/// S-07, S-23: neither the answer nor a mail tells who is known.
+/// Neither the answer nor a mail tells who is known.
 #[tokio::test]
-async fn s07_the_answer_is_the_same_for_everybody() {
+async fn the_answer_is_the_same_for_everybody() {
     let mailbox = Mailbox::start().await;
     let settings =
         mailbox.settings(&[("AUTH_ACCESS_CONTROL_BLOCKED_EMAILS", "blocked@example.com")]);
@@ -143,9 +143,9 @@ async fn without_bearer_and_ticket_nothing_changes() {
     app.refresh(session.refresh_token()).await.session();
 }
 
-/// what is wrong with the request does not cost the ticket.
+/// What is wrong with the request does not cost the ticket.
 #[tokio::test]
-async fn q22_a_refused_password_leaves_the_ticket() {
+async fn a_refused_password_leaves_the_ticket() {
     let mailbox = Mailbox::start().await;
     let (app, _, ticket) = asked(&mailbox, &[("AUTH_PASSWORD_MIN_LENGTH", "9")]).await;
     reset(&app, &ticket, "12345678").await.assert_refused(400, "password-too-short");
@@ -165,9 +165,9 @@ async fn a_ticket_ends_after_an_hour() {
     reset(&app, &ticket, NEW).await.assert_refused(401, "invalid-ticket");
 }
 
-/// S-31.
+/// One statement uses the ticket up (docs/reference-behaviour.md#one-ticket-one-winner).
 #[tokio::test]
-async fn s31_of_many_resets_with_one_ticket_one_succeeds() {
+async fn of_many_resets_with_one_ticket_one_succeeds() {
     let mailbox = Mailbox::start().await;
     let two = TwoNodes::start(&mailbox.settings(&[NO_VERIFICATION])).await;
     let [one, other] = &two.nodes;
@@ -185,9 +185,9 @@ async fn s31_of_many_resets_with_one_ticket_one_succeeds() {
     one.sign_in(ANN, &passwords[winners[0]]).await.session();
 }
 
-/// S-11: one purpose does not void another.
+/// One purpose does not void another (docs/reference-behaviour.md#tickets-by-purpose).
 #[tokio::test]
-async fn s11_a_reset_voids_no_other_ticket_and_a_second_reset_voids_the_first() {
+async fn a_reset_voids_no_other_ticket_and_a_second_reset_voids_the_first() {
     let mailbox = Mailbox::start().await;
     let app =
         TestApp::start(&mailbox.settings(&[("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true")])).await;
@@ -209,9 +209,9 @@ async fn s11_a_reset_voids_no_other_ticket_and_a_second_reset_voids_the_first() 
     reset(&app, &resets[1], NEW).await.assert_ok();
 }
 
-/// S-13: who knew the old password is out.
+/// Who knew the old password is out (docs/reference-behaviour.md#new-password-ends-sessions).
 #[tokio::test]
-async fn s13_a_change_ends_the_other_sessions_and_keeps_the_own() {
+async fn a_change_ends_the_other_sessions_and_keeps_the_own() {
     let app = TestApp::start(&[]).await;
     let own = app.sign_up(ANN).await.session();
     let own = app.refresh(own.refresh_token()).await.session();
@@ -235,7 +235,7 @@ async fn s13_a_change_ends_the_other_sessions_and_keeps_the_own() {
 }
 
 #[tokio::test]
-async fn s13_a_reset_ends_all_sessions_and_every_way_past_the_new_password() {
+async fn a_reset_ends_all_sessions_and_every_way_past_the_new_password() {
     let mailbox = Mailbox::start().await;
     let (app, session, ticket) =
         asked(&mailbox, &[("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true")]).await;

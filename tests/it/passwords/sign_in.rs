@@ -93,7 +93,7 @@ async fn a_second_factor_is_asked_for_by_a_ticket_and_no_session_is_made() {
     let uuid = ticket.strip_prefix("mfaTotp:").unwrap();
     assert!(uuid.parse::<uuid::Uuid>().is_ok(), "{ticket}");
     assert_eq!(app.database.count("select count(*) from auth.refresh_tokens").await, 1);
-    // It is no link: following it must not skip the factor (S-02).
+    // It is no link: following it must not skip the factor.
     let redirect = crate::support::mailbox::verify(&app, ticket, "http://localhost:3000").await;
     assert_eq!(redirect.redirect().1["error"], "invalid-ticket");
 }

@@ -1,4 +1,5 @@
-//! A refused sign-in costs the same whatever is known about the address (S-07).
+//! A refused sign-in costs the same whatever is known about the address
+//! (docs/reference-behaviour.md#timing-does-not-tell).
 
 use std::time::{Duration, Instant};
 

@@ -72,7 +72,8 @@ async fn addresses_are_the_same_in_any_case() {
     assert_eq!(social.links().await, [("google".into(), "102".into(), ANN.into())]);
 }
 
-/// S-1, S-2 and S-3: the attacker owns the identity, or has registered the address before its owner did.
+/// The attacker owns the identity, or has registered the address before its owner did
+/// (docs/reference-behaviour.md#both-sides-verify-the-address).
 #[tokio::test]
 async fn an_account_is_not_taken_over_by_an_address_that_is_not_proven_on_both_sides() {
     for verification in ["false", "true"] {
@@ -142,7 +143,7 @@ async fn trust_does_not_overrule_a_provider() {
     assert_eq!(social.sign_in("entraid", &[]).await.error(), "unverified-user");
 }
 
-/// what keeps a user out is said, by link and by address.
+/// What keeps a user out is said, by link and by address.
 #[tokio::test]
 async fn users_who_are_kept_out_are_told_why() {
     let disabled = "update auth.users set disabled = true";
@@ -383,7 +384,8 @@ async fn what_is_concealed_is_concealed_in_redirects_too() {
     assert_eq!(social.sign_in("google", &[]).await.error(), "oauth-provider-error");
 }
 
-/// S-16: a decision; the redirect has no way to ask for a second factor.
+/// The redirect has no way to ask for a second factor
+/// (docs/reference-behaviour.md#no-second-factor-after-providers).
 #[tokio::test]
 async fn the_second_factor_is_not_asked_for() {
     let social = with_ann(&[("AUTH_MFA_ENABLED", "true")], true).await;
@@ -491,7 +493,8 @@ async fn an_unverified_address_is_verified_by_mail_and_only_then_linked() {
     }
 }
 
-/// S-3: whoever follows the mail's link may not be who began; the account is theirs, the identity is not.
+/// Whoever follows the mail's link may not be who began; the account is theirs, the identity is not
+/// (docs/reference-behaviour.md#unverified-identities-wait).
 #[tokio::test]
 async fn the_identity_of_another_browser_is_not_attached_by_the_mail_that_it_caused() {
     for verification in ["true", "false"] {
@@ -517,7 +520,7 @@ async fn the_identity_of_another_browser_is_not_attached_by_the_mail_that_it_cau
     }
 }
 
-/// S-3: an attacker signs up with the victim's address, and the victim proves it in another way.
+/// An attacker signs up with the victim's address, and the victim proves it in another way.
 #[tokio::test]
 async fn the_identity_that_came_first_is_not_attached_by_another_proof_of_the_address() {
     let mailbox = Mailbox::start().await;

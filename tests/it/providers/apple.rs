@@ -46,7 +46,7 @@ async fn the_name_comes_with_the_form_and_only_then() {
     }
 }
 
-/// S-9: what passes through the browser is not the identity.
+/// What passes through the browser is not the identity.
 #[tokio::test]
 async fn the_identity_is_that_of_the_token_answer() {
     let social = start(&[]).await;

@@ -64,7 +64,7 @@ async fn no_session_comes_of_connecting_and_the_application_gets_its_state_back(
     assert_eq!(social.app.database.count(sessions).await, before);
 }
 
-/// S-7: the token goes to the start route, and nowhere else.
+/// The token goes to the start route, and nowhere else.
 #[tokio::test]
 async fn the_access_token_is_told_to_nobody() {
     let social = Social::start(&["github"], &[]).await;
@@ -144,7 +144,7 @@ async fn of_two_users_who_connect_one_identity_at_once_on_two_nodes_one_gets_it(
     }
 }
 
-/// users without an address may connect.
+/// Users without an address may connect.
 #[tokio::test]
 async fn a_user_without_an_address_connects() {
     let social = Social::start(&["strava", "discord"], &[]).await;
@@ -187,7 +187,7 @@ async fn anonymous_users_do_not_connect() {
     assert!(social.providers.at("github").authorizations().is_empty());
 }
 
-/// S-4: the attacker begins to connect, and has the victim's browser finish.
+/// The attacker begins to connect, and has the victim's browser finish.
 #[tokio::test]
 async fn a_victim_is_not_made_to_connect_an_identity_to_the_attackers_account() {
     let social = Social::start(&["github"], &[]).await;
@@ -203,7 +203,8 @@ async fn a_victim_is_not_made_to_connect_an_identity_to_the_attackers_account() 
     assert!(social.providers.at("github").calls(Endpoint::Token).is_empty());
 }
 
-/// S-4: the attacker's page has the victim's browser begin, with the attacker's token.
+/// The attacker's page has the victim's browser begin, with the attacker's token
+/// (docs/reference-behaviour.md#pages-that-may-connect).
 #[tokio::test]
 async fn a_page_of_somebody_else_does_not_begin_to_connect() {
     let more = [("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", "https://app.test/ok")];
@@ -323,7 +324,7 @@ async fn a_signed_in_application_asks_for_the_address_to_connect_at() {
     assert_eq!(social.links().await, [link("github", "101", "ann@example.com")]);
 }
 
-/// S-4: a page of the attacker has the attacker's token, and the victim's browser.
+/// A page of the attacker has the attacker's token, and the victim's browser.
 #[tokio::test]
 async fn the_address_to_connect_at_is_for_pages_that_are_returned_to() {
     let more = [("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", "https://app.test/ok,myapp://")];

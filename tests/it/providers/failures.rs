@@ -168,7 +168,7 @@ async fn a_profile_endpoint_that_fails_ends_the_sign_in() {
     works_again(&social, "discord").await;
 }
 
-/// S-15: nobody becomes user 0, and nobody's id is rounded.
+/// Nobody becomes user 0, and nobody's id is rounded.
 #[tokio::test]
 async fn profiles_without_an_id_or_of_wrong_types_end_the_sign_in() {
     let providers =
@@ -267,7 +267,7 @@ async fn answers_that_never_come_or_never_end_cost_bounded_time() {
     works_again(&social, "discord").await;
 }
 
-/// S-20: neither a code nor a token goes to a place that an answer names.
+/// Neither a code nor a token goes to a place that an answer names.
 #[tokio::test]
 async fn redirects_of_providers_are_not_followed() {
     let social = Social::start(&["discord"], &[]).await;

@@ -186,7 +186,7 @@ async fn claims_become_rows() {
         let session = sign_in(&social.app, provider, &token).await.session();
         let user = social.user().await;
         let avatar = user["avatar_url"].as_str().unwrap();
-        // what is stored is what the session says.
+        // What is stored is what the session says.
         assert_eq!(session.0["user"]["avatarUrl"], avatar);
         let avatar =
             if avatar.starts_with("https://www.gravatar.com/") { "gravatar" } else { avatar };
@@ -209,7 +209,7 @@ async fn an_id_token_and_the_browser_lead_to_the_same_user() {
     assert_eq!(social.links().await.len(), 2);
 }
 
-/// S-17: a nonce that is asked for must be there; the token has its SHA-256.
+/// A nonce that is asked for must be there; the token has its SHA-256.
 #[tokio::test]
 async fn a_nonce_binds_a_token_to_its_request() {
     let social = start(&[]).await;
@@ -432,7 +432,8 @@ async fn an_unverified_address_is_verified_by_mail_first() {
     let mail = mailbox.last(&social.app.database, 1).await;
     let (_, query) = social.app.get(&mail.path()).await.redirect();
     assert_eq!(query["type"], "verifyEmail");
-    // There is no browser that would prove that both are the same person (S-3): the identity has to be linked.
+    // There is no browser that would prove that both are the same person: the identity has to be
+    // linked.
     assert!(social.links().await.is_empty());
     sign_in(&social.app, "google", &token).await.assert_refused(401, "unverified-user");
     let session = social.app.refresh(&query["refreshToken"]).await.session();

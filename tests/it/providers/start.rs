@@ -51,7 +51,8 @@ async fn a_provider_that_is_not_enabled_is_told_to_the_application() {
     }
 }
 
-/// S-12 among them; there is no safe place to tell this to.
+/// There is no safe place to tell this to
+/// (docs/reference-behaviour.md#provider-targets-are-parsed).
 #[tokio::test]
 async fn places_that_are_not_allowed_are_refused_without_a_redirect() {
     let social = Social::start(&["github"], &[ALLOWED]).await;
@@ -179,7 +180,7 @@ async fn without_a_client_url_there_is_nobody_to_tell_an_invalid_state() {
     social.sign_in("github", &query).await.refresh_token();
 }
 
-/// callbacks are no guesses, and people behind one address sign in at the same time.
+/// Callbacks are no guesses, and people behind one address sign in at the same time.
 #[tokio::test]
 async fn people_behind_one_address_do_not_lock_each_other_out() {
     let more = [("AUTH_RATE_LIMIT_ENABLE", "true"), ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "2")];

@@ -183,7 +183,8 @@ async fn a_state_is_of_one_provider_and_not_used_up_at_another() {
     browser.follow(&step).await.refresh_token();
 }
 
-/// S-4: neither can somebody be made to sign in as the attacker, nor to finish what another began.
+/// Nobody can be made to sign in as the attacker, nor to finish what another began
+/// (docs/reference-behaviour.md#state-is-of-one-browser).
 #[tokio::test]
 async fn a_state_is_of_one_browser_and_not_used_up_by_another() {
     let social = Social::start(&["github"], &[]).await;
@@ -282,7 +283,7 @@ async fn of_many_callbacks_at_once_on_two_nodes_one_counts() {
     assert_eq!(providers.at("github").calls(Endpoint::Token).len(), 1);
 }
 
-/// S-11: what one request is told never shows up in another's redirect.
+/// What one request is told never shows up in another's redirect.
 #[tokio::test]
 async fn after_errors_a_redirect_is_clean() {
     let social = Social::start(&["github"], &[]).await;

@@ -72,7 +72,7 @@ async fn a_user_who_says_no_is_told_to_the_application() {
     social.sign_in("twitter", &[]).await.refresh_token();
 }
 
-/// S-14: two at once do not get each other's request token.
+/// Two at once do not get each other's request token.
 #[tokio::test]
 async fn a_request_token_is_of_one_sign_in() {
     let social = start().await;

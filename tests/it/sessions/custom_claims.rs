@@ -97,9 +97,10 @@ async fn hasura_is_asked_as_the_contract_says() {
     assert!(asked[0].text.ends_with("}\n") && asked[0].text.starts_with(r#"{"query":"#));
 }
 
-/// S-16: names are compared as Hasura does it, without case.
+/// Names are compared as Hasura does it, without case
+/// (docs/reference-behaviour.md#claims-ignore-case).
 #[tokio::test(flavor = "multi_thread")]
-async fn s16_no_custom_claim_replaces_or_doubles_one_of_the_servers_in_any_case() {
+async fn no_custom_claim_replaces_or_doubles_one_of_the_servers_in_any_case() {
     let hasura = Hasura::start(json!({"evil": "admin", "fine": "yes"})).await;
     let paths = r#"{"user-id":"evil","X-Hasura-User-Id":"evil","x-HASURA-default-ROLE":"evil",
         "ALLOWED-ROLES":"evil","X-HASURA-ALLOWED-ROLES":"evil","User-Is-Anonymous":"evil",
@@ -122,9 +123,10 @@ async fn s16_no_custom_claim_replaces_or_doubles_one_of_the_servers_in_any_case(
     }
 }
 
-/// Q-12: the session matters more than its custom claims.
+/// The session matters more than its custom claims
+/// (docs/reference-behaviour.md#tokens-without-custom-claims).
 #[tokio::test(flavor = "multi_thread")]
-async fn q12_whatever_hasura_does_the_token_is_issued_without_custom_claims() {
+async fn whatever_hasura_does_the_token_is_issued_without_custom_claims() {
     let hasura = Hasura::start(json!({"a": "x"})).await;
     let defaults = ("AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS", r#"{"a":"default"}"#);
     let timeout = ("AUTH_JWT_CUSTOM_CLAIMS_TIMEOUT", "200ms");

@@ -79,9 +79,9 @@ async fn columns_json_and_tables_around_the_user_become_claims() {
     }
 }
 
-/// what cannot be found costs the token that claim, not the user the session.
+/// What cannot be found costs the token that claim, not the user the session.
 #[tokio::test]
-async fn q12_names_that_lead_nowhere_and_secrets_have_their_defaults() {
+async fn names_that_lead_nowhere_and_secrets_have_their_defaults() {
     let paths = [
         "nothing",
         "members[].nothing",

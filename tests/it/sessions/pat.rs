@@ -133,9 +133,10 @@ async fn a_token_is_no_refresh_token() {
     sign_in(&app, &token).await.session();
 }
 
-/// leaving everywhere ends the tokens too, and one can be given back by itself.
+/// Leaving everywhere ends the tokens too, and one can be given back by itself
+/// (docs/reference-behaviour.md#sign-out-ends-pats).
 #[tokio::test]
-async fn q13_signing_out_ends_tokens() {
+async fn signing_out_ends_tokens() {
     let app = TestApp::start(&[]).await;
     let (session, token) = with_token(&app).await;
     app.post("/signout", json!({"refreshToken": token})).await.assert_ok();
@@ -147,9 +148,9 @@ async fn q13_signing_out_ends_tokens() {
     sign_in(&app, &other).await.assert_refused(401, "invalid-pat");
 }
 
-/// the token stands for both factors.
+/// The token stands for both factors.
 #[tokio::test]
-async fn q18_no_second_factor_is_asked_for() {
+async fn no_second_factor_is_asked_for() {
     let app = TestApp::start(&[("AUTH_MFA_ENABLED", "true")]).await;
     let (_, token) = with_token(&app).await;
     app.database

@@ -99,7 +99,7 @@ async fn an_unknown_number_gets_an_account_and_a_code_that_signs_in_once() {
     assert_eq!(user["metadata"], json!({"a": 1}));
     assert_eq!(user.get("email"), None);
     app.refresh(session.refresh_token()).await.session();
-    // whoever has no address can do everything else too.
+    // Whoever has no address can do everything else too.
     assert_eq!(app.get_as("/user", session.access_token()).await.json()["phoneNumber"], PHONE);
     present(&app, PHONE, &code).await.assert_refused(400, "invalid-request");
 }
@@ -139,7 +139,7 @@ async fn a_request_is_refused_step_by_step_and_sends_nothing() {
     for body in [json!({}), json!({"phoneNumber": 1}), json!({"phoneNumber": PHONE, "x": 1})] {
         app.post("/signin/passwordless/sms", body).await.assert_refused(400, "invalid-request");
     }
-    // S-15: both are known before a message costs anything.
+    // Both are known before a message costs anything.
     ask(&app, PHONE).await.assert_refused(403, "signup-disabled");
     for bad in ["", "15550001111", "+1 555 000 1111", "+05550001111", "+1555\r\nTo=+1"] {
         ask(&app, bad).await.assert_refused(400, "invalid-request");
@@ -152,7 +152,7 @@ async fn a_request_is_refused_step_by_step_and_sends_nothing() {
 async fn users_who_are_not_let_in_get_no_message() {
     let twilio = Twilio::start().await;
     let app = TestApp::start(&twilio.settings(&[("AUTH_DISABLE_NEW_USERS", "true")])).await;
-    //
+    // The row stays, for an administrator to enable.
     ask(&app, PHONE).await.assert_refused(401, "disabled-user");
     ask(&app, PHONE).await.assert_refused(401, "disabled-user");
     app.database.execute("update auth.users set disabled = false, is_anonymous = true").await;
@@ -189,9 +189,9 @@ async fn of_many_who_ask_at_once_for_a_new_number_one_account_is_made() {
     assert_eq!(app.database.count("select count(*) from auth.users").await, 1);
 }
 
-/// S-04: counted for all nodes.
+/// Counted for all nodes (docs/reference-behaviour.md#codes-have-few-tries).
 #[tokio::test]
-async fn s04_a_code_dies_after_five_wrong_ones_also_through_two_nodes() {
+async fn a_code_dies_after_five_wrong_ones_also_through_two_nodes() {
     let twilio = Twilio::start().await;
     let two = TwoNodes::start(&twilio.settings(&[("AUTH_ACCOUNT_ATTEMPTS", "100")])).await;
     let [one, other_node] = &two.nodes;
@@ -227,9 +227,9 @@ async fn wrong_codes_close_the_account_for_a_while() {
     }
 }
 
-/// S-31.
+/// One statement uses the code up (docs/reference-behaviour.md#one-ticket-one-winner).
 #[tokio::test]
-async fn s31_of_many_with_one_code_one_signs_in() {
+async fn of_many_with_one_code_one_signs_in() {
     let twilio = Twilio::start().await;
     let two = TwoNodes::start(&twilio.settings(&[("AUTH_OTP_MAX_TRIES", "100")])).await;
     ask(&two.nodes[0], PHONE).await.assert_ok();
@@ -242,9 +242,9 @@ async fn s31_of_many_with_one_code_one_signs_in() {
     assert_eq!(signed_in, 1, "{answers:?}");
 }
 
-/// the code is right, so its owner may know.
+/// The code is right, so its owner may know (docs/reference-behaviour.md#sms-refusals-have-codes).
 #[tokio::test]
-async fn q19_the_state_of_an_account_has_its_own_answer_and_leaves_the_code() {
+async fn the_state_of_an_account_has_its_own_answer_and_leaves_the_code() {
     let twilio = Twilio::start().await;
     let app = TestApp::start(&twilio.settings(&[])).await;
     ask(&app, PHONE).await.assert_ok();
@@ -274,7 +274,7 @@ async fn a_pending_code_of_the_reference_is_honoured_once_and_takes_one_try() {
     pending_of_reference(&app, "012345").await;
     present(&app, PHONE, "543210").await.assert_refused(400, "invalid-request");
     present(&app, PHONE, "012345").await.assert_refused(400, "invalid-request");
-    // S-04: what Twilio Verify leaves is the hash of nothing.
+    // What Twilio Verify leaves is the hash of nothing.
     pending_of_reference(&app, "").await;
     for empty in ["", " "] {
         present(&app, PHONE, empty).await.assert_refused(400, "invalid-request");
@@ -366,9 +366,9 @@ async fn in_development_the_inbox_shows_them() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
-/// S-08: nobody learns which numbers are known.
+/// Nobody learns which numbers are known.
 #[tokio::test]
-async fn s08_a_concealed_answer_is_the_same_for_all_numbers() {
+async fn a_concealed_answer_is_the_same_for_all_numbers() {
     let twilio = Twilio::start().await;
     let settings =
         twilio.settings(&[("AUTH_CONCEAL_ERRORS", "true"), ("AUTH_DISABLE_SIGNUP", "true")]);

@@ -21,7 +21,8 @@ pub async fn get(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::ok_text())
 }
 
-/// Outside a prefix the reference answers another body.
+/// Outside a prefix the reference answers another body
+/// (docs/reference-behaviour.md#two-health-bodies).
 pub async fn get_outside_prefix(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     #[derive(Serialize)]
     struct Status {

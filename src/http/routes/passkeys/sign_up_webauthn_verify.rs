@@ -27,7 +27,7 @@ struct SignUpWebauthnVerifyRequest {
     code_challenge: Option<CodeChallenge>,
 }
 
-/// Answers `{}` while the address waits for verification.
+/// Answers `{}` while the address waits for verification.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpWebauthnVerifyRequest = read_json(&request)?;
     let attestation = body.credential.0.into_attestation()?;

@@ -23,7 +23,8 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     arrive(&app, &request, callback).await
 }
 
-/// An id token is not among it: the one that counts comes from the token endpoint (S9).
+/// An id token is not among it: the one that counts comes from the token endpoint
+/// (docs/reference-behaviour.md#id-token-of-the-token-response).
 fn read(request: &ApiRequest, given: &Parameters<'_>) -> Result<Callback, AuthError> {
     let text = |name: &str| given.optional(name).map(|text| text.map(ToOwned::to_owned));
     let state = given.required("state")?.to_owned();

@@ -56,7 +56,7 @@ pub(super) fn read_header(header: &str) -> Option<Parameters> {
     Some(all)
 }
 
-/// The vectors of the specification of the reference.
+/// Known signatures of requests for an access token and for a profile.
 #[test]
 fn signatures_are_those_of_the_vectors() {
     let parameters = |more: &[(&str, &str)]| -> Parameters {
