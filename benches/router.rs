@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::Method;
+use keywright::http::message::route::{Limits, Turnstile};
 use keywright::http::pipeline::router::{HandlerResult, Router};
 use keywright::http::{ApiRequest, ApiResponse};
 
@@ -43,11 +44,17 @@ async fn ok(_state: Arc<()>, _request: ApiRequest) -> HandlerResult {
 fn router(c: &mut Criterion) {
     let mut builder = Router::<()>::builder("/v1");
     for path in PATHS {
-        builder = builder.route(Method::POST, path, ok);
+        builder = builder.route(Method::POST, path, Limits::NONE, Turnstile::NotAsked, ok);
     }
     let router = builder
-        .route(Method::GET, "/signin/provider/{provider}/callback", ok)
-        .route(Method::GET, "/user", ok)
+        .route(
+            Method::GET,
+            "/signin/provider/{provider}/callback",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            ok,
+        )
+        .route(Method::GET, "/user", Limits::NONE, Turnstile::NotAsked, ok)
         .build()
         .expect("the routes differ");
     let cases = [

@@ -212,18 +212,15 @@ fn start_admin(
 
 /// What the front end guards the routes with.
 fn guards(app: &App) -> Guards {
-    let prefix = app.config().server.api_prefix.clone();
     Guards {
         rate_limit: Some(RateLimitParts {
             config: Arc::clone(&app.config),
             counters: app.counters.clone(),
-            prefix: prefix.clone(),
         }),
         turnstile: Some(TurnstileParts {
             config: Arc::clone(&app.config),
             client: app.outside.clone(),
             counters: app.counters.clone(),
-            prefix,
         }),
     }
 }

@@ -1,8 +1,5 @@
-//! Where counts of requests and of failed attempts are kept.
-//!
-//! The interface is asynchronous and does counting and judging in one step, so that a store that
-//! several nodes share fits behind it (one statement or one round trip a call). So far there is the
-//! memory of this node: with N nodes, up to N times a limit passes.
+//! Where counts of requests and of failed attempts are kept: the memory of this node, so that with N
+//! nodes up to N times a limit passes. Counting and judging are one step.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
@@ -53,71 +50,35 @@ struct Key {
     subject: Subject,
 }
 
-/// The counters in force.
-#[derive(Clone)]
-pub enum CounterStore {
-    Memory(MemoryCounters),
-}
-
-#[expect(clippy::unused_async, reason = "a store that nodes share has to wait for an answer")]
-impl CounterStore {
-    /// In the memory of this node.
-    pub fn memory(clock: Clock) -> Self {
-        Self::Memory(MemoryCounters { cells: Arc::new(Cache::new(CAPACITY)), clock })
-    }
-
-    /// Counts one more in `scope` if the policy allows it.
-    pub async fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
-        match self {
-            Self::Memory(memory) => memory.hit(scope, subject, policy),
-        }
-    }
-
-    /// Whether one more would be allowed; counts nothing.
-    pub async fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
-        match self {
-            Self::Memory(memory) => memory.peek(scope, subject, policy),
-        }
-    }
-
-    /// Starts from zero.
-    pub async fn forget(&self, scope: &'static str, subject: Subject, policy: Policy) {
-        match self {
-            Self::Memory(memory) => {
-                memory.cells.remove(&Key { scope, window: policy.window, subject });
-            }
-        }
-    }
-
-    /// Gives back the memory of what has expired; entries held after that.
-    pub fn tidy(&self) -> usize {
-        match self {
-            Self::Memory(memory) => memory.tidy(),
-        }
-    }
-}
-
-/// Counters in a bounded cache. A lock is held for a few additions and never across an await.
+/// Counters in a bounded cache; cheap to clone. A lock is held for a few additions and never across
+/// an await.
 ///
 /// Every request reads an entry, and with an expiry of its own moka would write down each of these reads
 /// for its housekeeper. Here an entry that says nothing any more is found by `tidy`.
 #[derive(Clone)]
-pub struct MemoryCounters {
+pub struct CounterStore {
     cells: Arc<Cache<Key, Cell>>,
     clock: Clock,
 }
 
 type Cell = Arc<Mutex<Counts>>;
 
-impl MemoryCounters {
-    fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
+impl CounterStore {
+    /// An empty store.
+    pub fn new(clock: Clock) -> Self {
+        Self { cells: Arc::new(Cache::new(CAPACITY)), clock }
+    }
+
+    /// Counts one more in `scope` if the policy allows it.
+    pub fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         let key = Key { scope, window: policy.window, subject };
         let Ok(cell) = self.cells.get_or_insert_with(&key, || Ok::<_, Infallible>(Cell::default()));
         let now = self.clock.now();
         locked(&cell, |counts| counts.hit(policy, now))
     }
 
-    fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
+    /// Whether one more would be allowed; counts nothing.
+    pub fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         let key = Key { scope, window: policy.window, subject };
         // Looking must not fill the store.
         let counts =
@@ -125,7 +86,13 @@ impl MemoryCounters {
         counts.peek(policy, self.clock.now())
     }
 
-    fn tidy(&self) -> usize {
+    /// Starts from zero.
+    pub fn forget(&self, scope: &'static str, subject: Subject, policy: Policy) {
+        self.cells.remove(&Key { scope, window: policy.window, subject });
+    }
+
+    /// Gives back the memory of what has expired; entries held after that.
+    pub fn tidy(&self) -> usize {
         let now = self.clock.now();
         // One that somebody holds is about to count, and would count for nothing if it went.
         self.cells.retain(|key, cell| {
@@ -149,61 +116,61 @@ mod tests {
     /// Its window does not turn while a test runs.
     const POLICY: Policy = Policy { limit: 1, window: CENTURY };
 
-    #[tokio::test]
-    async fn scopes_subjects_and_windows_do_not_share_counts() {
-        let store = CounterStore::memory(Clock::system());
+    #[test]
+    fn scopes_subjects_and_windows_do_not_share_counts() {
+        let store = CounterStore::new(Clock::system());
         let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
-        assert!(!store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
-        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY).await.allowed);
-        assert!(store.hit("b", ip("192.0.2.1"), POLICY).await.allowed);
-        assert!(store.hit("a", ip("192.0.2.2"), POLICY).await.allowed);
-        assert!(store.hit("a", Subject::All, POLICY).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY).allowed);
+        assert!(!store.hit("a", ip("192.0.2.1"), POLICY).allowed);
+        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY).allowed);
+        assert!(store.hit("b", ip("192.0.2.1"), POLICY).allowed);
+        assert!(store.hit("a", ip("192.0.2.2"), POLICY).allowed);
+        assert!(store.hit("a", Subject::All, POLICY).allowed);
         let longer = Policy { window: 2 * CENTURY, ..POLICY };
-        assert!(store.hit("a", ip("192.0.2.1"), longer).await.allowed);
-        store.forget("a", ip("192.0.2.1"), POLICY).await;
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY).await.allowed);
+        assert!(store.hit("a", ip("192.0.2.1"), longer).allowed);
+        store.forget("a", ip("192.0.2.1"), POLICY);
+        assert!(store.hit("a", ip("192.0.2.1"), POLICY).allowed);
     }
 
-    #[tokio::test]
-    async fn an_ipv6_client_cannot_escape_into_its_own_network() {
-        let store = CounterStore::memory(Clock::system());
+    #[test]
+    fn an_ipv6_client_cannot_escape_into_its_own_network() {
+        let store = CounterStore::new(Clock::system());
         let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("2001:db8::1"), POLICY).await.allowed);
-        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY).await.allowed);
-        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY).await.allowed);
+        assert!(store.hit("a", ip("2001:db8::1"), POLICY).allowed);
+        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY).allowed);
+        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY).allowed);
     }
 
-    #[tokio::test]
-    async fn looking_fills_nothing_and_a_flood_stays_bounded() {
-        let store = CounterStore::memory(Clock::system());
-        store.peek("a", Subject::All, POLICY).await;
+    #[test]
+    fn looking_fills_nothing_and_a_flood_stays_bounded() {
+        let store = CounterStore::new(Clock::system());
+        store.peek("a", Subject::All, POLICY);
         assert_eq!(store.tidy(), 0);
         for n in 0..u32::try_from(CAPACITY).unwrap() + 5_000 {
-            store.hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY).await;
+            store.hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY);
         }
         assert!(store.tidy() <= CAPACITY);
         // Who came last is counted: the flood pushes out itself.
         let last = IpAddr::from((u32::try_from(CAPACITY).unwrap() + 4_999).to_be_bytes());
-        assert!(!store.hit("a", Subject::Network(last.into()), POLICY).await.allowed);
+        assert!(!store.hit("a", Subject::Network(last.into()), POLICY).allowed);
     }
 
-    #[tokio::test]
-    async fn what_says_nothing_any_more_goes() {
+    #[test]
+    fn what_says_nothing_any_more_goes() {
         let clock = Clock::system();
-        let store = CounterStore::memory(clock.clone());
+        let store = CounterStore::new(clock.clone());
         let short = Policy { window: Duration::from_mins(1), ..POLICY };
-        store.hit("a", Subject::All, POLICY).await;
-        store.hit("a", Subject::All, short).await;
+        store.hit("a", Subject::All, POLICY);
+        store.hit("a", Subject::All, short);
         assert_eq!(store.tidy(), 2);
         clock.advance(time::Duration::minutes(2));
         assert_eq!(store.tidy(), 1);
-        assert!(!store.peek("a", Subject::All, POLICY).await.allowed);
+        assert!(!store.peek("a", Subject::All, POLICY).allowed);
     }
 
     #[test]
     fn a_count_that_is_about_to_be_made_is_not_lost_to_tidying() {
-        let CounterStore::Memory(memory) = CounterStore::memory(Clock::system());
+        let memory = CounterStore::new(Clock::system());
         // Nothing has been counted in it, so it looks spent.
         let (window, held) = (Duration::from_mins(1), Cell::default());
         let key = Key { scope: "a", window, subject: Subject::All };
@@ -215,11 +182,11 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_at_once_exactly_the_limit_passes() {
-        let store = CounterStore::memory(Clock::system());
+        let store = CounterStore::new(Clock::system());
         let policy = Policy { limit: 10, ..POLICY };
         let tries = (0..64).map(|_| {
             let store = store.clone();
-            async move { store.hit("a", Subject::All, policy).await }
+            async move { store.hit("a", Subject::All, policy) }
         });
         let mut set: tokio::task::JoinSet<_> = tries.collect();
         let mut allowed = 0;

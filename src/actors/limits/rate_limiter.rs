@@ -76,8 +76,8 @@ impl Counters {
             .time_to_live(FAMILIAR_FOR)
             .build();
         Self {
-            requests: CounterStore::memory(clock.clone()),
-            attempts: CounterStore::memory(clock.clone()),
+            requests: CounterStore::new(clock.clone()),
+            attempts: CounterStore::new(clock.clone()),
             familiar,
             refused: Arc::default(),
             refusals: Arc::default(),

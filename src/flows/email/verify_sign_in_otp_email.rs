@@ -35,16 +35,16 @@ pub async fn verify_sign_in_otp_email(
         return Err(ErrorCode::InvalidTicket.into());
     };
     let account = Account::by_email(Proof::Code, email, client);
-    attempts::check(app, &account).await?;
+    attempts::check(app, &account)?;
     let found = users::find_by_email(&app.pool, email).await?;
     // A stranger's try costs as many statements.
     let id = found.as_ref().map_or_else(UserId::random, |found| found.user.id);
     let matched = try_code(app, id, &code).await?;
     let (Some(found), Some(matched)) = (found, matched) else {
-        attempts::failed(app, &account).await;
+        attempts::failed(app, &account);
         return Err(ErrorCode::InvalidTicket.into());
     };
-    attempts::succeeded(app, &account).await?;
+    attempts::succeeded(app, &account)?;
     match found.user.check_registered(&app.config().user_rules()) {
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),

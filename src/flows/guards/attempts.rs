@@ -76,26 +76,26 @@ impl Account {
 }
 
 /// Whether the account takes another attempt.
-pub async fn check(app: &App, account: &Account) -> Result<(), AuthError> {
+pub fn check(app: &App, account: &Account) -> Result<(), AuthError> {
     let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
     let subject = account.subject(app);
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy).await)
+    admit(app, app.counters.attempts.peek(SCOPE, subject, policy))
 }
 
 /// The proof was wrong.
-pub async fn failed(app: &App, account: &Account) {
+pub fn failed(app: &App, account: &Account) {
     let Some(policy) = app.config().protection.account_attempts else { return };
     let subject = account.subject(app);
-    app.counters.attempts.hit(SCOPE, subject, policy).await;
+    app.counters.attempts.hit(SCOPE, subject, policy);
 }
 
 /// The proof was right; refused even so if too many others failed meanwhile. Of attempts that run
 /// in parallel, no more than the limit can thus find out anything.
-pub async fn succeeded(app: &App, account: &Account) -> Result<(), AuthError> {
+pub fn succeeded(app: &App, account: &Account) -> Result<(), AuthError> {
     let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
     let subject = account.subject(app);
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy).await)?;
-    app.counters.attempts.forget(SCOPE, subject, policy).await;
+    admit(app, app.counters.attempts.peek(SCOPE, subject, policy))?;
+    app.counters.attempts.forget(SCOPE, subject, policy);
     app.counters.remember(account.from_here);
     Ok(())
 }

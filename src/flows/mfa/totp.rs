@@ -43,11 +43,11 @@ pub async fn prove(
     client: IpAddr,
 ) -> Result<(), AuthError> {
     let account = Account::by_user(Proof::Totp, id, client);
-    attempts::check(app, &account).await?;
+    attempts::check(app, &account)?;
     let proved = check_code(app, db, id, row, code).await;
     match &proved {
-        Ok(()) => attempts::succeeded(app, &account).await?,
-        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempts::failed(app, &account).await,
+        Ok(()) => attempts::succeeded(app, &account)?,
+        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempts::failed(app, &account),
         Err(_) => {}
     }
     proved

@@ -33,15 +33,15 @@ pub async fn sign_in_email_password(
     client: IpAddr,
 ) -> Result<SignedIn, AuthError> {
     let account = Account::by_email(Proof::Password, email, client);
-    attempts::check(app, &account).await?;
+    attempts::check(app, &account)?;
     let found = users::find_by_email(&app.pool, email).await?;
     let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
     let outcome = rules::verify(app, password, stored).await?;
     let (Some(found), true) = (&found, outcome.matches) else {
-        attempts::failed(app, &account).await;
+        attempts::failed(app, &account);
         return Err(ErrorCode::InvalidEmailPassword.into());
     };
-    attempts::succeeded(app, &account).await?;
+    attempts::succeeded(app, &account)?;
     let user = &found.user;
     user.check_registered(&app.config().user_rules())?;
 

@@ -37,7 +37,7 @@ pub async fn verify_sign_in_passwordless_sms(
         return Err(ErrorCode::InvalidRequest.into());
     }
     let account = Account::by_phone(Proof::Code, phone, client);
-    attempts::check(app, &account).await?;
+    attempts::check(app, &account)?;
     let found = users::find_by_phone(&app.pool, phone).await?;
     let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
     let proof = match &config.sms.provider {
@@ -45,10 +45,10 @@ pub async fn verify_sign_in_passwordless_sms(
         _ => look_up(app, id, code).await?,
     };
     let (Some(user), Some(proof)) = (found, proof) else {
-        attempts::failed(app, &account).await;
+        attempts::failed(app, &account);
         return Err(ErrorCode::InvalidRequest.into());
     };
-    attempts::succeeded(app, &account).await?;
+    attempts::succeeded(app, &account)?;
     user.check_registered(&config.user_rules())?;
 
     let mut transaction = app.pool.begin().await?;

@@ -1,67 +1,34 @@
 //! Who may use the admin listener: whoever has a token of the settings.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use futures_util::future::{Either, Ready, ready};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
-use tower::{Layer, Service};
 
 use crate::app::App;
 use crate::http::ApiResponse;
+use crate::http::layers::middleware::{Enter, Middleware};
 use crate::http::message::call::{Call, Reply};
 use crate::metrics::SecurityEvent;
 
 /// Refuses whoever has no token. Tokens are those of the configuration in force, so that a reload
 /// changes them.
 #[derive(Clone)]
-pub struct AuthLayer {
+pub struct Auth {
     app: Arc<App>,
 }
 
-impl AuthLayer {
-    /// For the tokens of this server.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
-}
+impl<B> Middleware<Call<B>> for Auth {
+    type Out = Call<B>;
+    type Exit = ();
 
-impl<T> Layer<T> for AuthLayer {
-    type Service = Auth<T>;
-
-    fn layer(&self, inner: T) -> Auth<T> {
-        Auth { inner, app: Arc::clone(&self.app) }
-    }
-}
-
-/// See [`AuthLayer`].
-#[derive(Clone)]
-pub struct Auth<T> {
-    inner: T,
-    app: Arc<App>,
-}
-
-impl<T, B> Service<Call<B>> for Auth<T>
-where
-    T: Service<Call<B>, Response = Reply, Error = Infallible>,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = Either<T::Future, Ready<Result<Reply, Infallible>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, call: Call<B>) -> Self::Future {
+    fn enter(&self, call: Call<B>) -> Enter<Call<B>, ()> {
         let path = call.request.uri().path();
         if is_public(path) || self.admits(path, call.request.headers()) {
-            return Either::Left(self.inner.call(call));
+            return Enter::Pass(call, ());
         }
         let security_event = self.app.security.note(SecurityEvent::AdminUnauthorized);
         tracing::warn!(
@@ -70,11 +37,20 @@ where
             client_ip = %call.client_ip,
             "a request to the admin listener had no valid token"
         );
-        Either::Right(ready(Ok(refusal().into())))
+        Enter::Respond(refusal().into())
+    }
+
+    fn leave((): (), reply: Reply) -> Reply {
+        reply
     }
 }
 
-impl<T> Auth<T> {
+impl Auth {
+    /// For the tokens of this server.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
     fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
         let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else {

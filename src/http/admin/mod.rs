@@ -21,13 +21,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
-use self::auth::AuthLayer;
-use super::layers::{AdmissionLayer, TraceLayer};
+use self::auth::Auth;
 use crate::app::App;
 use crate::drain::Drain;
+use crate::http::layers::admission::Admission;
 use crate::http::layers::client_address::TrustedProxies;
-use crate::http::pipeline::dispatch::{Dispatch, Limits};
+use crate::http::layers::middleware::Wrap;
+use crate::http::layers::trace::Trace;
+use crate::http::message::route::{Limits, Turnstile};
+use crate::http::pipeline::dispatch::{Dispatch, RequestBounds};
 use crate::http::pipeline::router::{RouteError, RouteInfo, Router};
+use crate::http::pipeline::routing::Routing;
 use crate::http::serve::connection::Patience;
 use crate::http::serve::listener;
 use crate::http::serve::listener::BindError;
@@ -41,8 +45,8 @@ const MAX_CONCURRENCY: usize = 16;
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 64;
 
-const LIMITS: Limits =
-    Limits { max_body_bytes: 64 * 1_024, request_timeout: Duration::from_secs(10) };
+const BOUNDS: RequestBounds =
+    RequestBounds { max_body_bytes: 64 * 1_024, request_timeout: Duration::from_secs(10) };
 
 const PATIENCE: Patience =
     Patience { header: Duration::from_secs(5), idle: Duration::from_mins(2) };
@@ -58,11 +62,11 @@ pub struct Admin {
 /// Every route of the listener.
 pub fn router() -> Result<Router<Admin>, RouteError> {
     Router::builder("")
-        .route(Method::GET, "/metrics", metrics::get)
-        .route(Method::GET, "/ops", page::get)
-        .route(Method::GET, "/ops/actors", actors::get)
-        .route(Method::GET, "/ops/settings", settings::get)
-        .route(Method::PATCH, "/ops/settings", settings::patch)
+        .route(Method::GET, "/metrics", Limits::NONE, Turnstile::NotAsked, metrics::get)
+        .route(Method::GET, "/ops", Limits::NONE, Turnstile::NotAsked, page::get)
+        .route(Method::GET, "/ops/actors", Limits::NONE, Turnstile::NotAsked, actors::get)
+        .route(Method::GET, "/ops/settings", Limits::NONE, Turnstile::NotAsked, settings::get)
+        .route(Method::PATCH, "/ops/settings", Limits::NONE, Turnstile::NotAsked, settings::patch)
         .build()
 }
 
@@ -99,10 +103,11 @@ impl AdminServer {
         let proxies = TrustedProxies::new(Arc::default());
         let stats = Arc::clone(router.stats());
         let service = ServiceBuilder::new()
-            .layer(TraceLayer::new(telemetry::access_log(), proxies))
-            .layer(AuthLayer::new(app))
-            .layer(AdmissionLayer::new(MAX_CONCURRENCY, stats))
-            .service(Dispatch::new(router, Arc::new(admin), LIMITS, || false));
+            .layer(Wrap(Trace::new(telemetry::access_log(), proxies)))
+            .layer(Wrap(Auth::new(app)))
+            .layer(Wrap(Routing::new(Arc::clone(&router))))
+            .layer(Wrap(Admission::new(MAX_CONCURRENCY, stats)))
+            .service(Dispatch::new(router, Arc::new(admin), BOUNDS, || false));
         let settings = ServeSettings {
             patience: PATIENCE,
             max_connections: MAX_CONNECTIONS,

@@ -2,150 +2,94 @@
 //!
 //! - The first limit that refuses ends the matter; a refused request costs its limit nothing.
 //! - The refusal is the reference's, 429 without a body, and says in `Retry-After` when to come back.
-//! - Every answer carries `RateLimit-Policy` and `RateLimit` in the form of the present IETF draft
+//! - Every response carries `RateLimit-Policy` and `RateLimit` in the form of the present IETF draft
 //!   (draft-ietf-httpapi-ratelimit-headers): unlike the older trio of headers it can name several
 //!   limits, and here most requests have more than one.
 
-use std::convert::Infallible;
-use std::future::{self, Ready};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http::header::RETRY_AFTER;
-use http::{HeaderName, HeaderValue, Response, StatusCode, Uri};
-use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::buckets::{Bucket, buckets};
+use super::middleware::{Enter, Middleware};
 use crate::actors::limits::counters::{Network, Subject};
 use crate::actors::limits::rate_limiter::{Counters, Guard};
 use crate::config::{Config, LiveConfig};
 use crate::domain::rate_limit::Verdict;
-use crate::http::message::call::{Call, Reply};
+use crate::http::message::call::{Reply, Routed};
 use crate::http::message::error::seconds;
+use crate::http::message::route::Limits;
 use crate::telemetry::line;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What the limits are judged by.
+/// What requests are counted with.
 pub struct RateLimitParts {
     pub config: LiveConfig,
     pub counters: Counters,
-    /// `AUTH_API_PREFIX` of the router.
-    pub prefix: String,
 }
 
 /// Limits requests; without parts, or while limits are off, it costs a look at the configuration.
 #[derive(Clone)]
-pub struct RateLimitLayer {
+pub struct RateLimit {
     parts: Option<Arc<RateLimitParts>>,
 }
 
-impl RateLimitLayer {
+impl RateLimit {
     /// `None` never limits.
     pub fn new(parts: Option<RateLimitParts>) -> Self {
         Self { parts: parts.map(Arc::new) }
     }
 }
 
-impl<T> Layer<T> for RateLimitLayer {
-    type Service = RateLimit<T>;
+impl<B> Middleware<Routed<B>> for RateLimit {
+    type Out = Routed<B>;
+    type Exit = Option<Headers>;
 
-    fn layer(&self, inner: T) -> RateLimit<T> {
-        RateLimit { inner, parts: self.parts.clone() }
-    }
-}
-
-/// See [`RateLimitLayer`].
-#[derive(Clone)]
-pub struct RateLimit<T> {
-    inner: T,
-    parts: Option<Arc<RateLimitParts>>,
-}
-
-impl<T, B> Service<Call<B>> for RateLimit<T>
-where
-    T: Service<Call<B>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
-    T::Future: Send + 'static,
-    B: Send + 'static,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = RateLimitFuture<T::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, call: Call<B>) -> Self::Future {
-        let Some((parts, config)) = self.limits() else {
-            return RateLimitFuture::Open { inner: self.inner.call(call), headers: None };
-        };
-        let (uri, client_ip) = (call.request.uri().clone(), call.client_ip);
-        let mut judging = Box::pin(async move { parts.judge(&config, &uri, client_ip).await });
-        // Counters in memory answer at once. The rest of the request, a large future, then needs no box.
-        match (&mut judging).now_or_never() {
-            Some((None, headers)) => {
-                RateLimitFuture::Open { inner: self.inner.call(call), headers: Some(headers) }
-            }
-            Some((Some(verdict), headers)) => {
-                RateLimitFuture::Refused { reply: future::ready(Ok(headers.on(refuse(verdict)))) }
-            }
-            None => {
-                let mut inner = self.inner.clone();
-                let work = async move {
-                    let (refusal, headers) = judging.await;
-                    let reply = match refusal {
-                        Some(verdict) => refuse(verdict),
-                        None => match inner.call(call).await {
-                            Ok(reply) => reply,
-                        },
-                    };
-                    Ok(headers.on(reply))
-                };
-                RateLimitFuture::Waiting { inner: Box::pin(work) }
-            }
+    fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, Option<Headers>> {
+        let Some(parts) = &self.parts else { return Enter::Pass(routed, None) };
+        let config = parts.config.load();
+        // What has no route falls under the limit of all requests.
+        let limits = routed.route.as_ref().map_or(Limits::NONE, |found| found.rules.limits);
+        match parts.count(&config, limits, routed.call.client_ip) {
+            None => Enter::Pass(routed, None),
+            Some((None, headers)) => Enter::Pass(routed, Some(headers)),
+            Some((Some(verdict), headers)) => Enter::Respond(headers.on(refuse(verdict))),
         }
     }
-}
 
-impl<T> RateLimit<T> {
-    /// What this request is judged by, unless limits are off.
-    fn limits(&self) -> Option<(Arc<RateLimitParts>, arc_swap::Guard<Arc<Config>>)> {
-        let parts = self.parts.as_ref()?;
-        let config = parts.config.load();
-        config.protection.rate_limits.is_some().then(|| (Arc::clone(parts), config))
+    fn leave(headers: Option<Headers>, reply: Reply) -> Reply {
+        match headers {
+            Some(headers) => headers.on(reply),
+            None => reply,
+        }
     }
 }
 
 impl RateLimitParts {
-    /// Counts the request; comes back with the verdict that refuses it, if one does.
-    async fn judge(
+    /// Counts the request; the verdict is there if it refuses. `None` while limits are off.
+    fn count(
         &self,
         config: &Config,
-        uri: &Uri,
+        limits: Limits,
         client_ip: IpAddr,
-    ) -> (Option<Verdict>, Headers) {
+    ) -> Option<(Option<Verdict>, Headers)> {
+        let policies = config.protection.rate_limits.as_ref()?;
         let mut headers = Headers::new();
-        let Some(limits) = &config.protection.rate_limits else { return (None, headers) };
-        let path = uri.path();
-        let path = path.strip_prefix(self.prefix.as_str()).unwrap_or(path);
         let client = Subject::Network(Network::from(client_ip));
-        for bucket in buckets(config, limits, path, client) {
+        for bucket in buckets(config, policies, limits, client) {
             let Bucket { name, policy, subject } = bucket;
-            let verdict = self.counters.requests.hit(name, subject, policy).await;
+            let verdict = self.counters.requests.hit(name, subject, policy);
             headers.add(bucket, verdict);
             if !verdict.allowed {
                 self.counters.note_refusal(Guard::RateLimit);
-                return (Some(verdict), headers);
+                return Some((Some(verdict), headers));
             }
         }
-        (None, headers)
+        Some((None, headers))
     }
 }
 
@@ -197,34 +141,5 @@ impl Headers {
             }
         }
         reply
-    }
-}
-
-pin_project! {
-    /// The future of [`RateLimit`].
-    #[project = RateLimitProjection]
-    pub enum RateLimitFuture<F> {
-        Open { #[pin] inner: F, headers: Option<Headers> },
-        Refused { #[pin] reply: Ready<Result<Reply, Infallible>> },
-        /// For a store that does not answer at once.
-        Waiting { inner: BoxFuture<'static, Result<Reply, Infallible>> },
-    }
-}
-
-impl<F: Future<Output = Result<Reply, Infallible>>> Future for RateLimitFuture<F> {
-    type Output = Result<Reply, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            RateLimitProjection::Open { inner, headers } => {
-                let Ok(reply) = ready!(inner.poll(cx));
-                Poll::Ready(Ok(match headers.take() {
-                    Some(headers) => headers.on(reply),
-                    None => reply,
-                }))
-            }
-            RateLimitProjection::Refused { reply } => reply.poll(cx),
-            RateLimitProjection::Waiting { inner } => inner.as_mut().poll(cx),
-        }
     }
 }

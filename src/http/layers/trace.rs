@@ -1,17 +1,13 @@
 //! Names each request and writes one line about it when it is over.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use pin_project_lite::pin_project;
-use tower::{Layer, Service};
 
 use super::client_address::TrustedProxies;
+use super::middleware::{Enter, Middleware};
 use crate::http::message::call::{Call, Inbound, Reply};
 use crate::http::message::request_id::{RequestId, X_REQUEST_ID, sane};
 use crate::telemetry::access_log::{AccessLine, AccessLog};
@@ -20,12 +16,12 @@ const X_B3_TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
 const X_B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
 const X_B3_PARENT_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-parentspanid");
 
-/// Status in the log when the client went away before the answer; never sent.
+/// Status in the log when the client went away before the response; never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Finds out request id, trace id and client address; echoes the ids; feeds the access log.
 #[derive(Clone)]
-pub struct TraceLayer {
+pub struct Trace {
     shared: Arc<Shared>,
 }
 
@@ -34,41 +30,18 @@ struct Shared {
     proxies: TrustedProxies,
 }
 
-impl TraceLayer {
+impl Trace {
     /// Writes lines to `log`.
     pub fn new(log: AccessLog, proxies: TrustedProxies) -> Self {
         Self { shared: Arc::new(Shared { log, proxies }) }
     }
 }
 
-impl<T> Layer<T> for TraceLayer {
-    type Service = Trace<T>;
+impl<B> Middleware<Inbound<B>> for Trace {
+    type Out = Call<B>;
+    type Exit = Record;
 
-    fn layer(&self, inner: T) -> Trace<T> {
-        Trace { inner, shared: Arc::clone(&self.shared) }
-    }
-}
-
-/// See [`TraceLayer`].
-#[derive(Clone)]
-pub struct Trace<T> {
-    inner: T,
-    shared: Arc<Shared>,
-}
-
-impl<T, B> Service<Inbound<B>> for Trace<T>
-where
-    T: Service<Call<B>, Response = Reply, Error = Infallible>,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = TraceFuture<T::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, inbound: Inbound<B>) -> Self::Future {
+    fn enter(&self, inbound: Inbound<B>) -> Enter<Call<B>, Record> {
         let Inbound { request, peer } = inbound;
         let headers = request.headers();
         let request_id = RequestId::from_headers(headers);
@@ -83,8 +56,15 @@ where
             uri: request.uri().clone(),
             status: CLIENT_CLOSED_REQUEST,
         };
-        let inner = self.inner.call(Call { request, request_id, client_ip });
-        TraceFuture { inner, record: Some(record) }
+        Enter::Pass(Call { request, request_id, client_ip }, record)
+    }
+
+    fn leave(mut record: Record, mut reply: Reply) -> Reply {
+        record.status = reply.status().as_u16();
+        let headers = reply.headers_mut();
+        headers.insert(X_REQUEST_ID, record.request_id.header_value());
+        record.b3.echo(headers);
+        reply
     }
 }
 
@@ -120,7 +100,7 @@ impl B3 {
 }
 
 /// All that the line needs; dropping it writes the line, also when the request was abandoned.
-struct Record {
+pub struct Record {
     shared: Arc<Shared>,
     started: Instant,
     request_id: RequestId,
@@ -143,30 +123,5 @@ impl Drop for Record {
             status: self.status,
             latency: self.started.elapsed(),
         });
-    }
-}
-
-pin_project! {
-    /// The future of [`Trace`].
-    pub struct TraceFuture<F> {
-        #[pin]
-        inner: F,
-        record: Option<Record>,
-    }
-}
-
-impl<F: Future<Output = Result<Reply, Infallible>>> Future for TraceFuture<F> {
-    type Output = Result<Reply, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(mut reply) = ready!(this.inner.poll(cx));
-        if let Some(mut record) = this.record.take() {
-            record.status = reply.status().as_u16();
-            let headers = reply.headers_mut();
-            headers.insert(X_REQUEST_ID, record.request_id.header_value());
-            record.b3.echo(headers);
-        }
-        Poll::Ready(Ok(reply))
     }
 }

@@ -1,27 +1,22 @@
 //! Asks sign-ups for a proof that a person is there (`AUTH_TURNSTILE_SECRET`).
 //!
-//! Only what lies under `/signup/`, as the reference: ways to sign in that create users (anonymous,
-//! magic links, codes) are not asked (docs/reference-behaviour.md#turnstile-guards-sign-up-paths).
-//! The answers have the reference's bodies.
+//! Routes say so where they are mounted: those under `/signup/`, as the reference does. Ways to sign in
+//! that create users (anonymous, magic links, codes) are not asked. The responses have the reference's
+//! bodies.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, StatusCode};
-use pin_project_lite::pin_project;
 use serde::Serialize;
-use tower::{Layer, Service};
 
-use super::buckets::bare;
+use super::middleware::{Enter, Entered, Middleware};
 use crate::actors::limits::rate_limiter::{Counters, Guard};
 use crate::clients::turnstile::verify;
 use crate::config::LiveConfig;
 use crate::domain::error::{ErrorCode, chain};
-use crate::http::message::call::{Call, Reply};
+use crate::http::message::call::{Reply, Routed};
 use crate::http::message::error::code_response;
+use crate::http::message::route::Turnstile;
 use crate::http::{ApiResponse, RequestId};
 
 const PROOF: HeaderName = HeaderName::from_static("x-cf-turnstile-response");
@@ -31,8 +26,6 @@ pub struct TurnstileParts {
     pub config: LiveConfig,
     pub client: reqwest::Client,
     pub counters: Counters,
-    /// `AUTH_API_PREFIX` of the router.
-    pub prefix: String,
 }
 
 /// Lets sign-ups pass that bring a proof; without parts, or without a secret, everything.
@@ -46,56 +39,38 @@ impl TurnstileLayer {
     pub fn new(parts: Option<TurnstileParts>) -> Self {
         Self { parts: parts.map(Arc::new) }
     }
-}
 
-impl<T> Layer<T> for TurnstileLayer {
-    type Service = Turnstile<T>;
-
-    fn layer(&self, inner: T) -> Turnstile<T> {
-        Turnstile { inner, parts: self.parts.clone() }
+    /// What to ask with, if this route asks.
+    fn asking<B>(&self, routed: &Routed<B>) -> Option<&Arc<TurnstileParts>> {
+        let found = routed.route.as_ref().ok()?;
+        let parts = self.parts.as_ref()?;
+        let is_on = || parts.config.load().protection.turnstile.is_some();
+        (found.rules.turnstile == Turnstile::Asked && is_on()).then_some(parts)
     }
 }
 
-/// See [`TurnstileLayer`].
-#[derive(Clone)]
-pub struct Turnstile<T> {
-    inner: T,
-    parts: Option<Arc<TurnstileParts>>,
-}
+impl<B: Send + 'static> Middleware<Routed<B>> for TurnstileLayer {
+    type Out = Routed<B>;
+    type Exit = ();
 
-impl<T, B> Service<Call<B>> for Turnstile<T>
-where
-    T: Service<Call<B>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
-    T::Future: Send + 'static,
-    B: Send + 'static,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = TurnstileFuture<T::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, call: Call<B>) -> Self::Future {
-        let asked = self.parts.as_ref().filter(|parts| parts.asks(call.request.uri().path()));
-        let Some(parts) = asked.map(Arc::clone) else {
-            return TurnstileFuture::Open { inner: self.inner.call(call) };
+    fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, ()> {
+        let Some(parts) = self.asking(&routed).map(Arc::clone) else {
+            return Enter::Pass(routed, ());
         };
-        let mut inner = self.inner.clone();
-        let proof = call.request.headers().get(PROOF).cloned();
-        let request_id = call.request_id.clone();
-        TurnstileFuture::Asked {
-            inner: Box::pin(async move {
-                match parts.refusal(proof.as_ref(), &request_id).await {
-                    Some(refusal) => {
-                        parts.counters.note_refusal(Guard::Turnstile);
-                        Ok(refusal.into())
-                    }
-                    None => inner.call(call).await,
+        Enter::Wait(Box::pin(async move {
+            let proof = routed.call.request.headers().get(PROOF).cloned();
+            match parts.refusal(proof.as_ref(), &routed.call.request_id).await {
+                Some(refusal) => {
+                    parts.counters.note_refusal(Guard::Turnstile);
+                    Entered::Respond(refusal.into())
                 }
-            }),
-        }
+                None => Entered::Pass(routed, ()),
+            }
+        }))
+    }
+
+    fn leave((): (), reply: Reply) -> Reply {
+        reply
     }
 }
 
@@ -105,15 +80,6 @@ struct Refused<'a> {
 }
 
 impl TurnstileParts {
-    fn asks(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix(self.prefix.as_str()) else { return false };
-        let path = bare(path);
-        path.starts_with("/signup/")
-            && !path.ends_with("/verify")
-            && !path.ends_with("/callback")
-            && self.config.load().protection.turnstile.is_some()
-    }
-
     /// Why the request does not pass; neither proof nor secret is logged.
     async fn refusal(
         &self,
@@ -148,25 +114,5 @@ fn refuse(status: StatusCode, error: &str) -> ApiResponse {
     match ApiResponse::json(&Refused { error }) {
         Ok(response) => response.with_status(status),
         Err(_) => code_response(ErrorCode::InternalServerError),
-    }
-}
-
-pin_project! {
-    /// The future of [`Turnstile`]; boxed only where a proof is asked for.
-    #[project = TurnstileProjection]
-    pub enum TurnstileFuture<F> {
-        Open { #[pin] inner: F },
-        Asked { inner: BoxFuture<'static, Result<Reply, Infallible>> },
-    }
-}
-
-impl<F: Future<Output = Result<Reply, Infallible>>> Future for TurnstileFuture<F> {
-    type Output = Result<Reply, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            TurnstileProjection::Open { inner } => inner.poll(cx),
-            TurnstileProjection::Asked { inner } => inner.as_mut().poll(cx),
-        }
     }
 }

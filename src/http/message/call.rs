@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use crate::http::RequestId;
+use super::request_id::RequestId;
+use super::route::{Found, Missed};
 
 /// Every answer has its whole body in memory.
 pub type Reply = Response<Full<Bytes>>;
@@ -25,4 +26,11 @@ pub struct Call<B> {
     pub request: Request<B>,
     pub request_id: RequestId,
     pub client_ip: IpAddr,
+}
+
+/// A request whose route has been looked up.
+#[derive(Debug)]
+pub struct Routed<B> {
+    pub call: Call<B>,
+    pub route: Result<Found, Missed>,
 }

@@ -5,3 +5,4 @@ pub mod error;
 pub mod request;
 pub mod request_id;
 pub mod response;
+pub mod route;

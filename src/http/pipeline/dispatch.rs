@@ -1,7 +1,8 @@
-//! The innermost service: reads the body, finds the handler, and turns every outcome into a reply.
+//! The innermost service: reads the body, calls the handler, and turns every outcome into a reply.
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,18 +21,19 @@ use tokio::time::{Instant, timeout_at};
 use tower::Service;
 use tracing::Instrument as _;
 
-use super::router::{Found, Handler, Missed};
+use super::router::Handler;
 use super::span;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::http::message::call::{Call, Reply};
+use crate::http::message::call::{Call, Reply, Routed};
 use crate::http::message::error::code_response;
+use crate::http::message::route::{Found, Missed};
 use crate::http::{ApiRequest, ApiResponse, RequestId, Router, error_response};
 use crate::metrics::http::{Failure, RouteStats};
 
 /// Any error of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Answers calls with the handlers of a router; cheap to clone.
+/// Calls the handlers of a router; cheap to clone.
 pub struct Dispatch<S> {
     shared: Arc<Shared<S>>,
 }
@@ -39,13 +41,13 @@ pub struct Dispatch<S> {
 struct Shared<S> {
     router: Arc<Router<S>>,
     state: Arc<S>,
-    limits: Limits,
+    bounds: RequestBounds,
     conceal_errors: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Bounds on one request.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct RequestBounds {
     /// `AUTH_HTTP_MAX_BODY_BYTES`.
     pub max_body_bytes: usize,
     /// `AUTH_HTTP_REQUEST_TIMEOUT`, from the end of the head to the reply.
@@ -57,11 +59,11 @@ impl<S> Dispatch<S> {
     pub fn new(
         router: Arc<Router<S>>,
         state: Arc<S>,
-        limits: Limits,
+        bounds: RequestBounds,
         conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let conceal_errors = Box::new(conceal_errors);
-        Self { shared: Arc::new(Shared { router, state, limits, conceal_errors }) }
+        Self { shared: Arc::new(Shared { router, state, bounds, conceal_errors }) }
     }
 }
 
@@ -71,7 +73,7 @@ impl<S> Clone for Dispatch<S> {
     }
 }
 
-impl<S, B> Service<Call<B>> for Dispatch<S>
+impl<S, B> Service<Routed<B>> for Dispatch<S>
 where
     S: Send + Sync + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -84,28 +86,37 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call<B>) -> Self::Future {
+    fn call(&mut self, routed: Routed<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let Call { request, request_id, client_ip } = call;
+        let Routed { call: Call { request, request_id, client_ip }, route } = routed;
         let (head, body) = request.into_parts();
         let version = head.version;
         let request = ApiRequest::of_head(head, client_ip, request_id);
-        Box::pin(async move { Ok(shared.answer(request, version, body).await.into()) })
+        Box::pin(async move { Ok(shared.respond(route, request, version, body).await.into()) })
     }
 }
 
 impl<S: Send + Sync + 'static> Shared<S> {
-    async fn answer<B>(&self, mut request: ApiRequest, version: Version, body: B) -> ApiResponse
+    async fn respond<B>(
+        &self,
+        route: Result<Found, Missed>,
+        mut request: ApiRequest,
+        version: Version,
+        body: B,
+    ) -> ApiResponse
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let started = Instant::now();
         let unmatched = &self.router.stats().unmatched;
-        match self.router.find(&request.method, request.uri.path()) {
-            Ok(Found { handler, route, stats, params, prefix_length }) => {
-                (request.params, request.prefix_length) = (params, prefix_length);
+        match route {
+            Ok(mut found) => {
+                request.params = mem::take(&mut found.params);
+                request.prefix_length = found.prefix_length;
+                let (route, stats) = self.router.route(&found);
                 let watch = stats.watch(started.into_std());
                 let span = span::of_request(route, &request);
+                let handler = self.router.handler(&found);
                 // Pinned here and below, where it is made: wrapped futures are moved, which copies them.
                 let work = pin!(self.handle(handler, request, version, body, started));
                 let response = work.instrument(span.clone()).await;
@@ -132,11 +143,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let deadline = started + self.limits.request_timeout;
+        let deadline = started + self.bounds.request_timeout;
         let request_id = request.request_id.clone();
         let is_read = AtomicBool::new(false);
         let work = pin!(async {
-            let body = read_body(body, self.limits.max_body_bytes).await;
+            let body = read_body(body, self.bounds.max_body_bytes).await;
             request.body = body.map_err(Failed::Unread)?;
             is_read.store(true, Ordering::Relaxed);
             // The closure is inside the barrier too: a handler may panic before its first await.

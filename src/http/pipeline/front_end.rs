@@ -8,25 +8,27 @@ use bytes::Bytes;
 use hyper::body::Body;
 use tower::{Service, ServiceBuilder};
 
-use super::dispatch::{Dispatch, Limits};
+use super::dispatch::{Dispatch, RequestBounds};
+use super::router::Router;
+use super::routing::Routing;
 use crate::config::ServerConfig;
-use crate::http::Router;
 use crate::http::layers::admission::Admission;
 use crate::http::layers::client_address::TrustedProxies;
 use crate::http::layers::cors::Cors;
+use crate::http::layers::middleware::{Wrap, Wrapped};
 use crate::http::layers::rate_limit::{RateLimit, RateLimitParts};
 use crate::http::layers::trace::Trace;
-use crate::http::layers::turnstile::{Turnstile, TurnstileParts};
-use crate::http::layers::{AdmissionLayer, CorsLayer, RateLimitLayer, TraceLayer, TurnstileLayer};
+use crate::http::layers::turnstile::{TurnstileLayer, TurnstileParts};
 use crate::http::message::call::{Inbound, Reply};
 use crate::telemetry::access_log::AccessLog;
 
-type Stack<S> = Cors<Trace<RateLimit<Admission<Turnstile<Dispatch<S>>>>>>;
+type Guarded<S> = Wrapped<RateLimit, Wrapped<Admission, Wrapped<TurnstileLayer, Dispatch<S>>>>;
+type Stack<S> = Wrapped<Cors, Wrapped<Trace, Wrapped<Routing<S>, Guarded<S>>>>;
 
 /// What the front end needs to know when it is built.
 #[derive(Clone, Debug)]
 pub struct FrontEndSettings {
-    pub limits: Limits,
+    pub bounds: RequestBounds,
     /// Requests in flight before 503.
     pub max_concurrency: usize,
     pub trusted_proxies: TrustedProxies,
@@ -35,7 +37,7 @@ pub struct FrontEndSettings {
 impl From<&ServerConfig> for FrontEndSettings {
     fn from(config: &ServerConfig) -> Self {
         Self {
-            limits: Limits {
+            bounds: RequestBounds {
                 max_body_bytes: config.max_body_bytes,
                 request_timeout: config.request_timeout,
             },
@@ -70,12 +72,13 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
     ) -> Self {
         let figures = Arc::clone(router.stats());
         let stack = ServiceBuilder::new()
-            .layer(CorsLayer)
-            .layer(TraceLayer::new(log, settings.trusted_proxies.clone()))
-            .layer(RateLimitLayer::new(guards.rate_limit))
-            .layer(AdmissionLayer::new(settings.max_concurrency, figures))
-            .layer(TurnstileLayer::new(guards.turnstile))
-            .service(Dispatch::new(router, state, settings.limits, conceal_errors));
+            .layer(Wrap(Cors))
+            .layer(Wrap(Trace::new(log, settings.trusted_proxies.clone())))
+            .layer(Wrap(Routing::new(Arc::clone(&router))))
+            .layer(Wrap(RateLimit::new(guards.rate_limit)))
+            .layer(Wrap(Admission::new(settings.max_concurrency, figures)))
+            .layer(Wrap(TurnstileLayer::new(guards.turnstile)))
+            .service(Dispatch::new(router, state, settings.bounds, conceal_errors));
         Self { stack }
     }
 }

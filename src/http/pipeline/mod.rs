@@ -3,4 +3,5 @@
 pub mod dispatch;
 pub mod front_end;
 pub mod router;
+pub mod routing;
 pub mod span;

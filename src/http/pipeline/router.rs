@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
 use crate::domain::error::AuthError;
+use crate::http::message::route::{Found, Limits, Missed, RouteRules, Turnstile};
 use crate::http::{ApiRequest, ApiResponse};
 use crate::metrics::HttpStats;
 use crate::metrics::http::RouteStats;
@@ -45,8 +46,9 @@ pub struct RouteError {
 
 /// All routes of a server, looked up by method and path.
 pub struct Router<S> {
-    tree: matchit::Router<Endpoint<S>>,
+    tree: matchit::Router<Endpoint>,
     list: Vec<RouteInfo>,
+    handlers: Vec<Box<dyn Handler<S>>>,
     stats: Arc<HttpStats>,
 }
 
@@ -58,50 +60,27 @@ pub struct RouteInfo {
     pub path: String,
     /// Bytes of `path` that are the API prefix.
     pub prefix_length: usize,
+    pub rules: RouteRules,
+    /// The subject that it belongs to, which is its folder and its chapter in `docs/openapi.json`.
+    pub chapter: &'static str,
 }
 
-/// The handlers of one path.
-struct Endpoint<S> {
-    prefix_length: usize,
-    methods: Vec<Registered<S>>,
+/// The methods of one path.
+struct Endpoint {
+    /// Method, and place in the router's list.
+    methods: Vec<(Method, usize)>,
     allow: HeaderValue,
-}
-
-struct Registered<S> {
-    method: Method,
-    handler: Box<dyn Handler<S>>,
-    /// Its place in the router's list.
-    place: usize,
-}
-
-/// A lookup that succeeded.
-pub struct Found<'a, S> {
-    pub handler: &'a dyn Handler<S>,
-    /// What the route is, and its figures.
-    pub route: &'a RouteInfo,
-    pub stats: &'a RouteStats,
-    pub params: Vec<(String, String)>,
-    pub prefix_length: usize,
-}
-
-/// A lookup that did not.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Missed {
-    /// No route has this path.
-    Path,
-    /// The path exists with other methods only, those of the `Allow` header.
-    Method { allow: HeaderValue },
 }
 
 impl<S: Send + Sync + 'static> Router<S> {
     /// Starts a table whose ordinary routes all begin with `prefix` (`AUTH_API_PREFIX`: empty, or
     /// with a leading and without a trailing slash).
     pub fn builder(prefix: &str) -> RouterBuilder<S> {
-        RouterBuilder { prefix: prefix.to_owned(), routes: Vec::new() }
+        RouterBuilder { prefix: prefix.to_owned(), chapter: "", routes: Vec::new() }
     }
 
-    /// Finds the handler; one trailing slash too many is forgiven.
-    pub fn find(&self, method: &Method, path: &str) -> Result<Found<'_, S>, Missed> {
+    /// Finds the route; one trailing slash too many is forgiven.
+    pub fn find(&self, method: &Method, path: &str) -> Result<Found, Missed> {
         let matched = self.tree.at(path).or_else(|missed| {
             path.strip_suffix('/')
                 .filter(|shorter| !shorter.is_empty())
@@ -109,20 +88,25 @@ impl<S: Send + Sync + 'static> Router<S> {
         });
         let Ok(matched) = matched else { return Err(Missed::Path) };
         let endpoint = matched.value;
-        let Some(found) = endpoint.methods.iter().find(|known| known.method == *method) else {
+        let Some((_, place)) = endpoint.methods.iter().find(|(known, _)| known == method) else {
             return Err(Missed::Method { allow: endpoint.allow.clone() });
         };
         let params = matched.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Ok(Found {
-            handler: found.handler.as_ref(),
-            route: &self.list[found.place],
-            stats: self.stats.route(found.place),
-            params,
-            prefix_length: endpoint.prefix_length,
-        })
+        let RouteInfo { prefix_length, rules, .. } = self.list[*place];
+        Ok(Found { place: *place, params, prefix_length, rules })
     }
 
-    /// The figures of all routes.
+    /// The handler of a route that was found here.
+    pub fn handler(&self, found: &Found) -> &dyn Handler<S> {
+        self.handlers[found.place].as_ref()
+    }
+
+    /// What a route that was found here is, and its metrics.
+    pub fn route(&self, found: &Found) -> (&RouteInfo, &RouteStats) {
+        (&self.list[found.place], self.stats.route(found.place))
+    }
+
+    /// The metrics of all routes.
     pub fn stats(&self) -> &Arc<HttpStats> {
         &self.stats
     }
@@ -136,28 +120,45 @@ impl<S: Send + Sync + 'static> Router<S> {
 /// Collects routes; see [`Router::builder`].
 pub struct RouterBuilder<S> {
     prefix: String,
+    chapter: &'static str,
     routes: Vec<(RouteInfo, Box<dyn Handler<S>>)>,
 }
 
 impl<S: Send + Sync + 'static> RouterBuilder<S> {
+    /// What is added from here on belongs to this subject.
+    #[must_use]
+    pub fn chapter(mut self, name: &'static str) -> Self {
+        self.chapter = name;
+        self
+    }
+
     /// Adds a route below the prefix. `path` begins with a slash and may have `{name}` segments.
     ///
     /// `HEAD` is answered only where it is registered, as in the contract.
     #[must_use]
-    pub fn route(mut self, method: Method, path: &str, handler: impl Handler<S>) -> Self {
+    pub fn route(
+        mut self,
+        method: Method,
+        path: &str,
+        limits: Limits,
+        turnstile: Turnstile,
+        handler: impl Handler<S>,
+    ) -> Self {
         // The prefix is literal: braces in it are not parameters.
         let literal = self.prefix.replace('{', "{{").replace('}', "}}");
         let info = RouteInfo {
             method,
             path: format!("{literal}{path}"),
             prefix_length: self.prefix.len(),
+            rules: RouteRules { limits, turnstile },
+            chapter: self.chapter,
         };
         self.routes.push((info, Box::new(handler)));
         self
     }
 
-    /// Adds a route that does not move with the prefix. With an empty prefix an ordinary route of
-    /// the same method and path wins, and this one is left out.
+    /// Adds a route that does not move with the prefix, and has no limits of its own. With an empty
+    /// prefix an ordinary route of the same method and path wins, and this one is left out.
     #[must_use]
     pub fn route_outside_prefix(
         mut self,
@@ -165,12 +166,12 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
         path: &str,
         handler: impl Handler<S>,
     ) -> Self {
-        let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0 };
-        if !self
-            .routes
-            .iter()
-            .any(|(other, _)| other.method == info.method && other.path == info.path)
-        {
+        let rules = RouteRules { limits: Limits::NONE, turnstile: Turnstile::NotAsked };
+        let chapter = self.chapter;
+        let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0, rules, chapter };
+        let is_taken =
+            |(other, _): &(RouteInfo, _)| other.method == info.method && other.path == info.path;
+        if !self.routes.iter().any(is_taken) {
             self.routes.push((info, Box::new(handler)));
         }
         self
@@ -178,37 +179,30 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
 
     /// Builds the table, or says which route is wrong.
     pub fn build(self) -> Result<Router<S>, RouteError> {
-        let list: Vec<_> = self.routes.iter().map(|(info, _)| info.clone()).collect();
-        let mut by_path: BTreeMap<String, (RouteInfo, Endpoint<S>)> = BTreeMap::new();
-        for (place, (info, handler)) in self.routes.into_iter().enumerate() {
-            let (_, endpoint) = by_path.entry(info.path.clone()).or_insert_with(|| {
-                let endpoint = Endpoint {
-                    prefix_length: info.prefix_length,
-                    methods: Vec::new(),
-                    allow: HeaderValue::from_static(""),
-                };
-                (info.clone(), endpoint)
-            });
-            if endpoint.methods.iter().any(|other| other.method == info.method) {
+        let (list, handlers): (Vec<_>, Vec<_>) = self.routes.into_iter().unzip();
+        let mut by_path: BTreeMap<&str, Vec<(Method, usize)>> = BTreeMap::new();
+        for (place, info) in list.iter().enumerate() {
+            let methods = by_path.entry(&info.path).or_default();
+            if methods.iter().any(|(other, _)| *other == info.method) {
                 return Err(refused(info, "it is already registered"));
             }
-            endpoint.methods.push(Registered { method: info.method, handler, place });
+            methods.push((info.method.clone(), place));
         }
         let mut tree = matchit::Router::new();
-        for (path, (info, mut endpoint)) in by_path {
-            let names: Vec<_> =
-                endpoint.methods.iter().map(|known| known.method.as_str()).collect();
-            endpoint.allow = HeaderValue::from_str(&names.join(", "))
-                .map_err(|error| refused(info.clone(), &error))?;
-            tree.insert(path, endpoint).map_err(|error| refused(info, &error))?;
+        for (path, methods) in by_path {
+            let info = &list[methods[0].1];
+            let names: Vec<_> = methods.iter().map(|(method, _)| method.as_str()).collect();
+            let allow = HeaderValue::from_str(&names.join(", ")).map_err(|e| refused(info, &e))?;
+            tree.insert(path, Endpoint { methods, allow }).map_err(|e| refused(info, &e))?;
         }
         let stats = Arc::new(HttpStats::new(list.len()));
-        Ok(Router { tree, list, stats })
+        Ok(Router { tree, list, handlers, stats })
     }
 }
 
-fn refused(info: RouteInfo, reason: &(impl ToString + ?Sized)) -> RouteError {
-    RouteError { method: info.method, path: info.path, reason: reason.to_string() }
+fn refused(info: &RouteInfo, reason: &(impl ToString + ?Sized)) -> RouteError {
+    let RouteInfo { method, path, .. } = info.clone();
+    RouteError { method, path, reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -221,10 +215,16 @@ mod tests {
 
     fn router(prefix: &str) -> Router<()> {
         Router::builder(prefix)
-            .route(Method::GET, "/healthz", ok)
-            .route(Method::HEAD, "/healthz", ok)
-            .route(Method::POST, "/token", ok)
-            .route(Method::GET, "/signin/provider/{provider}", ok)
+            .route(Method::GET, "/healthz", Limits::NONE, Turnstile::NotAsked, ok)
+            .route(Method::HEAD, "/healthz", Limits::NONE, Turnstile::NotAsked, ok)
+            .route(Method::POST, "/token", Limits::NONE, Turnstile::NotAsked, ok)
+            .route(
+                Method::GET,
+                "/signin/provider/{provider}",
+                Limits::NONE,
+                Turnstile::NotAsked,
+                ok,
+            )
             .route_outside_prefix(Method::GET, "/healthz", ok)
             .build()
             .unwrap()
@@ -278,8 +278,8 @@ mod tests {
     #[test]
     fn a_route_registered_twice_is_refused() {
         let twice = Router::<()>::builder("")
-            .route(Method::GET, "/a", ok)
-            .route(Method::GET, "/a", ok)
+            .route(Method::GET, "/a", Limits::NONE, Turnstile::NotAsked, ok)
+            .route(Method::GET, "/a", Limits::NONE, Turnstile::NotAsked, ok)
             .build();
         assert!(twice.err().unwrap().to_string().contains("GET /a"));
     }

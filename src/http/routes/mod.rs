@@ -13,23 +13,24 @@ pub mod sms;
 
 use crate::app::App;
 use crate::config::{MailTransport, ServerConfig};
-use crate::http::Router;
 use crate::http::pipeline::router::RouteError;
+use crate::http::{Router, RouterBuilder};
 
 /// Every route of the contract that this version has, and the few beside it.
 pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>, RouteError> {
+    let chapters: [(&str, fn(RouterBuilder<App>) -> RouterBuilder<App>); 8] = [
+        ("sessions", sessions::mount),
+        ("email", email::mount),
+        ("sms", sms::mount),
+        ("passwords", passwords::mount),
+        ("passkeys", passkeys::mount),
+        ("mfa", mfa::mount),
+        ("providers", providers::mount),
+        ("accounts", accounts::mount),
+    ];
     let mut routes = Router::builder(&server.api_prefix);
-    for mount in [
-        sessions::mount,
-        email::mount,
-        sms::mount,
-        passwords::mount,
-        passkeys::mount,
-        mfa::mount,
-        providers::mount,
-        accounts::mount,
-    ] {
-        routes = mount(routes);
+    for (chapter, mount) in chapters {
+        routes = mount(routes.chapter(chapter));
     }
-    node::mount(routes, server, mail).build()
+    node::mount(routes.chapter("node"), server, mail).build()
 }

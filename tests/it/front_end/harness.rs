@@ -16,7 +16,8 @@ use keywright::domain::error::{AuthError, ErrorCode};
 use keywright::drain::Drain;
 use keywright::http::layers::client_address::TrustedProxies;
 use keywright::http::message::call::Inbound;
-use keywright::http::pipeline::dispatch::Limits;
+use keywright::http::message::route::{Limits, Turnstile};
+use keywright::http::pipeline::dispatch::RequestBounds;
 use keywright::http::pipeline::front_end::Guards;
 use keywright::http::pipeline::router::HandlerResult;
 use keywright::http::serve::connection::Patience;
@@ -146,18 +147,27 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(options: &Options) -> Self {
         let router = Router::builder(options.prefix)
-            .route(Method::GET, "/healthz", health)
-            .route(Method::HEAD, "/healthz", health)
-            .route(Method::GET, "/about", about)
-            .route(Method::POST, "/about", about)
-            .route(Method::GET, "/wait", wait)
-            .route(Method::GET, "/broken", broken)
-            .route(Method::GET, "/panics-at-once", panics_at_once)
+            .route(Method::GET, "/healthz", Limits::NONE, Turnstile::NotAsked, health)
+            .route(Method::HEAD, "/healthz", Limits::NONE, Turnstile::NotAsked, health)
+            .route(Method::GET, "/about", Limits::NONE, Turnstile::NotAsked, about)
+            .route(Method::POST, "/about", Limits::NONE, Turnstile::NotAsked, about)
+            .route(Method::GET, "/wait", Limits::NONE, Turnstile::NotAsked, wait)
+            .route(Method::GET, "/broken", Limits::NONE, Turnstile::NotAsked, broken)
+            .route(
+                Method::GET,
+                "/panics-at-once",
+                Limits::NONE,
+                Turnstile::NotAsked,
+                panics_at_once,
+            )
             .route_outside_prefix(Method::GET, "/livez", health)
             .build()
             .unwrap();
         let settings = FrontEndSettings {
-            limits: Limits { max_body_bytes: MAX_BODY, request_timeout: options.request_timeout },
+            bounds: RequestBounds {
+                max_body_bytes: MAX_BODY,
+                request_timeout: options.request_timeout,
+            },
             max_concurrency: options.max_concurrency,
             trusted_proxies: TrustedProxies::new(["127.0.0.0/8".parse().unwrap()].into()),
         };

@@ -4,4 +4,5 @@ mod attempts;
 mod conceal_errors;
 mod enumeration;
 mod rate_limits;
+mod route_rules;
 mod turnstile;

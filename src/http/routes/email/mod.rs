@@ -11,14 +11,51 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
-        .route(Method::POST, "/signin/otp/email", sign_in_otp_email::post)
-        .route(Method::POST, "/signin/otp/email/verify", sign_in_otp_email_verify::post)
-        .route(Method::POST, "/signin/passwordless/email", sign_in_passwordless_email::post)
-        .route(Method::POST, "/user/email/change", user_email_change::post)
-        .route(Method::POST, "/user/email/send-verification-email", send_verification_email::post)
-        .route(Method::GET, "/verify", verify::get)
+        .route(
+            Method::POST,
+            "/signin/otp/email",
+            Limits::of(&[Limit::Email, Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_otp_email::post,
+        )
+        .route(
+            Method::POST,
+            "/signin/otp/email/verify",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_otp_email_verify::post,
+        )
+        .route(
+            Method::POST,
+            "/signin/passwordless/email",
+            Limits::of(&[Limit::Email, Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_passwordless_email::post,
+        )
+        .route(
+            Method::POST,
+            "/user/email/change",
+            Limits::of(&[Limit::Email]),
+            Turnstile::NotAsked,
+            user_email_change::post,
+        )
+        .route(
+            Method::POST,
+            "/user/email/send-verification-email",
+            Limits::of(&[Limit::VerificationEmail]),
+            Turnstile::NotAsked,
+            send_verification_email::post,
+        )
+        .route(
+            Method::GET,
+            "/verify",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            verify::get,
+        )
 }

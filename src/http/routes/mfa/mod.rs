@@ -8,11 +8,30 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
-        .route(Method::GET, "/mfa/totp/generate", mfa_totp_generate::get)
-        .route(Method::POST, "/signin/mfa/totp", sign_in_mfa_totp::post)
-        .route(Method::POST, "/user/mfa", user_mfa::post)
+        .route(
+            Method::GET,
+            "/mfa/totp/generate",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            mfa_totp_generate::get,
+        )
+        .route(
+            Method::POST,
+            "/signin/mfa/totp",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_mfa_totp::post,
+        )
+        .route(
+            Method::POST,
+            "/user/mfa",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            user_mfa::post,
+        )
 }

@@ -11,6 +11,7 @@ use http::Method;
 use crate::app::App;
 use crate::config::{MailTransport, ServerConfig};
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limits, Turnstile};
 
 /// Mounts the routes of this folder; those for development only where settings ask for them.
 pub fn mount(
@@ -19,16 +20,22 @@ pub fn mount(
     mail: &MailTransport,
 ) -> RouterBuilder<App> {
     routes = routes
-        .route(Method::GET, "/.well-known/jwks.json", jwks::get)
-        .route(Method::GET, "/healthz", healthz::get)
-        .route(Method::HEAD, "/healthz", healthz::head)
-        .route(Method::GET, "/version", version::get)
+        .route(Method::GET, "/.well-known/jwks.json", Limits::NONE, Turnstile::NotAsked, jwks::get)
+        .route(Method::GET, "/healthz", Limits::NONE, Turnstile::NotAsked, healthz::get)
+        .route(Method::HEAD, "/healthz", Limits::NONE, Turnstile::NotAsked, healthz::head)
+        .route(Method::GET, "/version", Limits::NONE, Turnstile::NotAsked, version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)
         .route_outside_prefix(Method::HEAD, "/healthz", healthz::head)
         .route_outside_prefix(Method::GET, "/livez", healthz::live)
         .route_outside_prefix(Method::HEAD, "/livez", healthz::live);
     if server.change_env {
-        routes = routes.route(Method::POST, "/change-env", change_env::post);
+        routes = routes.route(
+            Method::POST,
+            "/change-env",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            change_env::post,
+        );
     }
     if matches!(mail, MailTransport::Capture { .. }) {
         routes = routes

@@ -9,12 +9,37 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
-        .route(Method::POST, "/signin/email-password", sign_in_email_password::post)
-        .route(Method::POST, "/signup/email-password", sign_up_email_password::post)
-        .route(Method::POST, "/user/password", user_password::post)
-        .route(Method::POST, "/user/password/reset", user_password_reset::post)
+        .route(
+            Method::POST,
+            "/signin/email-password",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_email_password::post,
+        )
+        .route(
+            Method::POST,
+            "/signup/email-password",
+            Limits::of(&[Limit::VerificationEmail, Limit::SignUps]),
+            Turnstile::Asked,
+            sign_up_email_password::post,
+        )
+        .route(
+            Method::POST,
+            "/user/password",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            user_password::post,
+        )
+        .route(
+            Method::POST,
+            "/user/password/reset",
+            Limits::of(&[Limit::Email]),
+            Turnstile::NotAsked,
+            user_password_reset::post,
+        )
 }

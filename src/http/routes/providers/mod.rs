@@ -12,22 +12,79 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
-        .route(Method::POST, "/link/idtoken", id_tokens::link)
-        .route(Method::POST, "/link/provider/{provider}", link_provider::post)
-        .route(Method::POST, "/signin/idtoken", id_tokens::sign_in)
-        .route(Method::GET, "/signin/provider/{provider}", sign_in_provider::get)
-        .route(Method::GET, "/signin/provider/{provider}/callback", sign_in_provider_callback::get)
+        .route(
+            Method::POST,
+            "/link/idtoken",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            id_tokens::link,
+        )
+        .route(
+            Method::POST,
+            "/link/provider/{provider}",
+            Limits::of(&[Limit::Providers]),
+            Turnstile::NotAsked,
+            link_provider::post,
+        )
+        .route(
+            Method::POST,
+            "/signin/idtoken",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            id_tokens::sign_in,
+        )
+        .route(
+            Method::GET,
+            "/signin/provider/{provider}",
+            Limits::of(&[Limit::Providers]),
+            Turnstile::NotAsked,
+            sign_in_provider::get,
+        )
+        .route(
+            Method::GET,
+            "/signin/provider/{provider}/callback",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            sign_in_provider_callback::get,
+        )
         .route(
             Method::POST,
             "/signin/provider/{provider}/callback",
+            Limits::NONE,
+            Turnstile::NotAsked,
             sign_in_provider_callback::post,
         )
-        .route(Method::GET, "/signin/provider/{provider}/callback/tokens", provider_tokens::get)
-        .route(Method::POST, "/signup/idtoken", id_tokens::sign_up)
-        .route(Method::GET, "/signup/provider/{provider}", sign_up_provider::get)
-        .route(Method::POST, "/token/provider/{provider}", provider_tokens::post)
+        .route(
+            Method::GET,
+            "/signin/provider/{provider}/callback/tokens",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            provider_tokens::get,
+        )
+        .route(
+            Method::POST,
+            "/signup/idtoken",
+            Limits::of(&[Limit::SignUps]),
+            Turnstile::Asked,
+            id_tokens::sign_up,
+        )
+        .route(
+            Method::GET,
+            "/signup/provider/{provider}",
+            Limits::of(&[Limit::Providers]),
+            Turnstile::Asked,
+            sign_up_provider::get,
+        )
+        .route(
+            Method::POST,
+            "/token/provider/{provider}",
+            Limits::NONE,
+            Turnstile::NotAsked,
+            provider_tokens::post,
+        )
 }

@@ -12,14 +12,33 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
-        .route(Method::POST, "/pat", pat::post)
-        .route(Method::POST, "/signin/pat", sign_in_pat::post)
-        .route(Method::POST, "/signout", sign_out::post)
-        .route(Method::POST, "/token", token::post)
-        .route(Method::POST, "/token/verify", token_verify::post)
-        .route(Method::POST, "/token/exchange", token_exchange::post)
+        .route(Method::POST, "/pat", Limits::NONE, Turnstile::NotAsked, pat::post)
+        .route(
+            Method::POST,
+            "/signin/pat",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_pat::post,
+        )
+        .route(Method::POST, "/signout", Limits::NONE, Turnstile::NotAsked, sign_out::post)
+        .route(Method::POST, "/token", Limits::NONE, Turnstile::NotAsked, token::post)
+        .route(
+            Method::POST,
+            "/token/verify",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            token_verify::post,
+        )
+        .route(
+            Method::POST,
+            "/token/exchange",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            token_exchange::post,
+        )
 }

@@ -7,12 +7,23 @@ use http::Method;
 
 use crate::app::App;
 use crate::http::RouterBuilder;
+use crate::http::message::route::{Limit, Limits, Turnstile};
 
 /// Mounts the routes of this folder.
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
-    routes.route(Method::POST, "/signin/passwordless/sms", sign_in_passwordless_sms::post).route(
-        Method::POST,
-        "/signin/passwordless/sms/otp",
-        sign_in_passwordless_sms_otp::post,
-    )
+    routes
+        .route(
+            Method::POST,
+            "/signin/passwordless/sms",
+            Limits::of(&[Limit::Sms, Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_passwordless_sms::post,
+        )
+        .route(
+            Method::POST,
+            "/signin/passwordless/sms/otp",
+            Limits::of(&[Limit::BruteForce]),
+            Turnstile::NotAsked,
+            sign_in_passwordless_sms_otp::post,
+        )
 }

@@ -1,0 +1,73 @@
+//! The route of a request, and the rules that it was mounted with.
+
+use http::HeaderValue;
+
+/// A rate limit beside the one of all requests; each has settings `AUTH_RATE_LIMIT_*` of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// A mail is sent, whatever the settings.
+    Email,
+    /// A mail is sent while addresses have to be verified.
+    VerificationEmail,
+    /// An SMS is sent.
+    Sms,
+    /// A secret that can be guessed is checked.
+    BruteForce,
+    /// A user may be created.
+    SignUps,
+    /// A sign-in with an external provider begins.
+    Providers,
+}
+
+/// The limits of a route beside the one of all requests, in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits(&'static [Limit]);
+
+impl Limits {
+    /// Nothing is sent, created or guessed here.
+    pub const NONE: Self = Self(&[]);
+
+    /// These, in the order of [`Limit`]; the first that refuses ends the matter.
+    pub const fn of(limits: &'static [Limit]) -> Self {
+        Self(limits)
+    }
+
+    /// All of them.
+    pub fn all(self) -> &'static [Limit] {
+        self.0
+    }
+}
+
+/// Whether a route asks for proof that a person is there (`AUTH_TURNSTILE_SECRET`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turnstile {
+    Asked,
+    NotAsked,
+}
+
+/// What a route is mounted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteRules {
+    pub limits: Limits,
+    pub turnstile: Turnstile,
+}
+
+/// A route that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Its place in the router's list.
+    pub place: usize,
+    pub params: Vec<(String, String)>,
+    /// Bytes of the path that are the API prefix.
+    pub prefix_length: usize,
+    pub rules: RouteRules,
+}
+
+/// Why no route was found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// No route has this path.
+    Path,
+    /// The path exists with other methods only, those of the `Allow` header.
+    Method { allow: HeaderValue },
+}
