@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use keywright::domain::clock::Clock;
 use keywright::domain::ids::{SessionId, UserId};
-use keywright::tokens::access_token::{Identity, UserClaims};
+use keywright::tokens::access_token::{TokenSubject, UserClaims};
 use keywright::tokens::keys::KeySet;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ fn signing(c: &mut Criterion) {
         secrets.push((algorithm, secret));
     }
     let roles = ["me".to_owned(), "user".to_owned(), "editor".to_owned()];
-    let claims = UserClaims::new(&Identity {
+    let claims = UserClaims::new(&TokenSubject {
         user_id: UserId::random(),
         roles: &roles,
         default_role: "user",

@@ -18,7 +18,7 @@ use crate::actors::runtime::supervisor::{LivePolicy, TreeView};
 use crate::actors::sessions::change_feed::ChangeFeedMsg;
 use crate::actors::sessions::claims_cache::ClaimsCache;
 use crate::actors::sessions::session_registry::SessionRegistry;
-use crate::clients::Network;
+use crate::clients::HttpClients;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
@@ -26,7 +26,7 @@ use crate::drain::Drain;
 use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
-use crate::persistence::measured_pool::WatchedPool;
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::sealing::SecretStorage;
 use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
@@ -35,7 +35,7 @@ use crate::tokens::chain::RotationKey;
 pub struct App {
     pub config: LiveConfig,
     pub clock: Clock,
-    pub pool: WatchedPool,
+    pub pool: MeasuredPool,
     pub sessions: SessionRegistry,
     pub keys: Keys,
     pub key_rotator: Handle<KeyRotatorMsg>,
@@ -51,10 +51,10 @@ pub struct App {
     pub counters: Counters,
     pub rate_limiter: Handle<RateLimiterMsg>,
     pub claims: ClaimsCache,
-    /// For services of others that are asked during a request.
-    pub outside: reqwest::Client,
+    /// For external services that are called during a request.
+    pub http_client: reqwest::Client,
     /// For providers of identities.
-    pub network: Network,
+    pub provider_clients: HttpClients,
     pub issuers: Issuers,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub tree: TreeView,

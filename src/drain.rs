@@ -1,11 +1,11 @@
 //! How a front end comes to its end without losing a request.
 //!
 //! 1. Serving.
-//! 2. Draining: everything is served, new connections too, but each connection is asked to end: over
-//!    HTTP/1 by `Connection: close` on its next answer, over HTTP/2 by GOAWAY. Whoever looks at
-//!    `/healthz` moves away. No connection is ended that a client may be about to use.
+//! 2. Draining: everything is served, new connections too, but each connection is asked to end:
+//!    over HTTP/1 by `Connection: close` on its next response, over HTTP/2 by GOAWAY. Whoever looks
+//!    at `/healthz` moves away. No connection is ended that a client may be about to use.
 //! 3. Stopping: nothing new is accepted, connections that wait for a request end, once what has
-//!    arrived on them is answered.
+//!    arrived on them has its response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +22,10 @@ pub struct Drain {
 
 /// The same, to be read in every request: no lock, and cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Phase(Arc<Told>);
+pub struct Phase(Arc<PhaseFlags>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct PhaseFlags {
     draining: AtomicBool,
     stopping: AtomicBool,
 }
@@ -71,12 +71,12 @@ impl Drain {
         self.stopping.cancel();
     }
 
-    /// Comes back when draining begins.
+    /// Returns when draining begins.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Comes back when nothing more is accepted.
+    /// Returns when nothing more is accepted.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;
     }

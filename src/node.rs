@@ -33,7 +33,7 @@ use crate::actors::sessions::feed_lease::FeedState;
 use crate::actors::sessions::session_registry::SessionRegistry;
 use crate::actors::sessions::user_cache::UserCache;
 use crate::app::App;
-use crate::clients::Network;
+use crate::clients::HttpClients;
 use crate::config::{Config, LiveConfig, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
@@ -50,7 +50,7 @@ use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::oauth::Issuers;
 use crate::passwords::{PasswordForm, PasswordSettings};
-use crate::persistence::measured_pool::WatchedPool;
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::SecretStorage;
@@ -118,7 +118,7 @@ impl Node {
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
 
-        let pool = WatchedPool::new(pool);
+        let pool = MeasuredPool::new(pool);
         let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
         let parts = Parts {
             keys: Arc::new(ArcSwap::from_pointee(keys)),
@@ -219,7 +219,7 @@ fn guards(app: &App) -> Guards {
         }),
         turnstile: Some(TurnstileParts {
             config: Arc::clone(&app.config),
-            client: app.outside.clone(),
+            client: app.http_client.clone(),
             counters: app.counters.clone(),
         }),
     }
@@ -282,7 +282,7 @@ struct Parts {
     mail: Arc<ArcSwap<MailSender>>,
     config: LiveConfig,
     clock: Clock,
-    pool: WatchedPool,
+    pool: MeasuredPool,
     password_settings: PasswordSettings,
     secrets: SecretStorage,
 }
@@ -294,7 +294,7 @@ async fn start_actors(
 ) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
     let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
     let settings = config.load().actors.clone();
-    let network = Network::new()?;
+    let provider_clients = HttpClients::new()?;
     let policy = LivePolicy::from(settings.restart_policy());
     let tree = TreeView::default();
     let feed_state = Arc::new(FeedState::default());
@@ -371,8 +371,8 @@ async fn start_actors(
         rate_limiter: Handle::new("rate limiter", slots.rate_limiter, max_in_flight, call_timeout),
         counters,
         claims: ClaimsCache::default(),
-        outside: network.anywhere().clone(),
-        network,
+        http_client: provider_clients.anywhere().clone(),
+        provider_clients,
         issuers: Issuers::default(),
         rotation_key,
         signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),

@@ -1,7 +1,7 @@
 //! Secrets at rest: AES-256-GCM, bound to whose they are.
 //!
-//! Sealed text is `kw1:` and the base64 of nonce, ciphertext and tag. Text without that mark is plain,
-//! or was sealed by the reference's successor: hexadecimal, with the configured key as it is.
+//! Sealed text is `kw1:` and the base64 of nonce, ciphertext and tag. Text without that mark is
+//! plain, or was sealed by Nhost Auth: hexadecimal, with the configured key as it is.
 
 use std::fmt;
 
@@ -22,8 +22,8 @@ const MARK: &str = "kw1:";
 const HKDF_SALT: &[u8] = b"keywright";
 const HKDF_INFO: &[u8] = b"keywright sealed secrets v1";
 const HKDF_CODES_INFO: &[u8] = b"keywright one-time codes v1";
-/// Shortest text that the successor writes; its plain secrets are shorter.
-const SUCCESSOR_LENGTH: usize = 64;
+/// Shortest text that Nhost Auth writes; its plain secrets are shorter.
+const NHOST_AUTH_LENGTH: usize = 64;
 
 /// The key is not 16, 24 or 32 bytes in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +45,8 @@ pub enum Form {
     Sealed,
     /// With a key that only opens: the one of the database, where another is configured.
     SealedBefore,
-    /// By the successor of the reference.
-    Successor,
+    /// By Nhost Auth.
+    NhostAuth,
 }
 
 /// A secret that was opened.
@@ -61,7 +61,7 @@ pub struct Sealer {
     codes: hmac::Key,
     /// The first one seals.
     keys: Vec<RandomizedNonceKey>,
-    successor: Option<LessSafeKey>,
+    nhost_auth: Option<LessSafeKey>,
 }
 
 impl Sealer {
@@ -77,7 +77,7 @@ impl Sealer {
         let first = materials.first().ok_or(InvalidKey)?;
         let codes = hmac::Key::new(hmac::HMAC_SHA256, expand(first, HKDF_CODES_INFO).as_slice());
         let keys = materials.iter().map(|material| derive(material)).collect();
-        Ok(Self { codes, keys, successor: configured.map(|key| successor_key(&key)) })
+        Ok(Self { codes, keys, nhost_auth: configured.map(|key| nhost_auth_key(&key)) })
     }
 
     /// Seals; only who names the same context can open.
@@ -103,10 +103,10 @@ impl Sealer {
             let sealed = STANDARD_NO_PAD.decode(encoded).map_err(|_other| CannotOpen)?;
             return self.open_own(context, &sealed);
         }
-        if stored.len() >= SUCCESSOR_LENGTH
+        if stored.len() >= NHOST_AUTH_LENGTH
             && let Some(sealed) = decode_hex(stored)
         {
-            return self.open_successor(&sealed);
+            return self.open_nhost_auth(&sealed);
         }
         Ok(Opened { secret: stored.into(), form: Form::Plain })
     }
@@ -124,14 +124,14 @@ impl Sealer {
         Err(CannotOpen)
     }
 
-    fn open_successor(&self, sealed: &[u8]) -> Result<Opened, CannotOpen> {
-        let key = self.successor.as_ref().ok_or(CannotOpen)?;
+    fn open_nhost_auth(&self, sealed: &[u8]) -> Result<Opened, CannotOpen> {
+        let key = self.nhost_auth.as_ref().ok_or(CannotOpen)?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen)?;
         let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain =
             key.open_in_place(nonce, Aad::empty(), &mut text).map_err(|_unspecified| CannotOpen)?;
-        Ok(Opened { secret: utf8(plain)?, form: Form::Successor })
+        Ok(Opened { secret: utf8(plain)?, form: Form::NhostAuth })
     }
 }
 
@@ -166,7 +166,7 @@ fn expand(material: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
     key
 }
 
-fn successor_key(key: &[u8]) -> LessSafeKey {
+fn nhost_auth_key(key: &[u8]) -> LessSafeKey {
     let algorithm = match key.len() {
         16 => &AES_128_GCM,
         24 => &AES_192_GCM,
@@ -208,10 +208,10 @@ impl SecretStorage {
 
     /// Whether a secret in this form is to be stored anew.
     ///
-    /// What the successor sealed stays readable for it unless everything is sealed our way.
+    /// What Nhost Auth sealed stays readable for it unless everything is sealed our way.
     pub fn replaces(&self, form: Form) -> bool {
         match form {
-            Form::Plain | Form::Successor => self.seals,
+            Form::Plain | Form::NhostAuth => self.seals,
             Form::Sealed => !self.seals,
             Form::SealedBefore => true,
         }
@@ -285,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_successor_sealed_opens_with_the_configured_key() {
+    fn what_nhost_auth_sealed_opens_with_the_configured_key() {
         for bytes in [16, 24, 32] {
             let raw = vec![7; bytes];
             let mut text = SECRET.as_bytes().to_vec();
             let nonce = [1; NONCE_LEN];
-            successor_key(&raw)
+            nhost_auth_key(&raw)
                 .seal_in_place_append_tag(
                     Nonce::assume_unique_for_key(nonce),
                     Aad::empty(),
@@ -303,7 +303,7 @@ mod tests {
                 .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let sealer = Sealer::new(Some(&key(7, bytes)), None).unwrap();
             let opened = sealer.open(ANN, &hex).unwrap();
-            assert_eq!((opened.secret.expose_secret(), opened.form), (SECRET, Form::Successor));
+            assert_eq!((opened.secret.expose_secret(), opened.form), (SECRET, Form::NhostAuth));
             let without = Sealer::new(None, Some(&[9; 32])).unwrap();
             assert_eq!(without.open(ANN, &hex).unwrap_err(), CannotOpen);
         }

@@ -38,7 +38,7 @@ impl Threads {
         Self::with_priority(name, most, false)
     }
 
-    /// The same with threads that give way to all others of this machine.
+    /// The same with low-priority threads, which run after all others of this machine.
     pub fn giving_way(name: &'static str, most: usize) -> Self {
         Self::with_priority(name, most, true)
     }
@@ -71,12 +71,12 @@ impl Threads {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, response) = oneshot::channel();
         self.run(move || {
             // The caller may have given up.
             let _ = reply.send(work());
         });
-        answer.await.ok()
+        response.await.ok()
     }
 }
 
@@ -112,7 +112,7 @@ impl Shared {
                     state.idle -= 1;
                 }
             };
-            // A panic drops the work's way to answer, which tells its caller.
+            // A panic drops the work's reply port, which tells its caller.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
     }
@@ -154,13 +154,13 @@ mod tests {
                 n
             })
         });
-        let answers = futures_util::future::join_all(calls).await;
-        assert_eq!(answers, (0..10).map(Some).collect::<Vec<_>>());
+        let responses = futures_util::future::join_all(calls).await;
+        assert_eq!(responses, (0..10).map(Some).collect::<Vec<_>>());
         assert_eq!(most.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_absent_answer_and_the_thread_goes_on() {
+    async fn a_panic_is_an_absent_result_and_the_thread_goes_on() {
         let threads = Threads::new("test", 1);
         assert_eq!(threads.call(|| -> u8 { panic!("as told") }).await, None);
         assert_eq!(threads.call(|| 7).await, Some(7));

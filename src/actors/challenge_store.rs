@@ -17,8 +17,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::runtime::handle::{Crash, Handle, Mail, Slot};
-use super::runtime::lane::Lane;
+use super::runtime::batcher::Batcher;
+use super::runtime::handle::{Crash, Handle, MessageOrigin, Slot};
 use super::runtime::supervisor::ChildSpec;
 use crate::config::{Config, LiveConfig};
 use crate::domain::challenge::{Challenge, Family, Purpose};
@@ -27,7 +27,7 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
-use crate::persistence::measured_pool::WatchedPool;
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::pool::in_time;
 
 /// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
@@ -59,13 +59,13 @@ pub struct ChallengeStore {
     actor: Handle<ChallengeStoreMsg>,
     known: Cache<Challenge, Known>,
     known_stats: Arc<CacheStats>,
-    pool: WatchedPool,
+    pool: MeasuredPool,
     clock: Clock,
 }
 
 impl ChallengeStore {
     /// The store, and the actor that writes its inserts, for the supervisor to start.
-    pub fn start(pool: &WatchedPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
+    pub fn start(pool: &MeasuredPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
         let slot: Arc<Slot<ChallengeStoreMsg>> = Arc::default();
         let args = ChallengeStoreArgs {
             pool: pool.clone(),
@@ -105,7 +105,7 @@ impl ChallengeStore {
         Ok(())
     }
 
-    /// Uses a ceremony up, whatever comes of it: committed before this returns, so that no answer of
+    /// Uses a ceremony up, whatever comes of it: committed before this returns, so that no reply of
     /// an authenticator can be presented twice. `None` unless purpose and user fit.
     pub async fn take(
         &self,
@@ -130,7 +130,7 @@ impl ChallengeStore {
         Ok(taken)
     }
 
-    /// The figures of what this node remembers, and how much that is (about).
+    /// The metrics of what this node remembers, and how much that is (about).
     pub fn cache(&self) -> (&CacheStats, u64) {
         (&self.known_stats, self.known.entry_count())
     }
@@ -144,13 +144,13 @@ impl ChallengeStore {
 /// How many flows of each family there are.
 type Counts = HashMap<Family, i64>;
 
-/// The answer to an insert.
-type Answer = Result<(), Arc<sqlx::Error>>;
+/// The result of an insert.
+type Stored = Result<(), Arc<sqlx::Error>>;
 
 /// Messages of the store.
 pub enum ChallengeStoreMsg {
     /// Store this ceremony.
-    Put(Arc<NewChallenge>, RpcReplyPort<Answer>),
+    Put(Arc<NewChallenge>, RpcReplyPort<Stored>),
     /// An insert has ended; so many more of each family are stored.
     Finished(Counts),
     /// Time to look at what has expired or is too much.
@@ -161,7 +161,7 @@ pub enum ChallengeStoreMsg {
     Crash,
 }
 
-impl Mail for ChallengeStoreMsg {
+impl MessageOrigin for ChallengeStoreMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Put(..) | Self::Crash)
     }
@@ -179,7 +179,7 @@ pub struct ChallengeStoreActor;
 /// What the actor works with.
 #[derive(Clone)]
 pub struct ChallengeStoreArgs {
-    pub pool: WatchedPool,
+    pub pool: MeasuredPool,
     pub clock: Clock,
     pub config: LiveConfig,
     pub stats: Arc<ActorStats>,
@@ -188,7 +188,7 @@ pub struct ChallengeStoreArgs {
 /// Inserts that wait, and an idea of how many ceremonies are stored.
 pub struct ChallengeStoreState {
     args: ChallengeStoreArgs,
-    lane: Lane<Arc<NewChallenge>, Answer>,
+    batcher: Batcher<Arc<NewChallenge>, Stored>,
     stored: Counts,
     sweeping: bool,
     tasks: TaskTracker,
@@ -205,10 +205,10 @@ impl Actor for ChallengeStoreActor {
         args: ChallengeStoreArgs,
     ) -> Result<ChallengeStoreState, ActorProcessingErr> {
         myself.send_interval(SWEEP_INTERVAL, || ChallengeStoreMsg::Sweep);
-        let lane = Lane::new(args.stats.lane("put"));
+        let batcher = Batcher::new(args.stats.batcher("put"));
         Ok(ChallengeStoreState {
             args,
-            lane,
+            batcher,
             stored: Counts::new(),
             sweeping: false,
             tasks: TaskTracker::new(),
@@ -223,11 +223,11 @@ impl Actor for ChallengeStoreActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ChallengeStoreMsg::Put(new, reply) => {
-                state.lane.push(new, reply);
+                state.batcher.push(new, reply);
                 state.start_insert(&myself);
             }
             ChallengeStoreMsg::Finished(inserted) => {
-                state.lane.finished();
+                state.batcher.finished();
                 let config = state.args.config.load_full();
                 let mut is_full = false;
                 for (family, inserted) in inserted {
@@ -268,7 +268,7 @@ impl Actor for ChallengeStoreActor {
 impl ChallengeStoreState {
     fn start_insert(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
         let batch_max = self.args.config.load().actors.challenge_batch_max;
-        let Some(batch) = self.lane.next_batch(batch_max) else { return };
+        let Some(batch) = self.batcher.next_batch(batch_max) else { return };
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
         let done = Done { store: myself.clone(), inserted: Counts::new() };
@@ -281,9 +281,9 @@ impl ChallengeStoreState {
                     *done.inserted.entry(new.purpose.family()).or_default() += 1;
                 }
             }
-            let answer = stored.map_err(Arc::new);
+            let response = stored.map_err(Arc::new);
             // Whoever waits no longer lets the row expire.
-            batch.answer(|_| answer.clone());
+            batch.respond(|_| response.clone());
         });
     }
 
@@ -316,7 +316,7 @@ fn max(config: &Config, family: Family) -> i64 {
     }
 }
 
-async fn sweep(pool: &WatchedPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
+async fn sweep(pool: &MeasuredPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
     let mut db = pool.acquire().await?;
     challenges::delete_expired(&mut *db, clock.now()).await?;
     let mut stored = Counts::new();
@@ -331,7 +331,7 @@ async fn sweep(pool: &WatchedPool, config: &Config, clock: &Clock) -> sqlx::Resu
     Ok(stored)
 }
 
-async fn insert(pool: &WatchedPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
+async fn insert(pool: &MeasuredPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
     let users: HashSet<Uuid> = new.iter().filter_map(|new| new.user_id.map(|id| id.0)).collect();
     let mut db = pool.acquire().await?;
     challenges::insert(&mut *db, new).await?;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::runtime::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, MessageOrigin};
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
@@ -46,7 +46,7 @@ pub enum CourierMsg {
     Crash,
 }
 
-impl Mail for CourierMsg {
+impl MessageOrigin for CourierMsg {
     fn is_from_caller(&self) -> bool {
         matches!(
             self,

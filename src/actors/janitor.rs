@@ -10,7 +10,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 
-use super::runtime::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, MessageOrigin};
 use crate::domain::clock::Clock;
 use crate::persistence::tickets;
 
@@ -25,7 +25,7 @@ pub enum JanitorMsg {
     Crash,
 }
 
-impl Mail for JanitorMsg {
+impl MessageOrigin for JanitorMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Crash)
     }

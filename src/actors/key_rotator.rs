@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::runtime::handle::{Crash, Mail};
+use super::runtime::handle::{Crash, MessageOrigin};
 use crate::config::LiveConfig;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -20,14 +20,14 @@ pub type Keys = Arc<ArcSwap<KeySet>>;
 
 /// Messages of the key rotator.
 pub enum KeyRotatorMsg {
-    /// The configuration was swapped; answers with the error if its keys cannot be used, in which
+    /// The configuration was swapped; replies with the error if its keys cannot be used, in which
     /// case the old ones stay in force.
     Reload(RpcReplyPort<Result<(), Arc<KeyError>>>),
     /// Panic.
     Crash,
 }
 
-impl Mail for KeyRotatorMsg {
+impl MessageOrigin for KeyRotatorMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Reload(_) | Self::Crash)
     }

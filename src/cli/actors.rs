@@ -21,7 +21,7 @@ use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport}
 /// Where `keywright dev` writes how to reach it.
 pub const DEV_FILE: &str = "admin.env";
 
-/// Longest wait for an answer.
+/// Longest wait for a response.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The command line.
@@ -114,7 +114,7 @@ impl Server {
         let AdminConfig { listen, token, .. } = AdminConfig::from_sources(&sources)?;
         let url = match (url, listen) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, Some(listen)) if listen.port() != 0 => format!("http://{}", reachable(listen)),
+            (None, Some(listen)) if listen.port() != 0 => format!("http://{}", connectable(listen)),
             _ => bail!(
                 "no server: set AUTH_ADMIN_PORT to the port of its admin listener (0 is not one), \
                  or give --url"
@@ -131,25 +131,22 @@ impl Server {
         self.http.request(method, url).bearer_auth(self.token.expose_secret())
     }
 
-    async fn answer(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> anyhow::Result<(StatusCode, String)> {
-        let answer = request
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(StatusCode, String)> {
+        let response = request
             .send()
             .await
-            .with_context(|| format!("no answer from {}: is the server running?", self.url))?;
-        let status = answer.status();
+            .with_context(|| format!("no response from {}: is the server running?", self.url))?;
+        let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             bail!("{} refuses the token: is AUTH_ADMIN_TOKEN the one of that server?", self.url);
         }
-        Ok((status, answer.text().await?))
+        Ok((status, response.text().await?))
     }
 
     async fn text(&self, path: &str) -> anyhow::Result<String> {
-        let (status, text) = self.answer(self.request(Method::GET, path)).await?;
+        let (status, text) = self.send(self.request(Method::GET, path)).await?;
         if !status.is_success() {
-            bail!("{}{path} answers {status}: {}", self.url, text.trim());
+            bail!("{}{path} responds {status}: {}", self.url, text.trim());
         }
         Ok(text)
     }
@@ -162,7 +159,7 @@ impl Server {
     async fn set(&self, wanted: Vec<(String, Value)>) -> anyhow::Result<ExitCode> {
         let body: Map<String, Value> = wanted.into_iter().collect();
         let request = self.request(Method::PATCH, "/ops/settings").json(&body);
-        let (status, text) = self.answer(request).await?;
+        let (status, text) = self.send(request).await?;
         if status == StatusCode::OK {
             let changed: ChangedReport = serde_json::from_str(&text)?;
             for change in changed.changed {
@@ -187,7 +184,7 @@ impl Server {
 }
 
 /// Every interface is not an address to connect to.
-fn reachable(mut listen: SocketAddr) -> SocketAddr {
+fn connectable(mut listen: SocketAddr) -> SocketAddr {
     if listen.ip().is_unspecified() {
         listen.set_ip(match listen.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -281,15 +278,15 @@ fn tree_table(report: &TreeReport) -> String {
         "LAST FAILURE",
     ];
     let mut actors = vec![head.map(str::to_owned).to_vec()];
-    let mut lanes = vec![
+    let mut batchers = vec![
         ["LANE", "WAITING", "BATCHES", "ROWS MEAN", "ROWS P99", "TIME P50", "TIME P99"]
             .map(str::to_owned)
             .to_vec(),
     ];
-    actor_rows(&report.root, 0, &mut actors, &mut lanes);
+    actor_rows(&report.root, 0, &mut actors, &mut batchers);
     let actors = Table { rows: actors, right: &[2, 3, 4, 5, 6, 7, 8, 9] };
-    let lanes = Table { rows: lanes, right: &[1, 2, 3, 4, 5, 6] };
-    let _ = write!(text, "\n{}\n{}", actors.text(), lanes.text());
+    let batchers = Table { rows: batchers, right: &[1, 2, 3, 4, 5, 6] };
+    let _ = write!(text, "\n{}\n{}", actors.text(), batchers.text());
     text.truncate(text.trim_end().len());
     text
 }
@@ -298,7 +295,7 @@ fn actor_rows(
     actor: &ActorReport,
     depth: usize,
     actors: &mut Vec<Vec<String>>,
-    lanes: &mut Vec<Vec<String>>,
+    batchers: &mut Vec<Vec<String>>,
 ) {
     let mailbox = actor.mailbox.as_ref();
     let in_flight = mailbox.map(|mailbox| match mailbox.limit {
@@ -324,21 +321,21 @@ fn actor_rows(
         seconds(handler.and_then(|handler| handler.p99)),
         failure.unwrap_or_default(),
     ]);
-    for lane in &actor.batches {
+    for batcher in &actor.batches {
         let rows = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |n| format!("{n:.1}"));
-        let Distribution { count, mean, p99, .. } = lane.size;
-        lanes.push(vec![
-            format!("{} {}", actor.path, lane.lane),
-            lane.waiting.to_string(),
+        let Distribution { count, mean, p99, .. } = batcher.size;
+        batchers.push(vec![
+            format!("{} {}", actor.path, batcher.lane),
+            batcher.waiting.to_string(),
             count.to_string(),
             rows(mean),
             rows(p99),
-            seconds(lane.time_s.p50),
-            seconds(lane.time_s.p99),
+            seconds(batcher.time_s.p50),
+            seconds(batcher.time_s.p99),
         ]);
     }
     for child in &actor.children {
-        actor_rows(child, depth + 1, actors, lanes);
+        actor_rows(child, depth + 1, actors, batchers);
     }
 }
 
@@ -386,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_interface_is_reached_on_this_machine() {
-        let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
+        let reached = |text: &str| connectable(text.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:1"), "127.0.0.1:1");
         assert_eq!(reached("[::]:1"), "[::1]:1");
         assert_eq!(reached("10.1.2.3:1"), "10.1.2.3:1");

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::terminal;
-use crate::clients::Network;
+use crate::clients::HttpClients;
 use crate::config::{Config, ConfigErrors, Endpoints, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
 use crate::domain::error::chain;
@@ -21,7 +21,7 @@ use crate::persistence::{diagnosis, pool, settings, totp};
 use crate::sealing::{Sealer, context};
 use crate::tokens::keys::KeySet;
 
-/// Longest wait for something outside this process.
+/// Longest wait for another process.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Clocks that differ by more make grace windows and expiries wrong.
 const CLOCK_TOLERANCE_S: i64 = 2;
@@ -99,7 +99,7 @@ async fn check_database(checks: &mut Vec<Check>, config: &Config) {
             return;
         }
         Err(_elapsed) => {
-            add(checks, "database", State::Failed, "POSTGRES_CONNECTION: no answer");
+            add(checks, "database", State::Failed, "POSTGRES_CONNECTION: no response");
             return;
         }
     };
@@ -150,7 +150,7 @@ async fn check_secrets(
 ) -> sqlx::Result<()> {
     let found = totp::stored_secrets(pool).await?;
     let detail = format!(
-        "{} plain, {} sealed, {} sealed by the reference's successor",
+        "{} plain, {} sealed, {} sealed by Nhost Auth",
         found.plain, found.sealed, found.successor
     );
     add(checks, "TOTP secrets", State::Ok, detail);
@@ -184,14 +184,14 @@ async fn check_mail(checks: &mut Vec<Check>, config: &Config) {
     match tokio::time::timeout(DEADLINE, sender.check()).await {
         Ok(Ok(())) => add(checks, "mail", State::Ok, "the server takes our mail"),
         Ok(Err(error)) => add(checks, "mail", State::Failed, format!("AUTH_SMTP_*: {error}")),
-        Err(_elapsed) => add(checks, "mail", State::Failed, "AUTH_SMTP_HOST: no answer"),
+        Err(_elapsed) => add(checks, "mail", State::Failed, "AUTH_SMTP_HOST: no response"),
     }
 }
 
 /// What to register at each provider, and whether those that are discovered can be.
 async fn check_providers(checks: &mut Vec<Check>, config: &Config) {
-    let network = match Network::new() {
-        Ok(network) => network,
+    let clients = match HttpClients::new() {
+        Ok(clients) => clients,
         Err(error) => {
             add(checks, "providers", State::Failed, error.to_string());
             return;
@@ -203,7 +203,7 @@ async fn check_providers(checks: &mut Vec<Check>, config: &Config) {
         let found = match &provider.endpoints {
             Endpoints::Known(_) => Ok(()),
             Endpoints::Discovered { .. } => {
-                discovery.find(&network, DEADLINE, provider).await.map(drop)
+                discovery.find(&clients, DEADLINE, provider).await.map(drop)
             }
         };
         match found {

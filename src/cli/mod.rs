@@ -20,7 +20,7 @@ use crate::config::{self, RuntimeConfig, Sources};
 
 /// Polls between two looks at the sockets, where one worker does both.
 ///
-/// Tokio's 61 would leave an answer of Postgres unseen while as many requests are worked on, and
+/// Tokio's 61 would leave a reply of Postgres unseen while as many requests are worked on, and
 /// Postgres idle for that long.
 const LONE_WORKER_INTERVAL: u32 = 12;
 

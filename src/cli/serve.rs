@@ -1,4 +1,4 @@
-//! `keywright serve`: run until told to stop.
+//! `keywright serve`: run until signalled to stop.
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         tracing::info!(address = %node.address(), version, "serving");
         run_node(node, signals).await
     } else {
-        tracing::info!("told to end before it served");
+        tracing::info!("signalled to end before it served");
         ExitCode::SUCCESS
     };
     telemetry.shut_down().await;
@@ -47,7 +47,7 @@ pub async fn run_node(mut node: Node, signals: Signals) -> ExitCode {
                 }
                 let time = node.app().config().server.shutdown_grace;
                 let grace_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(grace_ms, "told to end, not ready any more");
+                tracing::info!(grace_ms, "signalled to end, not ready any more");
                 node.drain();
                 grace = Some(Instant::now() + time);
             }
@@ -70,7 +70,7 @@ pub async fn run_node(mut node: Node, signals: Signals) -> ExitCode {
     code
 }
 
-/// Comes back when the time is over that clients have to go elsewhere.
+/// Returns when the time is over that clients have to go elsewhere.
 async fn end_of(grace: Option<Instant>) {
     match grace {
         Some(end) => tokio::time::sleep_until(end).await,

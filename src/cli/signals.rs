@@ -20,7 +20,7 @@ impl Signals {
         })
     }
 
-    /// What `work` comes to, or `None` as soon as the process is told to end.
+    /// What `work` comes to, or `None` as soon as the process is signalled to end.
     pub async fn unless_ended<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             result = work => Some(result),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::{OutsideError, read};
+use super::{ClientError, read};
 use crate::config::HasuraConfig;
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
@@ -15,7 +15,7 @@ const ADMIN_SECRET: HeaderName = HeaderName::from_static("x-hasura-admin-secret"
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 #[derive(Serialize)]
-struct Question {
+struct GraphqlRequest {
     query: String,
     variables: Variables,
 }
@@ -27,7 +27,7 @@ struct Variables {
 
 /// Errors next to usable data do not count.
 #[derive(Deserialize)]
-struct Answer {
+struct GraphqlResponse {
     data: Option<Data>,
 }
 
@@ -43,16 +43,16 @@ pub async fn ask(
     url: &Url,
     claims: &CustomClaims,
     user: UserId,
-) -> Result<Value, OutsideError> {
+) -> Result<Value, ClientError> {
     let selection = claims.selection().graphql();
     let query = format!("query GetClaims($id: uuid!) {{ user(id:$id) {selection} }}");
-    let question = Question { query, variables: Variables { id: user } };
-    let mut body = serde_json::to_vec(&question).map_err(|_| OutsideError::Malformed)?;
+    let request = GraphqlRequest { query, variables: Variables { id: user } };
+    let mut body = serde_json::to_vec(&request).map_err(|_| ClientError::Malformed)?;
     body.push(b'\n');
     let mut secret = HeaderValue::from_str(config.admin_secret.expose_secret())
-        .map_err(|_| OutsideError::Malformed)?;
+        .map_err(|_| ClientError::Malformed)?;
     secret.set_sensitive(true);
-    let answer = client
+    let response = client
         .post(url.clone())
         .header(CONTENT_TYPE, JSON)
         .header(ACCEPT, JSON)
@@ -60,10 +60,10 @@ pub async fn ask(
         .body(body)
         .send()
         .await?;
-    if answer.status() != reqwest::StatusCode::OK {
-        return Err(OutsideError::Status(answer.status().as_u16()));
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(ClientError::Status(response.status().as_u16()));
     }
-    let answer: Answer =
-        serde_json::from_slice(&read(answer).await?).map_err(|_| OutsideError::Malformed)?;
-    answer.data.and_then(|data| data.user).ok_or(OutsideError::NoData)
+    let response: GraphqlResponse =
+        serde_json::from_slice(&read(response).await?).map_err(|_| ClientError::Malformed)?;
+    response.data.and_then(|data| data.user).ok_or(ClientError::NoData)
 }

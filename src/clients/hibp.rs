@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{OutsideError, read};
+use super::{ClientError, read};
 use crate::config::HibpConfig;
 
 /// Further tries when the service has too much to do.
 const RETRIES: u32 = 3;
 
-/// Asks for answers of one length, so that an observer of the connection learns nothing from it.
+/// Asks for responses of one length, so that an observer of the connection learns nothing from it.
 const ADD_PADDING: HeaderName = HeaderName::from_static("add-padding");
 
 /// Whether the service lists this password. Only the first 20 bits of its hash leave the process.
@@ -22,13 +22,13 @@ pub async fn is_known(
     client: &reqwest::Client,
     config: &HibpConfig,
     password: &SecretString,
-) -> Result<bool, OutsideError> {
+) -> Result<bool, ClientError> {
     let hash = hash(password);
     let (prefix, suffix) = hash.split_at(5);
     let url = format!("{}/range/{prefix}", config.url.as_str().trim_end_matches('/'));
     let lines = timeout(config.timeout, ask(client, config, &url))
         .await
-        .map_err(|_| OutsideError::TimedOut)??;
+        .map_err(|_| ClientError::TimedOut)??;
     Ok(lists(&lines, suffix))
 }
 
@@ -37,14 +37,14 @@ async fn ask(
     client: &reqwest::Client,
     config: &HibpConfig,
     url: &str,
-) -> Result<bytes::Bytes, OutsideError> {
+) -> Result<bytes::Bytes, ClientError> {
     let mut left = RETRIES;
     loop {
-        let answer = client.get(url).header(ADD_PADDING, "true").send().await?;
-        match answer.status().as_u16() {
-            200 => return read(answer).await,
+        let response = client.get(url).header(ADD_PADDING, "true").send().await?;
+        match response.status().as_u16() {
+            200 => return read(response).await,
             429 if left > 0 => left -= 1,
-            status => return Err(OutsideError::Status(status)),
+            status => return Err(ClientError::Status(status)),
         }
         tokio::time::sleep(config.retry_delay).await;
     }

@@ -1,4 +1,4 @@
-//! Services of others that are asked during a request.
+//! Clients of external services that are called during a request.
 
 pub mod hasura_claims;
 pub mod hibp;
@@ -17,33 +17,33 @@ use url::Url;
 
 use self::public_network::PublicOnly;
 
-/// Most bytes that are read of an answer; the longest that is expected has some 50,000.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// Most bytes that are read of a response; the longest that is expected has some 50,000.
+const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// How long it may take to be connected; calls have time limits of their own for the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a service could not be asked. Never says what was asked: URLs and bodies carry parts of
+/// Why a call failed. Never says what was sent: URLs and bodies carry parts of
 /// passwords and secrets.
 #[derive(Debug, thiserror::Error)]
-pub enum OutsideError {
-    #[error("no answer")]
+pub enum ClientError {
+    #[error("no response")]
     Transport(#[source] reqwest::Error),
     #[error("status {0}")]
     Status(u16),
-    #[error("no answer in time")]
+    #[error("no response in time")]
     TimedOut,
-    #[error("the answer is too long")]
+    #[error("the response is too long")]
     TooLong,
-    #[error("the answer cannot be read")]
+    #[error("the response cannot be read")]
     Malformed,
-    #[error("the answer has no data")]
+    #[error("the response has no data")]
     NoData,
     #[error("the address is in a private network")]
     Private,
 }
 
-impl From<reqwest::Error> for OutsideError {
+impl From<reqwest::Error> for ClientError {
     fn from(error: reqwest::Error) -> Self {
         Self::Transport(error.without_url())
     }
@@ -64,12 +64,12 @@ fn builder() -> ClientBuilder {
 
 /// A client for addresses that the operator chose, and another for those that others named.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct HttpClients {
     anywhere: reqwest::Client,
     public: reqwest::Client,
 }
 
-impl Network {
+impl HttpClients {
     /// Both clients.
     pub fn new() -> reqwest::Result<Self> {
         let public = builder().no_proxy().dns_resolver(Arc::new(PublicOnly)).build()?;
@@ -82,11 +82,11 @@ impl Network {
     }
 
     /// The client for this address.
-    pub fn client(&self, at: &Address) -> Result<&reqwest::Client, OutsideError> {
+    pub fn client(&self, at: &Address) -> Result<&reqwest::Client, ClientError> {
         match at.chosen_by {
             ChosenBy::Operator => Ok(&self.anywhere),
             ChosenBy::Others if public_network::may_be_public(&at.url) => Ok(&self.public),
-            ChosenBy::Others => Err(OutsideError::Private),
+            ChosenBy::Others => Err(ClientError::Private),
         }
     }
 }
@@ -114,11 +114,11 @@ pub enum ChosenBy {
     Others,
 }
 
-pub(crate) async fn read(mut answer: Response) -> Result<Bytes, OutsideError> {
+pub(crate) async fn read(mut response: Response) -> Result<Bytes, ClientError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(OutsideError::TooLong);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_RESPONSE {
+            return Err(ClientError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }

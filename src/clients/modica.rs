@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::OutsideError;
+use super::ClientError;
 use crate::config::ModicaConfig;
 
 #[derive(Serialize)]
@@ -22,16 +22,16 @@ pub async fn send_message(
     limit: Duration,
     to: &str,
     text: &str,
-) -> Result<(), OutsideError> {
+) -> Result<(), ClientError> {
     let url = format!("{}/rest/sms/v2/messages", config.url.as_str().trim_end_matches('/'));
     let request = client
         .post(url)
         .basic_auth(&config.username, Some(config.password.expose_secret()))
         .json(&Message { destination: to, content: text })
         .send();
-    let answer = timeout(limit, request).await.map_err(|_| OutsideError::TimedOut)??;
-    match answer.status().as_u16() {
+    let response = timeout(limit, request).await.map_err(|_| ClientError::TimedOut)??;
+    match response.status().as_u16() {
         202 => Ok(()),
-        status => Err(OutsideError::Status(status)),
+        status => Err(ClientError::Status(status)),
     }
 }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::OutsideError;
+use super::ClientError;
 use crate::config::PostmarkConfig;
 
 /// A mail with a template of the server that the token belongs to.
@@ -23,16 +23,16 @@ pub async fn send<Model: Serialize + Sync>(
     client: &reqwest::Client,
     config: &PostmarkConfig,
     mail: &TemplatedMail<'_, Model>,
-) -> Result<(), OutsideError> {
+) -> Result<(), ClientError> {
     let url = format!("{}/email/withTemplate", config.url.as_str().trim_end_matches('/'));
     let request = client
         .post(url)
         .header("x-postmark-server-token", config.token.expose_secret())
         .json(mail)
         .send();
-    let answer = timeout(config.timeout, request).await.map_err(|_| OutsideError::TimedOut)??;
-    match answer.status().as_u16() {
+    let response = timeout(config.timeout, request).await.map_err(|_| ClientError::TimedOut)??;
+    match response.status().as_u16() {
         200 => Ok(()),
-        status => Err(OutsideError::Status(status)),
+        status => Err(ClientError::Status(status)),
     }
 }

@@ -5,41 +5,41 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{OutsideError, read};
+use super::{ClientError, read};
 use crate::config::TurnstileConfig;
 
 #[derive(Serialize)]
-struct Question<'a> {
+struct SiteverifyRequest<'a> {
     secret: &'a str,
     response: &'a str,
 }
 
 /// What the service says; its status does not matter.
 #[derive(Debug, Deserialize)]
-pub struct Answer {
+pub struct SiteverifyResponse {
     #[serde(default)]
     pub success: bool,
     #[serde(default)]
     pub messages: Vec<String>,
 }
 
-/// Asks about one proof.
+/// Asks about one token.
 pub async fn verify(
     client: &reqwest::Client,
     config: &TurnstileConfig,
-    proof: &str,
-) -> Result<Answer, OutsideError> {
-    let question = Question { secret: config.secret.expose_secret(), response: proof };
+    token: &str,
+) -> Result<SiteverifyResponse, ClientError> {
+    let request = SiteverifyRequest { secret: config.secret.expose_secret(), response: token };
     let ask = async {
-        // Serialised, so that nothing in the proof can become a member of its own.
-        let answer = client
+        // Serialised, so that nothing in the token can become a member of its own.
+        let response = client
             .post(config.url.clone())
-            .json(&question)
+            .json(&request)
             .header(CONTENT_TYPE, "application/json")
             .send()
             .await?;
-        read(answer).await
+        read(response).await
     };
-    let body = timeout(config.timeout, ask).await.map_err(|_| OutsideError::TimedOut)??;
-    serde_json::from_slice(&body).map_err(|_| OutsideError::Malformed)
+    let body = timeout(config.timeout, ask).await.map_err(|_| ClientError::TimedOut)??;
+    serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{OutsideError, read};
+use super::{ClientError, read};
 use crate::config::TwilioConfig;
 
 /// What Verify says about a code.
@@ -25,7 +25,7 @@ pub async fn send_message(
     limit: Duration,
     to: &str,
     text: &str,
-) -> Result<(), OutsideError> {
+) -> Result<(), ClientError> {
     let path = ["2010-04-01", "Accounts", &config.account_sid, "Messages.json"];
     let form = [("To", to), ("From", &config.service), ("Body", text)];
     post(client, config, limit, &path, &form).await.map(drop)
@@ -38,7 +38,7 @@ pub async fn start_verification(
     limit: Duration,
     to: &str,
     locale: &str,
-) -> Result<(), OutsideError> {
+) -> Result<(), ClientError> {
     let path = ["v2", "Services", &config.service, "Verifications"];
     let form = [("To", to), ("Channel", "sms"), ("Locale", locale)];
     post(client, config, limit, &path, &form).await.map(drop)
@@ -51,16 +51,16 @@ pub async fn check_verification(
     limit: Duration,
     to: &str,
     code: &str,
-) -> Result<bool, OutsideError> {
+) -> Result<bool, ClientError> {
     let path = ["v2", "Services", &config.service, "VerificationCheck"];
-    let answer = match post(client, config, limit, &path, &[("To", to), ("Code", code)]).await {
-        Ok(answer) => answer,
-        Err(OutsideError::Status(404)) => return Ok(false),
+    let response = match post(client, config, limit, &path, &[("To", to), ("Code", code)]).await {
+        Ok(response) => response,
+        Err(ClientError::Status(404)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let body = timeout(limit, read(answer)).await.map_err(|_| OutsideError::TimedOut)??;
+    let body = timeout(limit, read(response)).await.map_err(|_| ClientError::TimedOut)??;
     let check: VerificationCheck =
-        serde_json::from_slice(&body).map_err(|_| OutsideError::Malformed)?;
+        serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)?;
     Ok(check.status == "approved")
 }
 
@@ -70,16 +70,16 @@ async fn post(
     limit: Duration,
     path: &[&str],
     form: &[(&str, &str)],
-) -> Result<Response, OutsideError> {
+) -> Result<Response, ClientError> {
     let request = client
         .post(join(&config.url, path))
         .basic_auth(&config.account_sid, Some(config.auth_token.expose_secret()))
         .form(form)
         .send();
-    let answer = timeout(limit, request).await.map_err(|_| OutsideError::TimedOut)??;
-    match answer.status().as_u16() {
-        200..400 => Ok(answer),
-        status => Err(OutsideError::Status(status)),
+    let response = timeout(limit, request).await.map_err(|_| ClientError::TimedOut)??;
+    match response.status().as_u16() {
+        200..400 => Ok(response),
+        status => Err(ClientError::Status(status)),
     }
 }
 

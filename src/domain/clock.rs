@@ -7,9 +7,9 @@ use time::{Duration, OffsetDateTime};
 
 /// Wall-clock time, shared by everything in one server; tests move it without waiting.
 ///
-/// Machines disagree about the time. What nodes decide together, whether a session lives and whether a
-/// token comes back too late, is therefore judged by Postgres' clock, in the statements, with
-/// [`Clock::advanced`] added.
+/// Machines disagree about the time. What nodes decide together, whether a session lives and
+/// whether a token is used too late, is therefore decided by Postgres' clock, in the statements,
+/// with [`Clock::advanced`] added.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     advanced_ms: Arc<AtomicI64>,

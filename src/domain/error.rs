@@ -185,7 +185,7 @@ pub enum AuthError {
     /// A part of this node is overloaded, restarting or stopping; try again after the given time.
     #[error("{what} is unavailable")]
     Unavailable { what: &'static str, retry_after: Duration },
-    /// Too many proofs were wrong for this account; whether it exists does not matter.
+    /// Too many authentication attempts failed for this account; whether it exists does not matter.
     #[error("too many attempts")]
     TooManyAttempts { retry_after: Duration },
     /// A provider of identities did not do its part, which the client is told by this code; the
@@ -197,7 +197,7 @@ pub enum AuthError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Postgres did not answer as it should.
+    /// Postgres did not respond as it should.
     #[error("storage failed")]
     Storage(#[source] Arc<sqlx::Error>),
     /// Anything else that is our fault or a dependency's.

@@ -40,13 +40,13 @@ impl Counts {
     #[must_use]
     pub fn peek(mut self, policy: Policy, now: OffsetDateTime) -> Verdict {
         let rest = self.move_to(policy, now);
-        self.judge(policy, rest)
+        self.decide(policy, rest)
     }
 
     /// Counts one more if it is allowed; a refused one does not count.
     pub fn hit(&mut self, policy: Policy, now: OffsetDateTime) -> Verdict {
         let rest = self.move_to(policy, now);
-        let verdict = self.judge(policy, rest);
+        let verdict = self.decide(policy, rest);
         if verdict.allowed {
             self.current = self.current.saturating_add(1);
         }
@@ -59,7 +59,7 @@ impl Counts {
         since_epoch(now) / length_of(window) > self.window + 1
     }
 
-    /// Brings the counters to the window of `now`; comes back with the milliseconds left of it.
+    /// Brings the counters to the window of `now`; returns the milliseconds left of it.
     fn move_to(&mut self, policy: Policy, now: OffsetDateTime) -> u64 {
         let length = length_of(policy.window);
         let now = since_epoch(now);
@@ -77,7 +77,7 @@ impl Counts {
         length - now % length
     }
 
-    fn judge(self, policy: Policy, rest: u64) -> Verdict {
+    fn decide(self, policy: Policy, rest: u64) -> Verdict {
         let (limit, length) = (u128::from(policy.limit), u128::from(length_of(policy.window)));
         let (current, rest) = (u128::from(self.current), u128::from(rest));
         let previous = u128::from(self.previous).min(limit);

@@ -35,7 +35,7 @@ impl RedirectRules {
         Ok(Self { client_url: client_url.to_owned(), patterns: patterns.into() })
     }
 
-    /// The wanted target if it is allowed; without a wish the client URL, which is not checked.
+    /// The requested target if it is allowed; without one the client URL, which is not checked.
     pub fn choose(&self, wanted: Option<&str>) -> Result<String, ErrorCode> {
         match wanted {
             None => Ok(self.client_url.clone()),

@@ -4,7 +4,7 @@ use url::Url;
 
 /// Where a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallingPage {
+pub enum RequestOrigin {
     /// No page: another program, an address that was typed or opened by an app, or a browser that tells
     /// nothing.
     None,
@@ -16,7 +16,7 @@ pub enum CallingPage {
     Hidden,
 }
 
-impl CallingPage {
+impl RequestOrigin {
     /// Whether no page of somebody else asked for it: none at all, one of the server's own, or one of
     /// the origin of one of these addresses.
     pub fn is_none_but<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> bool {
@@ -42,7 +42,7 @@ mod tests {
     fn origins_are_compared_as_wholes() {
         let urls =
             ["https://app.example.com/settings?x=1", "myapp://callback", "http://[::1]:3000"];
-        let is_ours = |origin: &str| CallingPage::Of(origin.to_owned()).is_none_but(urls);
+        let is_ours = |origin: &str| RequestOrigin::Of(origin.to_owned()).is_none_but(urls);
         assert!(is_ours("https://app.example.com"));
         assert!(is_ours("http://[::1]:3000"));
         for other in [
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_page_that_hides_is_nobodys() {
-        assert!(!CallingPage::Hidden.is_none_but(["https://app.example.com"]));
-        assert!(CallingPage::None.is_none_but([]) && CallingPage::Own.is_none_but([]));
+        assert!(!RequestOrigin::Hidden.is_none_but(["https://app.example.com"]));
+        assert!(RequestOrigin::None.is_none_but([]) && RequestOrigin::Own.is_none_but([]));
     }
 }

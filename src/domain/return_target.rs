@@ -1,4 +1,4 @@
-//! Where somebody ends up who follows a link, and what they bring there.
+//! Where a link leads in the end, and what its visitor brings there.
 
 use super::code_challenge::CodeChallenge;
 use super::error::ErrorCode;
@@ -6,24 +6,24 @@ use super::redirect::RedirectRules;
 
 /// Where a link leads in the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Landing {
+pub struct ReturnTarget {
     /// Allowed target, or the client URL.
     pub redirect_to: String,
     /// A code is brought there that only its owner can exchange; without one, a refresh token.
     pub code_challenge: Option<CodeChallenge>,
 }
 
-/// What an application asks for about it.
+/// What an application requests about it.
 #[derive(Clone, Debug, Default)]
-pub struct LandingWish {
+pub struct RequestedTarget {
     pub redirect_to: Option<String>,
     pub code_challenge: Option<CodeChallenge>,
 }
 
-impl LandingWish {
-    /// The landing, if the target is allowed.
-    pub fn resolve(self, redirects: &RedirectRules) -> Result<Landing, ErrorCode> {
+impl RequestedTarget {
+    /// The return target, if it is allowed.
+    pub fn resolve(self, redirects: &RedirectRules) -> Result<ReturnTarget, ErrorCode> {
         let redirect_to = redirects.choose(self.redirect_to.as_deref())?;
-        Ok(Landing { redirect_to, code_challenge: self.code_challenge })
+        Ok(ReturnTarget { redirect_to, code_challenge: self.code_challenge })
     }
 }

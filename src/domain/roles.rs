@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn without_wishes_the_configured_roles_are_given() {
+    fn without_a_request_the_configured_roles_are_given() {
         let chosen = rules().choose(None, None).unwrap();
         assert_eq!(chosen.default, "user");
         assert_eq!(chosen.allowed, ["me", "editor", "user"]);
     }
 
     #[test]
-    fn wishes_inside_the_configured_list_are_granted_without_duplicates() {
+    fn requested_roles_of_the_configured_list_are_granted_without_duplicates() {
         let wanted = list(&["editor", "me", "editor"]);
         let chosen = rules().choose(Some("me"), Some(&wanted)).unwrap();
         assert_eq!(chosen.default, "me");

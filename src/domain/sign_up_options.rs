@@ -7,7 +7,7 @@ use super::code_challenge::CodeChallenge;
 use super::error::ErrorCode;
 use super::locale::Locales;
 use super::redirect::RedirectRules;
-use super::return_target::Landing;
+use super::return_target::ReturnTarget;
 use super::roles::RoleRules;
 
 /// What the client asked for, within the contract's limits; everything may be absent.
@@ -27,7 +27,7 @@ pub struct SignUpOptions {
 /// What the new user gets.
 #[derive(Clone, Debug)]
 pub struct ResolvedOptions {
-    pub landing: Landing,
+    pub return_target: ReturnTarget,
     /// One of `allowed_roles`.
     pub default_role: String,
     /// Without duplicates.
@@ -41,7 +41,7 @@ pub struct ResolvedOptions {
 }
 
 impl SignUpOptions {
-    /// These wishes, except where others were given later
+    /// These options, except where others were given later
     /// (docs/reference-behaviour.md#later-options-win).
     #[must_use]
     pub fn overridden_by(self, later: Self) -> Self {
@@ -56,7 +56,7 @@ impl SignUpOptions {
         }
     }
 
-    /// Checks the wishes against the rules in the contract's order; the first refusal counts.
+    /// Checks the options against the rules in the contract's order; the first refusal counts.
     pub fn resolve(
         self,
         redirects: &RedirectRules,
@@ -67,7 +67,7 @@ impl SignUpOptions {
         let redirect_to = redirects.choose(self.redirect_to.as_deref())?;
         let chosen = roles.choose(self.default_role.as_deref(), self.allowed_roles.as_deref())?;
         Ok(ResolvedOptions {
-            landing: Landing { redirect_to, code_challenge: self.code_challenge },
+            return_target: ReturnTarget { redirect_to, code_challenge: self.code_challenge },
             default_role: chosen.default,
             allowed_roles: chosen.allowed,
             display_name: self.display_name.unwrap_or_else(|| fallback_name.to_owned()),
@@ -95,9 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn without_wishes_the_defaults_are_taken() {
+    fn without_options_the_defaults_are_taken() {
         let options = resolve(SignUpOptions::default()).unwrap();
-        assert_eq!(options.landing.redirect_to, "https://a.io");
+        assert_eq!(options.return_target.redirect_to, "https://a.io");
         assert_eq!(options.default_role, "user");
         assert_eq!(options.allowed_roles, ["me", "user"]);
         assert_eq!(options.display_name, "me@a.io");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_granted_and_metadata_is_kept_to_the_letter() {
+    fn options_are_granted_and_metadata_is_kept_to_the_letter() {
         let metadata = r#"{"b": 1.0, "a":null}"#;
         let options = resolve(SignUpOptions {
             redirect_to: Some("https://a.io/x".to_owned()),
@@ -118,7 +118,7 @@ mod tests {
             code_challenge: None,
         })
         .unwrap();
-        assert_eq!(options.landing.redirect_to, "https://a.io/x");
+        assert_eq!(options.return_target.redirect_to, "https://a.io/x");
         assert_eq!(options.allowed_roles, ["me"]);
         assert_eq!(options.display_name, "Jo <3");
         assert_eq!(options.locale, "de");

@@ -54,7 +54,7 @@ pub struct MetadataReport {
 pub enum HasuraError {
     #[error("cannot make an HTTP client: {0}")]
     Client(reqwest::Error),
-    #[error("HASURA_GRAPHQL_GRAPHQL_URL: no answer from {url} in {} s: {cause}", .after.as_secs())]
+    #[error("HASURA_GRAPHQL_GRAPHQL_URL: no response from {url} in {} s: {cause}", .after.as_secs())]
     Unreachable { url: Box<Url>, after: Duration, cause: String },
     #[error("HASURA_GRAPHQL_ADMIN_SECRET: Hasura refused it (status {status}: {response})")]
     Denied { status: StatusCode, response: String },
@@ -128,7 +128,7 @@ struct Hasura<'a> {
 }
 
 impl Hasura<'_> {
-    /// Repeats a call until Hasura gives a final answer or time is up.
+    /// Repeats a call until Hasura gives a final response or time is up.
     async fn call(&self, name: &str, payload: &Value) -> Result<Outcome, HasuraError> {
         let mut wait = self.retry.first;
         loop {
@@ -146,7 +146,7 @@ impl Hasura<'_> {
                 });
             }
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(cause, wait_ms, "Hasura does not answer yet: trying again");
+            tracing::warn!(cause, wait_ms, "Hasura does not respond yet: trying again");
             pause(wait).await;
             wait = (wait * 2).min(self.retry.longest);
         }

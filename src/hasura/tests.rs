@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use super::*;
 
 type Calls = Arc<Mutex<Vec<Value>>>;
-type Answer = fn(usize, &Value) -> (u16, &'static str);
+type Responder = fn(usize, &Value) -> (u16, &'static str);
 
-/// Answers each call with what a function says; remembers the payloads.
+/// Responds to each call with what a function says; remembers the payloads.
 struct Stub {
     address: SocketAddr,
     calls: Calls,
@@ -27,11 +27,11 @@ struct Stub {
 }
 
 impl Stub {
-    async fn start(answer: Answer) -> Self {
-        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
+    async fn start(response: Responder) -> Self {
+        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), response)
     }
 
-    fn serve(listener: TcpListener, answer: Answer) -> Self {
+    fn serve(listener: TcpListener, response: Responder) -> Self {
         let address = listener.local_addr().unwrap();
         let calls = Calls::default();
         let seen = Arc::clone(&calls);
@@ -41,7 +41,7 @@ impl Stub {
             while let Ok((stream, _)) = listener.accept().await {
                 let seen = Arc::clone(&seen);
                 let service =
-                    service_fn(move |request| respond(request, Arc::clone(&seen), answer));
+                    service_fn(move |request| respond(request, Arc::clone(&seen), response));
                 let http = hyper::server::conn::http1::Builder::new();
                 connections.spawn(http.serve_connection(TokioIo::new(stream), service));
             }
@@ -62,7 +62,7 @@ impl Stub {
 async fn respond(
     request: Request<Incoming>,
     seen: Calls,
-    answer: Answer,
+    response: Responder,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     assert_eq!(request.uri().path(), "/v1/metadata");
     assert_eq!(request.headers()["x-hasura-admin-secret"], "adm");
@@ -74,7 +74,7 @@ async fn respond(
         seen.push(payload.clone());
         seen.len()
     };
-    let (status, text) = answer(number, &payload);
+    let (status, text) = response(number, &payload);
     let body = Full::new(Bytes::from_static(text.as_bytes()));
     Ok(Response::builder().status(status).body(body).unwrap())
 }
@@ -147,7 +147,7 @@ async fn it_gives_up_in_time_and_names_the_setting() {
     drop(listener);
     let retry = Retry { total: Duration::from_millis(50), ..QUICK };
     let error = apply_metadata(&config, retry).await.unwrap_err();
-    assert!(error.to_string().starts_with("HASURA_GRAPHQL_GRAPHQL_URL: no answer"), "{error}");
+    assert!(error.to_string().starts_with("HASURA_GRAPHQL_GRAPHQL_URL: no response"), "{error}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Figures about one actor, of all its incarnations, and about the caches beside it.
+//! Metrics of one actor, of all its incarnations, and of the caches beside it.
 
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,18 +34,18 @@ impl Queue {
 #[derive(Debug)]
 pub struct ActorStats {
     queue: ArcSwap<Queue>,
-    /// Calls that were sent and not answered yet.
+    /// Calls that were sent and have no reply yet.
     pub in_flight: AtomicUsize,
     limit: AtomicUsize,
     /// Calls turned away because of the limit.
     pub refused: Counter,
-    /// Calls that were not answered within their deadline.
+    /// Calls without a reply within their deadline.
     pub timed_out: Counter,
     /// How long its handler took for a message.
     pub handler: Histogram,
     /// Milliseconds for which it let work wait on purpose.
-    pub rested_ms: Counter,
-    lanes: Mutex<Vec<Arc<LaneStats>>>,
+    pub paused_ms: Counter,
+    batchers: Mutex<Vec<Arc<BatcherStats>>>,
 }
 
 impl Default for ActorStats {
@@ -57,8 +57,8 @@ impl Default for ActorStats {
             refused: Counter::default(),
             timed_out: Counter::default(),
             handler: Histogram::times(),
-            rested_ms: Counter::default(),
-            lanes: Mutex::default(),
+            paused_ms: Counter::default(),
+            batchers: Mutex::default(),
         }
     }
 }
@@ -84,26 +84,26 @@ impl ActorStats {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// The figures of one of its lanes, which survive its restarts.
-    pub fn lane(&self, name: &'static str) -> Arc<LaneStats> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.iter().find(|lane| lane.name == name) {
-            return Arc::clone(lane);
+    /// The metrics of one of its batchers, which survive its restarts.
+    pub fn batcher(&self, name: &'static str) -> Arc<BatcherStats> {
+        let mut batchers = self.batchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batcher) = batchers.iter().find(|batcher| batcher.name == name) {
+            return Arc::clone(batcher);
         }
-        let lane = Arc::new(LaneStats::new(name));
-        lanes.push(Arc::clone(&lane));
-        lane
+        let batcher = Arc::new(BatcherStats::new(name));
+        batchers.push(Arc::clone(&batcher));
+        batcher
     }
 
-    /// All its lanes.
-    pub fn lanes(&self) -> Vec<Arc<LaneStats>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// All its batchers.
+    pub fn batchers(&self) -> Vec<Arc<BatcherStats>> {
+        self.batchers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Of one lane: requests that share statements.
+/// Of one batcher: requests that share statements.
 #[derive(Debug)]
-pub struct LaneStats {
+pub struct BatcherStats {
     pub name: &'static str,
     /// Keys that wait for the next batch.
     pub waiting: AtomicUsize,
@@ -111,7 +111,7 @@ pub struct LaneStats {
     under_way: Histogram,
 }
 
-impl LaneStats {
+impl BatcherStats {
     fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -166,13 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lane_is_the_same_for_every_incarnation() {
+    fn a_batcher_is_the_same_for_every_incarnation() {
         let stats = ActorStats::default();
-        stats.lane("rotate").left(3);
-        stats.lane("rotate").left(5);
-        stats.lane("find").left(1);
-        assert_eq!(stats.lanes().len(), 2);
-        assert_eq!(stats.lane("rotate").sizes().count(), 2);
+        stats.batcher("rotate").left(3);
+        stats.batcher("rotate").left(5);
+        stats.batcher("find").left(1);
+        assert_eq!(stats.batchers().len(), 2);
+        assert_eq!(stats.batcher("rotate").sizes().count(), 2);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) const STRIPES: usize = 4;
 #[repr(align(64))]
 struct Line(AtomicU64);
 
-/// Counts events; reading sums up and may miss those of this very moment.
+/// Counts events; reading sums up and may miss the most recent ones.
 #[derive(Debug, Default)]
 pub struct Counter {
     lines: [Line; STRIPES],

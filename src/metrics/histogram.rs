@@ -70,7 +70,7 @@ impl Histogram {
     }
 }
 
-/// A histogram at one moment.
+/// A histogram at one time.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     scale: &'static Scale,

@@ -1,4 +1,4 @@
-//! Figures about requests, by route.
+//! Metrics of requests, by route.
 
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -13,7 +13,7 @@ pub struct HttpStats {
     routes: Vec<RouteStats>,
     /// Requests for which there is no route.
     pub unmatched: RouteStats,
-    /// Requests that have been let in and not been answered.
+    /// Requests that were admitted and have no response yet.
     pub in_flight: AtomicUsize,
     /// Turned away by the limit of requests in flight.
     pub shed: Counter,
@@ -29,11 +29,11 @@ const ABANDONED: usize = 5;
 #[derive(Debug)]
 pub struct RouteStats {
     outcomes: [Counter; OUTCOMES.len()],
-    /// From the end of the head to the answer.
+    /// From the end of the head to the response.
     pub latency: Histogram,
 }
 
-/// Why a request was answered by 5xx, or by a redirect that tells of a failure.
+/// Why a response was a 5xx, or a redirect that reports a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// An actor was too busy, too slow or being restarted.
@@ -136,7 +136,8 @@ impl Default for RouteStats {
 }
 
 impl RouteStats {
-    /// Watches a request that came at `started`; one that is dropped unanswered was abandoned.
+    /// Watches a request that came at `started`; one that is dropped without a response was
+    /// abandoned.
     pub fn watch(&self, started: Instant) -> Watch<'_> {
         Watch { stats: self, started, outcome: ABANDONED }
     }
@@ -156,7 +157,7 @@ pub struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// The answer is ready.
+    /// The response is ready.
     pub fn answered(mut self, status: http::StatusCode) {
         self.outcome = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
     }

@@ -1,4 +1,4 @@
-//! Figures about mail and SMS.
+//! Metrics of mail and SMS.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -15,7 +15,7 @@ pub struct MailStats {
     pub refused: Counter,
     /// Never delivered: their time was over.
     pub expired: Counter,
-    /// Delivery tasks of this moment.
+    /// Delivery tasks that run now.
     pub in_flight: AtomicUsize,
     /// How long the mail server took, whatever it said.
     pub seconds: Histogram,

@@ -1,6 +1,6 @@
 //! What is counted and timed, by plain atomics.
 //!
-//! Every part of a server owns the figures about itself (a handle its actor's, a router its routes',
+//! Every part of a server owns its metrics (a handle its actor's, a router its routes',
 //! a cache its hits); there is no global registry, so that many servers in one process do not mix.
 //! Counting takes no lock, allocates nothing and knows no label: names and labels are put together
 //! when somebody reads (`http/admin/exposition.rs`).
@@ -14,7 +14,7 @@ pub mod process;
 pub mod scale;
 pub mod security;
 
-pub use actor::{ActorStats, CacheStats, LaneStats, Queue};
+pub use actor::{ActorStats, BatcherStats, CacheStats, Queue};
 pub use counter::Counter;
 pub use histogram::{Histogram, Snapshot};
 pub use http::HttpStats;

@@ -1,11 +1,11 @@
-//! What this process uses, from Linux's `/proc`; elsewhere there are no figures.
+//! What this process uses, from Linux's `/proc`; elsewhere there are none.
 
 use std::fs;
 
 /// Ticks per second of `/proc/<pid>/stat`: `USER_HZ`, 100 on every architecture that matters.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Of one moment; `None` for what cannot be found out.
+/// At one time; `None` for what cannot be found out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessStats {
     /// User and system time of all threads.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_all_figures() {
+    fn this_process_has_all_metrics() {
         let stats = ProcessStats::read();
         assert!(stats.cpu_seconds.is_some_and(|seconds| seconds >= 0.0), "{stats:?}");
         assert!(stats.resident_bytes.unwrap() > 100_000, "{stats:?}");

@@ -5,7 +5,7 @@ use super::Counter;
 /// Something that should not happen to honest users; logged as `security_event` and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecurityEvent {
-    /// A used refresh token came back after its grace window.
+    /// A used refresh token was presented after its grace window.
     RefreshTokenReuse,
     /// A one-time code of an authenticator came again.
     TotpReuse,

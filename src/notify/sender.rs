@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 
 use crate::clients;
-use crate::clients::OutsideError;
+use crate::clients::ClientError;
 use crate::clients::postmark;
 use crate::clients::postmark::TemplatedMail;
 use crate::config::{MailConfig, MailTransport, PostmarkConfig};
@@ -43,7 +43,7 @@ pub enum SendError {
     #[error("cannot deliver the mail")]
     Smtp(#[from] SmtpError),
     #[error("Postmark did not take the mail")]
-    Postmark(#[from] OutsideError),
+    Postmark(#[from] ClientError),
     #[error("cannot keep the mail")]
     Inbox(#[from] InboxError),
 }
@@ -54,7 +54,7 @@ impl SendError {
         match self {
             Self::Smtp(error) => error.is_permanent(),
             // Its word for an address or a template that it does not take.
-            Self::Postmark(OutsideError::Status(status)) => *status == 422,
+            Self::Postmark(ClientError::Status(status)) => *status == 422,
             _ => false,
         }
     }
@@ -123,7 +123,7 @@ impl MailSender {
         self.templates.render_sms(locale, code)
     }
 
-    /// Whether mail would leave: the SMTP server answers and takes our credentials.
+    /// Whether mail would leave: the SMTP server responds and takes our credentials.
     pub async fn check(&self) -> Result<(), SendError> {
         match &self.way {
             Way::None => Err(SendError::NotConfigured),

@@ -52,17 +52,17 @@ impl SmtpAuth {
                 say(connection, format!("AUTH PLAIN {}", BASE64.encode(identity))).await?
             }
             SmtpAuthMethod::Login => {
-                let mut answer = say(connection, "AUTH LOGIN".to_owned()).await?;
+                let mut response = say(connection, "AUTH LOGIN".to_owned()).await?;
                 // One question for the name and one for the password.
                 for _ in 0..2 {
-                    let reply = self.login_reply(&challenge(&answer)?)?;
-                    answer = say(connection, BASE64.encode(reply)).await?;
+                    let reply = self.login_reply(&challenge(&response)?)?;
+                    response = say(connection, BASE64.encode(reply)).await?;
                 }
-                answer
+                response
             }
             SmtpAuthMethod::CramMd5 => {
-                let answer = say(connection, "AUTH CRAM-MD5".to_owned()).await?;
-                let reply = self.cram_md5_reply(&challenge(&answer)?);
+                let response = say(connection, "AUTH CRAM-MD5".to_owned()).await?;
+                let reply = self.cram_md5_reply(&challenge(&response)?);
                 say(connection, BASE64.encode(reply)).await?
             }
         };
@@ -96,13 +96,13 @@ async fn say(connection: &mut AsyncSmtpConnection, line: String) -> Result<Respo
     connection.command(Line(line)).await.map_err(SmtpError::at("AUTH"))
 }
 
-/// The decoded question of a 334 answer.
-fn challenge(answer: &Response) -> Result<Vec<u8>, SmtpError> {
-    if !answer.has_code(334) {
+/// The decoded challenge of a 334 reply.
+fn challenge(response: &Response) -> Result<Vec<u8>, SmtpError> {
+    if !response.has_code(334) {
         return Err(SmtpError::UnexpectedChallenge);
     }
     BASE64
-        .decode(answer.first_line().unwrap_or_default().trim())
+        .decode(response.first_line().unwrap_or_default().trim())
         .map_err(|_not_base64| SmtpError::UnexpectedChallenge)
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn cram_md5_answers_as_the_example_of_rfc_2195() {
+    fn cram_md5_responds_as_the_example_of_rfc_2195() {
         assert_eq!(
             auth("tim", "tanstaaftanstaaf")
                 .cram_md5_reply(b"<1896.697170952@postoffice.reston.mci.net>"),

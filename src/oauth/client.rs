@@ -26,37 +26,37 @@ use url::{Url, form_urlencoded};
 use super::discovery::DiscoveryError;
 use super::fetch::json_response;
 use super::id_token::IdTokenError;
-use super::oauth1::{self, Credentials, Moment};
-use super::profile::{Answers, ProfileError};
+use super::oauth1::{self, Credentials, TimestampAndNonce};
+use super::profile::{ProfileError, ProviderResponses};
 use super::provider::Source;
-use super::token_answer::normalised;
-use crate::clients::{Address, Network, OutsideError, read};
+use super::token_response::normalised;
+use crate::clients::{Address, ClientError, HttpClients, read};
 use crate::config::{ClientSecret, KnownEndpoints, ProviderConfig};
 
 /// Longest error code of a provider that is repeated in a log.
 const MAX_CODE: usize = 64;
 
-/// Why a provider did not do what it was asked. Never says what was asked or answered.
+/// Why a provider did not do what it was asked. Never says what was asked or what it returned.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The code is the provider's, cut and escaped.
     #[error("the provider refused: {0}")]
     Refused(String),
     #[error("the provider cannot be asked")]
-    Outside(#[from] OutsideError),
-    #[error("the answer of the provider cannot be read")]
+    Client(#[from] ClientError),
+    #[error("the response of the provider cannot be read")]
     Unreadable,
     #[error("the provider cannot be discovered")]
     Discovery(#[from] Arc<DiscoveryError>),
     #[error("the id token is not accepted")]
     IdToken(#[from] IdTokenError),
-    #[error("the answer has no id token")]
+    #[error("the response has no id token")]
     NoIdToken,
-    #[error("the answer is no profile")]
+    #[error("the response is no profile")]
     Profile(#[from] ProfileError),
-    #[error("no code came back")]
+    #[error("no code was returned")]
     NoCode,
-    #[error("another request token came back")]
+    #[error("another request token was returned")]
     WrongRequestToken,
 }
 
@@ -100,7 +100,7 @@ pub struct ProviderClient<'a> {
     pub endpoints: &'a KnownEndpoints,
     /// How client id and secret travel to the token endpoint.
     pub auth_style: &'a AuthType,
-    pub network: &'a Network,
+    pub clients: &'a HttpClients,
     /// For one call.
     pub timeout: Duration,
     /// Where the provider sends people back to.
@@ -179,14 +179,17 @@ impl ProviderClient<'_> {
     ) -> Result<ProviderTokens, ProviderError> {
         let client = self.token_client(now);
         let old = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let answer = client.exchange_refresh_token(&old).request_async(self).await;
-        let mut tokens: ProviderTokens = answer.map(Into::into).map_err(refused)?;
+        let response = client.exchange_refresh_token(&old).request_async(self).await;
+        let mut tokens: ProviderTokens = response.map(Into::into).map_err(refused)?;
         tokens.refresh_token.get_or_insert(refresh_token);
         Ok(tokens)
     }
 
     /// Reads the profile; of providers that keep addresses apart, those too.
-    pub async fn profile(&self, access_token: &SecretString) -> Result<Answers, ProviderError> {
+    pub async fn profile(
+        &self,
+        access_token: &SecretString,
+    ) -> Result<ProviderResponses, ProviderError> {
         let profile = self.endpoints.profile.as_ref().ok_or(ProviderError::Unreadable)?;
         let profile = self.get(profile, access_token).await?;
         let emails = match &self.endpoints.emails {
@@ -195,12 +198,12 @@ impl ProviderClient<'_> {
             }
             _ => Value::Null,
         };
-        Ok(Answers { profile, emails, form_user: Value::Null })
+        Ok(ProviderResponses { profile, emails, form_user: Value::Null })
     }
 
-    async fn get(&self, at: &Address, access_token: &SecretString) -> Result<Value, OutsideError> {
+    async fn get(&self, at: &Address, access_token: &SecretString) -> Result<Value, ClientError> {
         let mut request =
-            self.network.client(at)?.get(at.url.clone()).bearer_auth(access_token.expose_secret());
+            self.clients.client(at)?.get(at.url.clone()).bearer_auth(access_token.expose_secret());
         if let Some(header) = self.config.provider.client_id_header {
             request = request.header(header, &self.config.client_id);
         }
@@ -229,14 +232,11 @@ impl ProviderClient<'_> {
         RedirectUrl::new(self.redirect_uri.to_owned()).expect("made from an address and a path")
     }
 
-    /// Sends what the crate composed to the token endpoint, and mends the answer for it.
-    async fn call_token_endpoint(
-        &self,
-        request: HttpRequest,
-    ) -> Result<HttpResponse, OutsideError> {
+    /// Sends what the crate composed to the token endpoint, and mends the response for it.
+    async fn call_token_endpoint(&self, request: HttpRequest) -> Result<HttpResponse, ClientError> {
         let (parts, body) = request.into_parts();
-        let answer = self
-            .network
+        let response = self
+            .clients
             .client(&self.endpoints.token)?
             .post(self.endpoints.token.url.clone())
             .headers(parts.headers)
@@ -244,15 +244,15 @@ impl ProviderClient<'_> {
             .timeout(self.timeout)
             .send()
             .await?;
-        let status = answer.status().as_u16();
-        let content_type = answer.headers().get(CONTENT_TYPE).cloned();
+        let status = response.status().as_u16();
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
-        let body = read(answer).await?;
+        let body = read(response).await?;
         let (status, body) =
-            normalised(status, content_type, &body).ok_or(OutsideError::Status(status))?;
+            normalised(status, content_type, &body).ok_or(ClientError::Status(status))?;
         let mut response = HttpResponse::new(body);
         *response.status_mut() =
-            http::StatusCode::from_u16(status).map_err(|_| OutsideError::Malformed)?;
+            http::StatusCode::from_u16(status).map_err(|_| ClientError::Malformed)?;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
     }
@@ -261,14 +261,16 @@ impl ProviderClient<'_> {
     pub async fn request_token(
         &self,
         callback: &str,
-        moment: &Moment<'_>,
+        timestamp_and_nonce: &TimestampAndNonce<'_>,
     ) -> Result<(String, SecretString), ProviderError> {
         let at = self.endpoints.request_token.as_ref().ok_or(ProviderError::Unreadable)?;
-        let answer = self.post_signed(at, None, &[("oauth_callback", callback)], moment).await?;
-        if answer.get("oauth_callback_confirmed").map(String::as_str) != Some("true") {
+        let response = self
+            .post_signed(at, None, &[("oauth_callback", callback)], timestamp_and_nonce)
+            .await?;
+        if response.get("oauth_callback_confirmed").map(String::as_str) != Some("true") {
             return Err(ProviderError::Unreadable);
         }
-        token_and_secret(answer)
+        token_and_secret(response)
     }
 
     /// Where people consent (`OAuth` 1.0a).
@@ -283,12 +285,13 @@ impl ProviderClient<'_> {
         &self,
         request_token: (&str, &SecretString),
         verifier: &str,
-        moment: &Moment<'_>,
+        timestamp_and_nonce: &TimestampAndNonce<'_>,
     ) -> Result<ProviderTokens, ProviderError> {
         let more = [("oauth_verifier", verifier)];
-        let answer =
-            self.post_signed(&self.endpoints.token, Some(request_token), &more, moment).await?;
-        let (token, secret) = token_and_secret(answer)?;
+        let response = self
+            .post_signed(&self.endpoints.token, Some(request_token), &more, timestamp_and_nonce)
+            .await?;
+        let (token, secret) = token_and_secret(response)?;
         Ok(ProviderTokens {
             access_token: token.into(),
             token_secret: Some(secret),
@@ -302,14 +305,22 @@ impl ProviderClient<'_> {
     pub async fn oauth1_profile(
         &self,
         token: (&str, &SecretString),
-        moment: &Moment<'_>,
-    ) -> Result<Answers, ProviderError> {
+        timestamp_and_nonce: &TimestampAndNonce<'_>,
+    ) -> Result<ProviderResponses, ProviderError> {
         let at = self.endpoints.profile.as_ref().ok_or(ProviderError::Unreadable)?;
-        let header =
-            oauth1::authorization("GET", &at.url, &self.credentials(Some(token)), &[], moment);
-        let request = self.network.client(at)?.get(at.url.clone());
+        let header = oauth1::authorization(
+            "GET",
+            &at.url,
+            &self.credentials(Some(token)),
+            &[],
+            timestamp_and_nonce,
+        );
+        let request = self.clients.client(at)?.get(at.url.clone());
         let request = request.header(http::header::AUTHORIZATION, header).timeout(self.timeout);
-        Ok(Answers { profile: json_response(request).await?, ..Answers::default() })
+        Ok(ProviderResponses {
+            profile: json_response(request).await?,
+            ..ProviderResponses::default()
+        })
     }
 
     fn credentials<'c>(&'c self, token: Option<(&'c str, &'c SecretString)>) -> Credentials<'c> {
@@ -324,23 +335,29 @@ impl ProviderClient<'_> {
         at: &Address,
         token: Option<(&str, &SecretString)>,
         more: &[(&str, &str)],
-        moment: &Moment<'_>,
+        timestamp_and_nonce: &TimestampAndNonce<'_>,
     ) -> Result<std::collections::HashMap<String, String>, ProviderError> {
-        let header = oauth1::authorization("POST", &at.url, &self.credentials(token), more, moment);
-        let request = self.network.client(at)?.post(at.url.clone());
+        let header = oauth1::authorization(
+            "POST",
+            &at.url,
+            &self.credentials(token),
+            more,
+            timestamp_and_nonce,
+        );
+        let request = self.clients.client(at)?.post(at.url.clone());
         let request = request.header(http::header::AUTHORIZATION, header).timeout(self.timeout);
-        let answer = request.send().await.map_err(OutsideError::from)?;
-        if answer.status().as_u16() != 200 {
-            return Err(OutsideError::Status(answer.status().as_u16()).into());
+        let response = request.send().await.map_err(ClientError::from)?;
+        if response.status().as_u16() != 200 {
+            return Err(ClientError::Status(response.status().as_u16()).into());
         }
-        let body = read(answer).await?;
+        let body = read(response).await?;
         Ok(form_urlencoded::parse(&body).into_owned().collect())
     }
 }
 
 impl<'c> AsyncHttpClient<'c> for ProviderClient<'_> {
-    type Error = OutsideError;
-    type Future = BoxFuture<'c, Result<HttpResponse, OutsideError>>;
+    type Error = ClientError;
+    type Future = BoxFuture<'c, Result<HttpResponse, ClientError>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.call_token_endpoint(request))
@@ -348,36 +365,36 @@ impl<'c> AsyncHttpClient<'c> for ProviderClient<'_> {
 }
 
 impl From<StandardTokenResponse<IdTokenField, BasicTokenType>> for ProviderTokens {
-    fn from(answer: StandardTokenResponse<IdTokenField, BasicTokenType>) -> Self {
+    fn from(response: StandardTokenResponse<IdTokenField, BasicTokenType>) -> Self {
         Self {
-            access_token: answer.access_token().secret().as_str().into(),
+            access_token: response.access_token().secret().as_str().into(),
             token_secret: None,
-            refresh_token: answer.refresh_token().map(|token| token.secret().as_str().into()),
-            expires_in: answer.expires_in(),
-            id_token: answer.extra_fields().id_token.as_deref().map(Into::into),
+            refresh_token: response.refresh_token().map(|token| token.secret().as_str().into()),
+            expires_in: response.expires_in(),
+            id_token: response.extra_fields().id_token.as_deref().map(Into::into),
         }
     }
 }
 
 fn token_and_secret(
-    answer: std::collections::HashMap<String, String>,
+    response: std::collections::HashMap<String, String>,
 ) -> Result<(String, SecretString), ProviderError> {
-    let mut answer = answer;
-    let mut member = |name: &str| answer.remove(name).filter(|text| !text.is_empty());
+    let mut response = response;
+    let mut member = |name: &str| response.remove(name).filter(|text| !text.is_empty());
     let (token, secret) = (member("oauth_token"), member("oauth_token_secret"));
     token.zip(secret).map(|(token, secret)| (token, secret.into())).ok_or(ProviderError::Unreadable)
 }
 
 fn refused(
-    error: RequestTokenError<OutsideError, StandardErrorResponse<BasicErrorResponseType>>,
+    error: RequestTokenError<ClientError, StandardErrorResponse<BasicErrorResponseType>>,
 ) -> ProviderError {
     match error {
-        RequestTokenError::ServerResponse(answer) => {
-            let code = answer.error().as_ref().escape_debug().take(MAX_CODE).collect();
+        RequestTokenError::ServerResponse(response) => {
+            let code = response.error().as_ref().escape_debug().take(MAX_CODE).collect();
             ProviderError::Refused(code)
         }
         RequestTokenError::Request(error) => error.into(),
-        // Both carry the answer, which may hold tokens.
+        // Both carry the response, which may hold tokens.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => ProviderError::Unreadable,
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::fetch;
-use crate::clients::{Address, ChosenBy, Network, OutsideError};
+use crate::clients::{Address, ChosenBy, ClientError, HttpClients};
 use crate::config::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 
 /// Documents change rarely.
@@ -22,7 +22,7 @@ const MAX_ISSUERS: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     #[error("the document of the issuer cannot be had")]
-    Outside(#[from] OutsideError),
+    Client(#[from] ClientError),
     #[error("the document is about another issuer")]
     WrongIssuer,
     #[error("the document names an address that is neither https nor the issuer's own")]
@@ -31,7 +31,7 @@ pub enum DiscoveryError {
     NotDiscovered,
 }
 
-/// Where a provider is, and what its id tokens are judged by.
+/// Where a provider is, and what its id tokens are verified by.
 #[derive(Debug)]
 pub struct Discovered {
     pub endpoints: KnownEndpoints,
@@ -70,7 +70,7 @@ impl Discovery {
     /// Reads the document of a provider; one caller asks for all who wait.
     pub async fn find(
         &self,
-        network: &Network,
+        clients: &HttpClients,
         timeout: Duration,
         provider: &ProviderConfig,
     ) -> Result<Arc<Discovered>, Arc<DiscoveryError>> {
@@ -80,7 +80,7 @@ impl Discovery {
         let key = (document.clone(), provider.client_id.clone());
         let read = async {
             let at = Address::configured(document.clone());
-            let found: Document = fetch::get_json(network, timeout, &at).await?;
+            let found: Document = fetch::get_json(clients, timeout, &at).await?;
             found.checked(issuer, audiences.clone()).map(Arc::new)
         };
         self.documents.try_get_with(key, read).await

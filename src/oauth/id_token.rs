@@ -12,7 +12,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::jwks::IssuerKeys;
-use crate::clients::{Network, OutsideError};
+use crate::clients::{ClientError, HttpClients};
 use crate::config::IdTokenRules;
 use crate::domain::random_secret::hex;
 
@@ -48,7 +48,7 @@ pub enum IdTokenError {
     #[error("a required claim is missing")]
     MissingClaim,
     #[error("the keys of the issuer cannot be had")]
-    Keys(#[source] std::sync::Arc<OutsideError>),
+    Keys(#[source] std::sync::Arc<ClientError>),
 }
 
 /// What the nonce in the token must be.
@@ -61,16 +61,16 @@ pub enum ExpectedNonce<'a> {
     HashOf(Option<&'a str>),
 }
 
-/// Looks up keys, and judges by them.
+/// Looks up keys, and verifies tokens by them.
 #[derive(Clone, Copy)]
-pub struct Judge<'a> {
+pub struct IdTokenVerifier<'a> {
     pub keys: &'a IssuerKeys,
-    pub network: &'a Network,
+    pub clients: &'a HttpClients,
     pub timeout: std::time::Duration,
     pub now: OffsetDateTime,
 }
 
-impl Judge<'_> {
+impl IdTokenVerifier<'_> {
     /// The claims of a token that fits the rules; `sub` is among them.
     pub async fn verify(
         &self,
@@ -92,7 +92,7 @@ impl Judge<'_> {
         }
         let key = self
             .keys
-            .find(self.network, self.timeout, &rules.jwks, header.kid.as_deref(), self.now)
+            .find(self.clients, self.timeout, &rules.jwks, header.kid.as_deref(), self.now)
             .await
             .map_err(IdTokenError::Keys)?
             .ok_or(IdTokenError::UnknownKey)?;
@@ -193,7 +193,7 @@ pub fn check_authorized_party(claims: &Value, ours: &[String]) -> Result<(), IdT
 }
 
 /// Checks a token that came straight from the token endpoint of a provider whose identity is read
-/// elsewhere: it must be for us and for this sign-in. The connection vouches for who made it
+/// elsewhere: it must be for us and for this sign-in. The connection proves who made it
 /// (`OpenID` Connect Core 3.1.3.7, step 6).
 pub fn check_companion(
     token: &SecretString,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::fetch;
-use crate::clients::{Address, Network, OutsideError};
+use crate::clients::{Address, ClientError, HttpClients};
 
 /// Age at which keys are fetched again.
 const FRESH: Duration = Duration::hours(1);
@@ -67,12 +67,12 @@ impl IssuerKeys {
     /// The key with this id; `None` if the issuer has no such key.
     pub async fn find(
         &self,
-        network: &Network,
+        clients: &HttpClients,
         timeout: std::time::Duration,
         at: &Address,
         kid: Option<&str>,
         now: OffsetDateTime,
-    ) -> Result<Option<Jwk>, Arc<OutsideError>> {
+    ) -> Result<Option<Jwk>, Arc<ClientError>> {
         let known = self.sets.get(at).await.filter(|set| now - set.fetched_at < DEAD);
         if let Some(set) = known {
             let age = now - set.checked_at;
@@ -81,7 +81,7 @@ impl IssuerKeys {
                 return Ok(found);
             }
             self.sets.invalidate(at).await;
-            return match self.fetch(network, timeout, at, now).await {
+            return match self.fetch(clients, timeout, at, now).await {
                 Ok(fresh) => Ok(fresh.find(kid).cloned()),
                 Err(error) => {
                     tracing::warn!(
@@ -100,19 +100,19 @@ impl IssuerKeys {
                 }
             };
         }
-        let set = self.fetch(network, timeout, at, now).await?;
+        let set = self.fetch(clients, timeout, at, now).await?;
         Ok(set.find(kid).cloned())
     }
 
     async fn fetch(
         &self,
-        network: &Network,
+        clients: &HttpClients,
         timeout: std::time::Duration,
         at: &Address,
         now: OffsetDateTime,
-    ) -> Result<Arc<KeySet>, Arc<OutsideError>> {
+    ) -> Result<Arc<KeySet>, Arc<ClientError>> {
         let fetch = async {
-            let Document { keys } = fetch::get_json(network, timeout, at).await?;
+            let Document { keys } = fetch::get_json(clients, timeout, at).await?;
             // Kinds of keys that are not known here are no reason to do without the others.
             let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
             let keys = JwkSet { keys: keys.collect() };

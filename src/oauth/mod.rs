@@ -1,7 +1,8 @@
-//! Identities that others vouch for: `OAuth` 2, `OAuth` 1.0a and `OpenID` Connect towards providers.
+//! Identities of external providers: `OAuth` 2, `OAuth` 1.0a and `OpenID` Connect towards
+//! providers.
 //!
-//! A provider is data and one mapping function, a file in `providers/`. What is done with them is the
-//! same for all: `client` speaks to their endpoints, `id_token` judges what they sign.
+//! A provider is data and one mapping function, a file in `providers/`. What is done with them is
+//! the same for all: `client` speaks to their endpoints, `id_token` verifies what they sign.
 
 pub mod apple_secret;
 pub mod client;
@@ -14,7 +15,7 @@ pub mod oauth1;
 pub mod profile;
 pub mod provider;
 pub mod providers;
-pub mod token_answer;
+pub mod token_response;
 
 /// What is known of issuers, kept as long as it may be; cheap to clone.
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! Signed requests of `OAuth` 1.0a (RFC 5849), for the one provider that still wants them.
 //!
 //! The crates that sign (`oauth1-request`, `reqwest-oauth1`) have had no release for years; what is
-//! needed of the standard fits in here and is proven against vectors.
+//! needed of the standard fits in here and is tested against vectors.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -22,9 +22,9 @@ pub struct Credentials<'a> {
     pub token: Option<(&'a str, &'a SecretString)>,
 }
 
-/// What makes a signature unlike the one before.
+/// Timestamp and nonce of a request, which make its signature unique.
 #[derive(Debug)]
-pub struct Moment<'a> {
+pub struct TimestampAndNonce<'a> {
     /// Seconds since 1970.
     pub timestamp: i64,
     pub nonce: &'a str,
@@ -37,12 +37,12 @@ pub fn authorization(
     url: &Url,
     credentials: &Credentials<'_>,
     more: &[(&str, &str)],
-    moment: &Moment<'_>,
+    timestamp_and_nonce: &TimestampAndNonce<'_>,
 ) -> String {
-    let timestamp = moment.timestamp.to_string();
+    let timestamp = timestamp_and_nonce.timestamp.to_string();
     let mut parameters = vec![
         ("oauth_consumer_key", credentials.consumer_key),
-        ("oauth_nonce", moment.nonce),
+        ("oauth_nonce", timestamp_and_nonce.nonce),
         ("oauth_signature_method", "HMAC-SHA1"),
         ("oauth_timestamp", &timestamp),
         ("oauth_version", "1.0"),
@@ -103,9 +103,14 @@ mod tests {
                 consumer_secret: &secret,
                 token: Some((token.0, &token_secret)),
             };
-            let moment = Moment { timestamp: 1_795_463_945, nonce };
-            let header =
-                authorization(method, &Url::parse(url).unwrap(), &credentials, more, &moment);
+            let timestamp_and_nonce = TimestampAndNonce { timestamp: 1_795_463_945, nonce };
+            let header = authorization(
+                method,
+                &Url::parse(url).unwrap(),
+                &credentials,
+                more,
+                &timestamp_and_nonce,
+            );
             let (_, rest) = header.split_once("oauth_signature=\"").unwrap();
             let signature = rest.split('"').next().unwrap();
             percent_encoding::percent_decode_str(signature).decode_utf8().unwrap().into_owned()
@@ -134,9 +139,9 @@ mod tests {
         let credentials =
             Credentials { consumer_key: "k k", consumer_secret: &secret, token: None };
         let url = Url::parse("http://localhost/x").unwrap();
-        let moment = Moment { timestamp: 1, nonce: "n" };
+        let timestamp_and_nonce = TimestampAndNonce { timestamp: 1, nonce: "n" };
         let callback = [("oauth_callback", "http://a/?b=c d")];
-        let header = authorization("POST", &url, &credentials, &callback, &moment);
+        let header = authorization("POST", &url, &credentials, &callback, &timestamp_and_nonce);
         assert!(
             header.starts_with("OAuth oauth_callback=\"http%3A%2F%2Fa%2F%3Fb%3Dc%20d\", oauth_consumer_key=\"k%20k\", oauth_nonce=\"n\", oauth_signature=\""),
             "{header}"

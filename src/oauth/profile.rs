@@ -16,7 +16,7 @@ const MAX_SUBJECT: usize = 255;
 /// What a provider says about the owner of an address
 /// (docs/reference-behaviour.md#email-assurance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attestation {
+pub enum EmailAssurance {
     /// The provider has verified that the address is theirs.
     Verified,
     /// It has not.
@@ -25,7 +25,7 @@ pub enum Attestation {
     Unknown,
 }
 
-impl Attestation {
+impl EmailAssurance {
     /// From a flag that is there or not.
     pub const fn from_flag(is_verified: bool) -> Self {
         if is_verified { Self::Verified } else { Self::Unverified }
@@ -39,24 +39,24 @@ pub struct Profile {
     pub subject: String,
     pub email: Option<String>,
     /// Of `email`; without one it means nothing.
-    pub attestation: Attestation,
+    pub email_assurance: EmailAssurance,
     pub name: Option<String>,
     /// Address of a picture.
     pub picture: Option<String>,
 }
 
-/// What a provider answered, for the mapping function.
+/// The responses of a provider, for the mapping function.
 #[derive(Clone, Debug, Default)]
-pub struct Answers {
+pub struct ProviderResponses {
     /// The profile, or the claims of the id token.
     pub profile: Value,
-    /// The answer about e-mail addresses, from providers that keep them apart.
+    /// The response about e-mail addresses, from providers that keep them apart.
     pub emails: Value,
     /// `user` of a form post (Apple, at the first authorization only).
     pub form_user: Value,
 }
 
-/// Why an answer is no profile. Never says what was in it.
+/// Why a response is no profile. Never says what was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     #[error("the profile has no id")]
@@ -86,7 +86,7 @@ impl Profile {
                 .email
                 .and_then(|email| EmailAddress::parse(email.trim()).ok())
                 .map(EmailAddress::into_string),
-            attestation: self.attestation,
+            email_assurance: self.email_assurance,
             name: name.filter(|name| !name.is_empty()),
             picture: self.picture.filter(|picture| is_web_address(picture)),
         })
@@ -106,7 +106,7 @@ mod tests {
         Profile {
             subject: " 42 ".to_owned(),
             email: Some(" a@x.test ".to_owned()),
-            attestation: Attestation::Verified,
+            email_assurance: EmailAssurance::Verified,
             name: Some(" A\nB ".to_owned()),
             picture: Some("https://x.test/a.png".to_owned()),
         }

@@ -1,6 +1,6 @@
 //! What makes one provider differ from the next: data, and one mapping function.
 
-use super::profile::{Answers, Profile, ProfileError};
+use super::profile::{Profile, ProfileError, ProviderResponses};
 use crate::config::settings::Setting;
 
 /// A provider as this server knows it, before anything is configured.
@@ -24,8 +24,8 @@ pub struct Provider {
     pub takes_organizations: bool,
     /// Whether a nonce is sent when `openid` is asked for.
     pub nonce: bool,
-    /// Makes a profile of what the provider answered.
-    pub profile: fn(&Answers) -> Result<Profile, ProfileError>,
+    /// Makes a profile of what the provider returned.
+    pub profile: fn(&ProviderResponses) -> Result<Profile, ProfileError>,
 }
 
 /// How a provider is spoken to.

@@ -1,4 +1,4 @@
-//! WebAuthn: options for browsers, and the check of what authenticators answer.
+//! WebAuthn: options for browsers, and the check of what authenticators return.
 //!
 //! Signatures are verified here, by aws-lc-rs, and so is what stands around them, because
 //! webauthn-rs-core verifies three of the ten algorithms that keys of the reference have. That crate
@@ -35,7 +35,7 @@ use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
 use crate::domain::security_key::{KeyUse, NewSecurityKey};
 
-/// Why an authenticator's answer was not accepted; for the log, never for the client.
+/// Why an authenticator's response was not accepted; for the log, never for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum CeremonyError {
     #[error(transparent)]
@@ -123,7 +123,7 @@ impl RelyingParty {
         Ok((challenge, options, PendingRegistration(state)))
     }
 
-    /// Checks the new key that answers this challenge (WebAuthn 7.1).
+    /// Checks the new key made for this challenge (WebAuthn 7.1).
     pub fn finish_registration(
         &self,
         response: &RegisterPublicKeyCredential,
@@ -158,14 +158,14 @@ impl RelyingParty {
         })
     }
 
-    /// Asks for a proof by one of these keys; by any that can be found where there are none.
+    /// Asks for an assertion by one of these keys; by any that can be found where there are none.
     pub fn begin_assertion(&self, credential_ids: Vec<String>) -> (Challenge, RequestOptions) {
         let challenge = Challenge::random();
         let options = RequestOptions::new(challenge, self.timeout, self.id.clone(), credential_ids);
         (challenge, options)
     }
 
-    /// Checks a proof that answers this challenge, by the key with these COSE bytes
+    /// Checks an assertion for this challenge, by the key with these COSE bytes
     /// (WebAuthn 7.2); the counter is the caller's to compare, with the stored one.
     pub fn finish_assertion(
         &self,

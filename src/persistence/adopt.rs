@@ -36,8 +36,8 @@ pub enum Situation {
     Interrupted { level: i64 },
     /// At the reference's last level (also every start of ours after the first).
     Current,
-    /// Migrated further by the reference's successor.
-    Successor { level: i64 },
+    /// Migrated further by Nhost Auth.
+    NhostAuth { level: i64 },
 }
 
 impl fmt::Display for Situation {
@@ -49,7 +49,7 @@ impl fmt::Display for Situation {
             Self::NodeEra { level } => write!(f, "Node.js-era schema at level {level}"),
             Self::Interrupted { level } => write!(f, "interrupted migration to level {level}"),
             Self::Current => write!(f, "reference schema at level {REFERENCE_LEVEL}"),
-            Self::Successor { level } => write!(f, "successor schema at level {level}"),
+            Self::NhostAuth { level } => write!(f, "Nhost Auth schema at level {level}"),
         }
     }
 }
@@ -86,10 +86,10 @@ pub enum Refusal {
     )]
     Dirty { level: i64, missing: &'static str },
     #[error(
-        "auth.schema_migrations is dirty at level {level}, which belongs to the reference's \
-         successor: let the successor repair it, or set dirty to false if the step is complete"
+        "auth.schema_migrations is dirty at level {level}, which belongs to Nhost Auth: \
+         let Nhost Auth repair it, or set dirty to false if the step is complete"
     )]
-    DirtySuccessor { level: i64 },
+    DirtyNhostAuth { level: i64 },
     #[error("auth.schema_migrations has {rows} rows instead of one")]
     SeveralLevels { rows: usize },
     #[error("auth.migrations says level {level}; the Node.js era ended at {LAST_NODE_LEVEL}")]
@@ -161,7 +161,7 @@ pub fn decide(found: &Found) -> Result<Plan, Refusal> {
         (Some((level, true)), _) => decide_dirty(found, level),
         (Some((level, false)), _) if level > REFERENCE_LEVEL => {
             complete(found, REFERENCE_LEVEL, level)?;
-            Ok(Plan { situation: Situation::Successor { level }, applied: level })
+            Ok(Plan { situation: Situation::NhostAuth { level }, applied: level })
         }
         (Some((level, false)), _) => {
             complete(found, level, level)?;
@@ -191,7 +191,7 @@ pub fn decide(found: &Found) -> Result<Plan, Refusal> {
 
 fn decide_dirty(found: &Found, level: i64) -> Result<Plan, Refusal> {
     if level > REFERENCE_LEVEL {
-        return Err(Refusal::DirtySuccessor { level });
+        return Err(Refusal::DirtyNhostAuth { level });
     }
     complete(found, level - 1, level)?;
     if let Some(missing) = missing_of(found, level) {
@@ -292,8 +292,8 @@ mod tests {
         let refusal = decide(&undone).unwrap_err();
         assert_eq!(refusal, Refusal::Dirty { level: 12, missing: "refresh_tokens.metadata" });
         assert!(refusal.to_string().contains("set the row to (11, false)"));
-        let successor = Found { bookkeeping: Some(vec![(21, true)]), ..found_at(18) };
-        assert_eq!(decide(&successor).unwrap_err(), Refusal::DirtySuccessor { level: 21 });
+        let nhost_auth = Found { bookkeeping: Some(vec![(21, true)]), ..found_at(18) };
+        assert_eq!(decide(&nhost_auth).unwrap_err(), Refusal::DirtyNhostAuth { level: 21 });
     }
 
     #[test]

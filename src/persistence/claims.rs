@@ -40,7 +40,7 @@ pub enum ClaimsQueryError {
     Secret { table: String, name: String },
     #[error("the user is gone")]
     NoUser,
-    #[error("Postgres does not answer")]
+    #[error("Postgres does not respond")]
     Storage(#[from] sqlx::Error),
 }
 

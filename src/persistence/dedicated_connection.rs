@@ -1,4 +1,4 @@
-//! A connection that the hottest statement keeps for itself.
+//! A connection that is dedicated to the hottest statement.
 //!
 //! The pool tests a connection when it is taken and again when it is given back: two round trips
 //! that cost more than a small batch of rotations itself.
@@ -7,24 +7,24 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::measured_pool::WatchedPool;
+use super::measured_pool::MeasuredPool;
 
 /// At most one idle connection, outside the pool's count, opened when it is needed.
-pub struct KeptConnection {
-    pool: WatchedPool,
+pub struct DedicatedConnection {
+    pool: MeasuredPool,
     idle: Mutex<Option<PgConnection>>,
 }
 
-/// A connection in use; dropped without [`KeptConnection::keep`] it is closed.
+/// A connection in use; dropped without [`DedicatedConnection::keep`] it is closed.
 pub struct Taken {
     pub connection: PgConnection,
     /// It was idle before, so its server may have gone without a word.
     pub was_idle: bool,
 }
 
-impl KeptConnection {
+impl DedicatedConnection {
     /// Nothing is opened yet.
-    pub fn new(pool: WatchedPool) -> Self {
+    pub fn new(pool: MeasuredPool) -> Self {
         Self { pool, idle: Mutex::default() }
     }
 
@@ -64,9 +64,9 @@ impl KeptConnection {
 
 /// Lets the planner choose index scans in nested loops only, once for every statement.
 ///
-/// A statement of this connection looks rows up by a unique key and nothing else. The planner sees a
-/// table that was empty or small at that moment, prefers to read all of it, and stays with that plan while
-/// the table grows by its dead rows: a batch then costs two to four times as much.
+/// A statement of this connection looks rows up by a unique key and nothing else. The planner sees
+/// a table that was empty or small at that time, prefers to read all of it, and stays with that
+/// plan while the table grows by its dead rows: a batch then costs two to four times as much.
 async fn pin_plans(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         r#"

@@ -1,4 +1,4 @@
-//! Does Postgres answer?
+//! Whether Postgres responds.
 
 use sqlx::PgExecutor;
 

@@ -29,12 +29,12 @@ impl Default for PoolStats {
 
 /// A pool that measures; everything else is sqlx's. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct WatchedPool {
+pub struct MeasuredPool {
     pool: PgPool,
     stats: Arc<PoolStats>,
 }
 
-impl WatchedPool {
+impl MeasuredPool {
     /// Measures from now on.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, stats: Arc::default() }
@@ -62,7 +62,7 @@ impl WatchedPool {
     }
 }
 
-impl Deref for WatchedPool {
+impl Deref for MeasuredPool {
     type Target = PgPool;
 
     fn deref(&self) -> &PgPool {
@@ -72,7 +72,7 @@ impl Deref for WatchedPool {
 
 /// As sqlx does it for its own pool, but for one thing: the rows of a statement are read before the
 /// first is handed on, since no statement here has many.
-impl<'p> Executor<'p> for &'_ WatchedPool {
+impl<'p> Executor<'p> for &'_ MeasuredPool {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(

@@ -1,4 +1,5 @@
-//! `auth.keywright_unproven_links`: identities that wait for the address of their account to be proven.
+//! `auth.keywright_unproven_links`: identities that wait for the address of their account to be
+//! verified.
 
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -7,14 +8,14 @@ use crate::domain::ids::UserId;
 
 /// An identity that waits.
 #[derive(Debug)]
-pub struct UnprovenLink {
+pub struct PendingIdentityLink {
     pub provider_id: String,
     pub provider_user_id: String,
     /// SHA-256 of what the browser keeps that the identity came from.
     pub browser_hash: Option<Vec<u8>>,
 }
 
-/// Remembers an identity until its account's address is proven.
+/// Remembers an identity until its account's address is verified.
 pub async fn insert(
     db: impl PgExecutor<'_>,
     user_id: UserId,
@@ -43,9 +44,12 @@ pub async fn insert(
 }
 
 /// Takes all that wait for this user's address.
-pub async fn take(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<Vec<UnprovenLink>> {
+pub async fn take(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+) -> sqlx::Result<Vec<PendingIdentityLink>> {
     sqlx::query_as!(
-        UnprovenLink,
+        PendingIdentityLink,
         r#"
         delete from auth.keywright_unproven_links
          where user_id = $1

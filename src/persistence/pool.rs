@@ -7,7 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool, Postgres};
 
-use super::measured_pool::WatchedPool;
+use super::measured_pool::MeasuredPool;
 use crate::config::DatabaseConfig;
 use crate::persistence::connection_string::{ConnectionString, PoolParameters};
 
@@ -91,7 +91,7 @@ pub struct Abandonable {
 
 impl Abandonable {
     /// Takes a connection from the pool.
-    pub async fn acquire(pool: &WatchedPool) -> sqlx::Result<Self> {
+    pub async fn acquire(pool: &MeasuredPool) -> sqlx::Result<Self> {
         Ok(Self { connection: pool.acquire().await?, is_idle: true })
     }
 

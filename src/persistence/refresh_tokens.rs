@@ -42,11 +42,11 @@ pub async fn find_live(
         .collect())
 }
 
-/// Replaces presented hashes by their successors; comes back with the places in `rotations` of those
+/// Replaces presented hashes by the next ones; returns the places in `rotations` of those
 /// that were current, in ascending order.
 ///
 /// Keys must be distinct. The conditions are in the `update`, so a token is traded once however
-/// many nodes try; `expires_at` slides as in the reference. The answer is one row, because reading
+/// many nodes try; `expires_at` slides as in the reference. The result is one row, because reading
 /// a row costs this side as much as a small request.
 pub async fn rotate(
     db: impl PgExecutor<'_>,
@@ -99,13 +99,13 @@ pub struct ChainMatch {
     pub since_rotation: Duration,
 }
 
-/// The live row whose hash is among the successors of a token, if there is one.
+/// The live row whose hash is among the next tokens of a token, if there is one.
 pub async fn find_in_chain(
     db: impl PgExecutor<'_>,
-    successors: &[TokenHash],
+    next_tokens: &[TokenHash],
     advanced: Duration,
 ) -> sqlx::Result<Option<ChainMatch>> {
-    let stored = stored(successors.iter());
+    let stored = stored(next_tokens.iter());
     let row = sqlx::query!(
         r#"
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId",
@@ -124,7 +124,7 @@ pub async fn find_in_chain(
     .fetch_optional(db)
     .await?;
     Ok(row.map(|row| ChainMatch {
-        hash: successors[position(row.n)],
+        hash: next_tokens[position(row.n)],
         session: SessionRef { session_id: row.session_id, user_id: row.user_id },
         since_rotation: Duration::seconds_f64(row.since_rotation),
     }))

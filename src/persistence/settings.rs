@@ -12,7 +12,7 @@ use crate::passwords::{PasswordForm, PasswordForms};
 pub enum Origin {
     /// Keywright, on an empty database.
     Created,
-    /// The reference or its successor.
+    /// Hasura Auth or Nhost Auth.
     Adopted,
 }
 
@@ -34,7 +34,7 @@ const fn form_setting(form: PasswordForm) -> &'static str {
     }
 }
 
-/// Records who made the schema; the first answer stays.
+/// Records who made the schema; the first record stays.
 pub async fn record_origin(db: impl PgExecutor<'_>, origin: Origin) -> sqlx::Result<()> {
     insert_once(db, "origin", origin.as_str()).await
 }
@@ -44,7 +44,7 @@ pub async fn find_origin(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Origin>
     let value = find(db, "origin").await?;
     Ok(value.map(|word| match word.as_str() {
         "created" => Origin::Created,
-        // Unknown words come from a later version; the cautious answer is safe.
+        // Unknown words come from a later version; the cautious choice is safe.
         _ => Origin::Adopted,
     }))
 }

@@ -69,8 +69,8 @@ pub async fn consume(
 
 /// Counts one try at a ticket and tells whose it is; nothing when its tries are used up.
 ///
-/// For tickets that need a second proof: a wrong one must not use the ticket up at once, and not be
-/// repeated without end. The count holds for all nodes.
+/// For tickets that need a second factor: a wrong one must not use the ticket up at once, and not
+/// be repeated without end. The count holds for all nodes.
 pub async fn try_once(
     db: impl PgExecutor<'_>,
     ticket_hash: &[u8; 32],

@@ -91,7 +91,7 @@ pub async fn forget_steps(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<(
 pub struct StoredSecrets {
     pub plain: i64,
     pub sealed: i64,
-    /// Sealed by the successor of the reference.
+    /// Sealed by Nhost Auth.
     pub successor: i64,
     pub sample_user: Option<UserId>,
     pub sample: Option<String>,

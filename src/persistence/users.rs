@@ -148,7 +148,7 @@ pub struct NewUser<'a> {
     pub avatar_url: &'a str,
     pub locale: &'a str,
     pub email: Option<&'a str>,
-    /// Whether somebody vouches for the address already.
+    /// Whether the address is verified already.
     pub email_verified: bool,
     pub phone_number: Option<&'a str>,
     pub password_hash: Option<&'a str>,

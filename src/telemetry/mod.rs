@@ -32,13 +32,13 @@ pub fn access_log() -> AccessLog {
 }
 
 /// Keeps the log's thread; dropping it writes what is still queued.
-pub struct Guard {
+pub struct TelemetryGuard {
     _worker: WriterGuard,
     writer: LogWriter,
     traces: Option<Traces>,
 }
 
-impl Guard {
+impl TelemetryGuard {
     /// Sends the last traces and writes the last lines.
     pub async fn shut_down(mut self) {
         if let Some(traces) = self.traces.take() {
@@ -54,7 +54,7 @@ impl Guard {
 
 /// Starts logs and traces. A second call in one process (tests) leaves the first subscriber in
 /// place. Must be called inside a Tokio runtime if there are traces.
-pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesError> {
+pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<TelemetryGuard, TracesError> {
     let traces = Traces::start(traces)?;
     let (writer, worker) = writer::batched(std::io::stdout());
     let clock = Clock::system();
@@ -75,7 +75,7 @@ pub fn init(config: &LogConfig, traces: &TracesConfig) -> Result<Guard, TracesEr
         None => set_global_default(subscriber),
     };
     let _ = ACCESS_LOG.set(AccessLog::new(writer.clone(), config.text, clock));
-    Ok(Guard { _worker: worker, writer, traces })
+    Ok(TelemetryGuard { _worker: worker, writer, traces })
 }
 
 /// What becomes a line: events of a level, and questions whether there would be one. Not spans, so

@@ -285,9 +285,9 @@ async fn send(
     http: reqwest::Client,
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
-    let answer = http.execute(request.try_into()?).await.map_err(reqwest::Error::without_url)?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut response = Response::new(answer.bytes().await?);
+    let received = http.execute(request.try_into()?).await.map_err(reqwest::Error::without_url)?;
+    let (status, headers) = (received.status(), received.headers().clone());
+    let mut response = Response::new(received.bytes().await?);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)

@@ -20,7 +20,7 @@ pub(super) const ELEVATED: &str = "x-hasura-auth-elevated";
 
 /// Whom a token speaks for.
 #[derive(Clone, Debug)]
-pub struct Identity<'a> {
+pub struct TokenSubject<'a> {
     /// `sub` and `x-hasura-user-id`.
     pub user_id: UserId,
     /// In the order of the response; the default role is appended if it is missing.
@@ -44,7 +44,7 @@ pub struct UserClaims {
 
 impl UserClaims {
     /// Writes the claims of this user, sorted by name.
-    pub fn new(identity: &Identity<'_>) -> Self {
+    pub fn new(identity: &TokenSubject<'_>) -> Self {
         let mut subject = [0; TOKEN_LEN];
         let id: &str = identity.user_id.0.hyphenated().encode_lower(&mut subject);
         let mut roles: Vec<&str> = identity.roles.iter().map(String::as_str).collect();
@@ -181,8 +181,8 @@ fn json(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn identity<'a>(roles: &'a [String], custom: &'a [(String, String)]) -> Identity<'a> {
-        Identity {
+    fn identity<'a>(roles: &'a [String], custom: &'a [(String, String)]) -> TokenSubject<'a> {
+        TokenSubject {
             user_id: UserId(Uuid::from_u128(0xb00f_4b2d)),
             roles,
             default_role: "user",
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn elevation_names_the_user() {
-        let elevated = Identity { is_elevated: true, ..identity(&[], &[]) };
+        let elevated = TokenSubject { is_elevated: true, ..identity(&[], &[]) };
         let claims = UserClaims::new(&elevated);
         let parsed: BTreeMap<String, serde_json::Value> =
             serde_json::from_str(&claims.hasura).unwrap();

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_successor_is_a_token_that_clients_can_present() {
+    fn every_next_token_is_one_that_clients_can_present() {
         for (_, token) in key().walk(&RefreshToken::generate(), 100) {
             assert_eq!(RefreshToken::parse(token.expose()).unwrap(), token);
         }

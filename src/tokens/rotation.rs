@@ -1,4 +1,4 @@
-//! The trade of a refresh token for its successor.
+//! The trade of a refresh token for the next one.
 
 use super::refresh_token::TokenHash;
 use crate::domain::ids::{SessionId, UserId};

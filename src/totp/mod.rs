@@ -54,7 +54,7 @@ fn read(secret: &SecretString) -> Result<Totp, InvalidSecret> {
         return Err(InvalidSecret);
     }
     let secret = Secret::try_from_base32(text).map_err(|_unparsed| InvalidSecret)?;
-    // Old secrets may be shorter than the RFC recommends; their owners are let in all the same.
+    // Old secrets may be shorter than the RFC recommends; their owners may sign in all the same.
     Ok(Builder::new()
         .with_algorithm(Algorithm::SHA1)
         .with_digits(DIGITS)

@@ -1,6 +1,6 @@
 //! Black-box tests, one binary; one file a subject.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the result")]
 
 mod accounts;
 mod adoption;

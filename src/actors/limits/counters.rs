@@ -21,18 +21,18 @@ pub enum Subject {
     /// Everybody together.
     All,
     /// One client.
-    Network(Network),
+    Network(ClientNetwork),
     /// An account as far as a stranger can name it, hashed: it need not exist.
     Account([u8; 32]),
     /// An account, as seen from one client.
-    AccountFrom([u8; 32], Network),
+    AccountFrom([u8; 32], ClientNetwork),
 }
 
 /// A client's address, of IPv6 the first 64 bits: the rest is for the client to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpAddr);
+pub struct ClientNetwork(IpAddr);
 
-impl From<IpAddr> for Network {
+impl From<IpAddr> for ClientNetwork {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),

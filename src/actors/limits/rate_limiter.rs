@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::counters::{CounterStore, Subject};
-use crate::actors::runtime::handle::{Crash, Mail};
+use crate::actors::runtime::handle::{Crash, MessageOrigin};
 use crate::domain::clock::Clock;
 use crate::metrics::Counter;
 
@@ -116,7 +116,7 @@ pub enum RateLimiterMsg {
     Crash,
 }
 
-impl Mail for RateLimiterMsg {
+impl MessageOrigin for RateLimiterMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Crash)
     }

@@ -3,8 +3,9 @@
 //! - Owns: how many hashes run at once, and how many may wait.
 //! - Caches: nothing.
 //! - Writes through: nothing; the flows store what it returns.
-//! - On restart: waiting jobs fail at once and are sent again by their handle; running ones answer.
-//! - Gives way: while hashes slow rotations down, it rests between them (`hash_pace.rs`).
+//! - On restart: waiting jobs fail at once and are sent again by their handle; running ones still
+//!   reply.
+//! - Throttles: while hashes slow rotations down, it pauses between them (`hash_throttle.rs`).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,8 +16,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use super::hash_pace::{Pace, Rotations};
-use crate::actors::runtime::handle::{Crash, Mail};
+use super::hash_throttle::{HashThrottle, Rotations};
+use crate::actors::runtime::handle::{Crash, MessageOrigin};
 use crate::domain::error::AuthError;
 use crate::metrics::ActorStats;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
@@ -35,14 +36,14 @@ pub enum PasswordHasherMsg {
     /// A job has ended.
     Finished,
     /// Jobs may begin again.
-    Rested,
+    PauseOver,
     /// Panic.
     Crash,
 }
 
-impl Mail for PasswordHasherMsg {
+impl MessageOrigin for PasswordHasherMsg {
     fn is_from_caller(&self) -> bool {
-        !matches!(self, Self::Finished | Self::Rested)
+        !matches!(self, Self::Finished | Self::PauseOver)
     }
 }
 
@@ -116,7 +117,7 @@ pub struct PasswordHasherArgs {
     pub stats: Arc<ActorStats>,
 }
 
-/// What the pace allows.
+/// What the throttle allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing runs, and anything may begin.
@@ -124,7 +125,7 @@ enum Phase {
     /// Hashes run.
     Busy,
     /// Nothing runs, and nothing may begin.
-    Resting,
+    Paused,
 }
 
 /// Jobs that run and jobs that wait.
@@ -132,7 +133,7 @@ pub struct PasswordHasherState {
     args: PasswordHasherArgs,
     running: usize,
     waiting: VecDeque<Job>,
-    pace: Pace,
+    throttle: HashThrottle,
     phase: Phase,
     threads: Threads,
     /// One for each job under way.
@@ -150,12 +151,12 @@ impl Actor for PasswordHasher {
         args: PasswordHasherArgs,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
         let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        let pace = Pace::new(Instant::now(), (args.rotations)());
-        // A storm of sign-ins must not slow down those who have a session.
+        let throttle = HashThrottle::new(Instant::now(), (args.rotations)());
+        // A sign-in burst must not slow down those who have a session.
         // How many there may be is decided for each job, since it can change.
         let threads = Threads::giving_way("password-hash", usize::MAX);
         let (running, phase) = (0, Phase::Idle);
-        Ok(PasswordHasherState { args, running, waiting, pace, phase, threads, tasks })
+        Ok(PasswordHasherState { args, running, waiting, throttle, phase, threads, tasks })
     }
 
     async fn handle(
@@ -172,7 +173,7 @@ impl Actor for PasswordHasher {
                 state.accept(&myself, Job::Verify(password, stored, reply));
             }
             PasswordHasherMsg::Finished => state.finished(&myself),
-            PasswordHasherMsg::Rested => state.rested(&myself),
+            PasswordHasherMsg::PauseOver => state.resume(&myself),
             PasswordHasherMsg::Crash => panic!("the password hasher was told to crash"),
         }
         Ok(())
@@ -212,20 +213,20 @@ impl PasswordHasherState {
         self.start_waiting(myself, limits);
         if self.running == 0 && self.phase == Phase::Busy {
             let rotations = (self.args.rotations)();
-            let rest = self.pace.ended(Instant::now(), rotations, limits.least_share);
-            self.phase = Phase::Resting;
-            if rest.is_zero() {
-                self.rested(myself);
+            let pause = self.throttle.ended(Instant::now(), rotations, limits.least_share);
+            self.phase = Phase::Paused;
+            if pause.is_zero() {
+                self.resume(myself);
             } else {
-                let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-                self.args.stats.rested_ms.add(rest_ms);
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                self.args.stats.paused_ms.add(pause_ms);
                 // Ends by itself, whether the actor is still there or not.
-                drop(myself.send_after(rest, || PasswordHasherMsg::Rested));
+                drop(myself.send_after(pause, || PasswordHasherMsg::PauseOver));
             }
         }
     }
 
-    fn rested(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
+    fn resume(&mut self, myself: &ActorRef<PasswordHasherMsg>) {
         self.phase = Phase::Idle;
         self.start_waiting(myself, (self.args.limits)());
     }
@@ -235,10 +236,10 @@ impl PasswordHasherState {
         match self.phase {
             Phase::Idle => true,
             Phase::Busy => {
-                let is_time = || self.pace.is_time(Instant::now(), limits.least_share);
+                let is_time = || self.throttle.is_time(Instant::now(), limits.least_share);
                 self.running < limits.threads && !is_time()
             }
-            Phase::Resting => false,
+            Phase::Paused => false,
         }
     }
 
@@ -254,7 +255,7 @@ impl PasswordHasherState {
 
     fn start(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
         if self.phase == Phase::Idle {
-            self.pace.began(Instant::now(), (self.args.rotations)());
+            self.throttle.began(Instant::now(), (self.args.rotations)());
             self.phase = Phase::Busy;
         }
         self.running += 1;
@@ -269,7 +270,7 @@ impl PasswordHasherState {
     }
 }
 
-/// Turns a panic into an answer: without one the caller would wait for its deadline.
+/// Turns a panic into a reply: without one the caller would wait for its deadline.
 fn survive<T>(work: impl FnOnce() -> Result<T, AuthError>) -> Result<T, AuthError> {
     // The settings are only read, so a panic leaves nothing half done.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
@@ -334,9 +335,9 @@ mod tests {
         actor: &ActorRef<PasswordHasherMsg>,
         password: &str,
     ) -> OneshotReceiver<Result<String, AuthError>> {
-        let (reply, answer) = oneshot();
+        let (reply, response) = oneshot();
         actor.send_message(PasswordHasherMsg::Hash(password.into(), reply.into())).unwrap();
-        answer
+        response
     }
 
     async fn verify(
@@ -344,11 +345,11 @@ mod tests {
         password: &str,
         stored: Option<&str>,
     ) -> VerifyOutcome {
-        let (reply, answer) = oneshot();
+        let (reply, response) = oneshot();
         let (password, stored) = (password.into(), stored.map(SecretString::from));
         let reply = reply.into();
         actor.send_message(PasswordHasherMsg::Verify { password, stored, reply }).unwrap();
-        answer.await.unwrap().unwrap()
+        response.await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -382,16 +383,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_at_once_are_all_answered() {
+    async fn many_at_once_all_get_a_reply() {
         let actor = start(2, 64, FAST).await;
-        let answers: Vec<_> = (0..40).map(|_| hash(&actor, "secret")).collect();
-        for answer in answers {
-            assert!(answer.await.unwrap().is_ok());
+        let responses: Vec<_> = (0..40).map(|_| hash(&actor, "secret")).collect();
+        for response in responses {
+            assert!(response.await.unwrap().is_ok());
         }
     }
 
     #[tokio::test]
-    async fn hashes_rest_while_they_slow_rotations_down_and_all_are_answered() {
+    async fn hashes_pause_while_they_slow_rotations_down_and_all_get_a_reply() {
         // Looked at when hashes begin and when they have ended, in turn: ten times slower meanwhile.
         let seen = std::sync::Mutex::new((0_u32, Rotations::default()));
         let rotations = Arc::new(move || {
@@ -405,13 +406,13 @@ mod tests {
         let stats = Arc::<ActorStats>::default();
         let actor = start_beside(rotations, Arc::clone(&stats), 2, 64, FAST + 4).await;
         let mut rounds = 0;
-        while stats.rested_ms.get() < 50 {
-            let answers: Vec<_> = (0..3).map(|_| hash(&actor, "secret")).collect();
-            for answer in answers {
-                assert!(answer.await.unwrap().is_ok());
+        while stats.paused_ms.get() < 50 {
+            let responses: Vec<_> = (0..3).map(|_| hash(&actor, "secret")).collect();
+            for response in responses {
+                assert!(response.await.unwrap().is_ok());
             }
             rounds += 1;
-            assert!(rounds < 1_000, "they do not rest");
+            assert!(rounds < 1_000, "they do not pause");
         }
     }
 
@@ -424,8 +425,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_job_is_answered() {
-        let answer: Result<(), _> = survive(|| panic!("a job fails"));
-        assert!(matches!(answer, Err(AuthError::Internal { .. })));
+    fn a_panic_in_a_job_becomes_a_reply() {
+        let response: Result<(), _> = survive(|| panic!("a job fails"));
+        assert!(matches!(response, Err(AuthError::Internal { .. })));
     }
 }

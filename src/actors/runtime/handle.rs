@@ -4,7 +4,7 @@
 //! A [`Handle`] adds what every caller needs: a bound on requests in flight, a deadline, one retry
 //! when the actor died with the request, and [`AuthError::Unavailable`] for everything else.
 //!
-//! Both keep the figures of the actor ([`ActorStats`]), which outlive its incarnations.
+//! Both keep the metrics of the actor ([`ActorStats`]), which outlive its incarnations.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub trait Crash {
 }
 
 /// What the view of the tree needs to know of messages.
-pub trait Mail {
+pub trait MessageOrigin {
     /// Whether a caller sent it through a handle, and not the actor (or a task of its) to itself.
     fn is_from_caller(&self) -> bool;
 }
@@ -81,7 +81,7 @@ impl<M: Message> Slot<M> {
         self.incarnation.send_modify(|n| *n += 1);
     }
 
-    /// The figures of the actor.
+    /// The metrics of the actor.
     pub fn stats(&self) -> &Arc<ActorStats> {
         &self.stats
     }
@@ -137,17 +137,17 @@ impl<M: Message> Handle<M> {
         self.stats().set_limit(max_in_flight);
     }
 
-    /// The figures of the actor.
+    /// The metrics of the actor.
     pub fn stats(&self) -> &Arc<ActorStats> {
         self.shared.slot.stats()
     }
 
-    /// Requests that were sent and not answered yet.
+    /// Requests that were sent and have no reply yet.
     pub fn in_flight(&self) -> usize {
         self.stats().in_flight.load(Ordering::Relaxed)
     }
 
-    /// Sends a message without an answer; a hint that may be lost when the actor restarts.
+    /// Sends a message that has no reply; a hint that may be lost when the actor restarts.
     pub fn cast(&self, message: M) {
         if let Some(actor) = self.shared.slot.get() {
             // A dying actor is replaced and finds its work in Postgres.
@@ -155,7 +155,7 @@ impl<M: Message> Handle<M> {
         }
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its reply.
     ///
     /// The request may reach two incarnations of the actor, so it must be safe to meet twice.
     pub async fn call<R: Send + 'static>(
@@ -171,9 +171,9 @@ impl<M: Message> Handle<M> {
         let timeout = Duration::from_nanos(shared.call_timeout_ns.load(Ordering::Relaxed));
         let deadline = Instant::now() + timeout;
         let span = tracing::info_span!("actor call", otel.name = shared.what);
-        let answered = pin!(Self::call_live(shared, request).instrument(span));
-        match timeout_at(deadline, answered).await {
-            Ok(answer) => answer,
+        let reply = pin!(Self::call_live(shared, request).instrument(span));
+        match timeout_at(deadline, reply).await {
+            Ok(response) => response,
             Err(_elapsed) => {
                 stats.timed_out.increment();
                 tracing::warn!(actor = shared.what, "actor missed its deadline");
@@ -190,11 +190,11 @@ impl<M: Message> Handle<M> {
         let mut incarnation = shared.slot.incarnation.subscribe();
         for attempt in 0..2 {
             if let Some(actor) = shared.slot.get() {
-                let (reply, answer) = oneshot();
+                let (reply, response) = oneshot();
                 let sent = actor.send(request(reply.into()));
                 drop(actor);
-                if sent && let Ok(answer) = answer.await {
-                    return Ok(answer);
+                if sent && let Ok(response) = response.await {
+                    return Ok(response);
                 }
             }
             if attempt == 0 && incarnation.changed().await.is_err() {

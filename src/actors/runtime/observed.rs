@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use super::handle::Mail;
+use super::handle::MessageOrigin;
 use crate::metrics::{ActorStats, Queue};
 
 /// An actor under observation: itself in every respect.
@@ -16,7 +16,7 @@ pub struct Observed<A> {
 }
 
 impl<A> Observed<A> {
-    /// Keeps the figures of `actor` in `stats` and those of this incarnation's mailbox in `queue`.
+    /// Keeps the metrics of `actor` in `stats` and those of this incarnation's mailbox in `queue`.
     pub fn new(actor: A, stats: Arc<ActorStats>, queue: Arc<Queue>) -> Self {
         Self { actor, stats, queue }
     }
@@ -24,7 +24,7 @@ impl<A> Observed<A> {
 
 impl<A: Actor> Actor for Observed<A>
 where
-    A::Msg: Mail,
+    A::Msg: MessageOrigin,
 {
     type Msg = A::Msg;
     type State = A::State;

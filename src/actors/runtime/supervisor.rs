@@ -18,7 +18,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{Mail, Slot};
+use super::handle::{MessageOrigin, Slot};
 use super::observed::Observed;
 use crate::config::ActorsConfig;
 use crate::metrics::{ActorStats, Queue};
@@ -79,7 +79,7 @@ pub type StartChild =
 pub struct ChildSpec {
     pub name: String,
     pub start: StartChild,
-    /// The figures that the child keeps about itself.
+    /// The metrics that the child keeps about itself.
     pub stats: Option<Arc<ActorStats>>,
     /// The policy that the child has for its own children, if it is a supervisor.
     pub policy: Option<LivePolicy>,
@@ -108,7 +108,7 @@ impl ChildSpec {
         args: impl Fn() -> A::Arguments + Send + Sync + 'static,
     ) -> Self
     where
-        A::Msg: Mail,
+        A::Msg: MessageOrigin,
     {
         let slot = Arc::clone(slot);
         let stats = Arc::clone(slot.stats());
@@ -171,7 +171,7 @@ pub struct ChildStatus {
     /// When it failed lately, oldest first; no further back than the window at its last failure.
     pub recent: VecDeque<Instant>,
     pub last_failure: Option<Failure>,
-    /// The figures that it keeps about itself; a supervisor keeps none.
+    /// The metrics that it keeps about itself; a supervisor keeps none.
     pub stats: Option<Arc<ActorStats>>,
     /// The policy that it has for its own children, if it is a supervisor.
     pub policy: Option<LivePolicy>,
@@ -194,7 +194,7 @@ pub struct Failure {
     pub at: Instant,
 }
 
-/// The state of every actor, readable from outside the tree.
+/// The state of every actor, readable without asking an actor.
 #[derive(Clone, Debug, Default)]
 pub struct TreeView {
     children: Arc<Mutex<HashMap<String, ChildStatus>>>,

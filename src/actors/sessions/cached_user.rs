@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::domain::json;
 use crate::domain::user::User;
-use crate::tokens::access_token::{Identity, UserClaims};
+use crate::tokens::access_token::{TokenSubject, UserClaims};
 
 /// A user read from Postgres with its prepared texts.
 pub struct CachedUser {
@@ -55,7 +55,7 @@ impl CachedUser {
 
     /// The same with custom claims, for a user who has just shown a second factor or has not.
     pub fn claims_with(&self, custom: &[(String, String)], is_elevated: bool) -> UserClaims {
-        UserClaims::new(&Identity {
+        UserClaims::new(&TokenSubject {
             user_id: self.user.id,
             roles: &self.user.roles,
             default_role: &self.user.default_role,

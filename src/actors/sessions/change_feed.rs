@@ -2,9 +2,10 @@
 //!
 //! - Owns: one connection that LISTENs on `keywright_changes` (triggers of our migrations).
 //! - Caches: nothing; it removes what changed from the user cache.
-//! - Vouches: a lease, renewed whenever a notification that it sent to itself comes back. That also
-//!   proves that everything committed before has been delivered. When the lease runs out, for whatever
-//!   reason, the cache is no longer asked and reads go to Postgres.
+//! - Leases: the cache may be served while a lease is valid, which is renewed whenever a
+//!   notification that it sent to itself arrives. That also proves that everything committed before
+//!   has been delivered. When the lease runs out, for whatever reason, the cache is no longer asked
+//!   and reads go to Postgres.
 //! - On restart: the cache is emptied before the lease is given again.
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::feed_lease::{FeedState, LEASE};
 use super::user_cache::UserCache;
-use crate::actors::runtime::handle::{Crash, Mail};
+use crate::actors::runtime::handle::{Crash, MessageOrigin};
 use crate::domain::ids::UserId;
 use crate::persistence::changes::{self, CHANNEL};
 
@@ -38,7 +39,7 @@ pub enum ChangeFeedMsg {
     Crash,
 }
 
-impl Mail for ChangeFeedMsg {
+impl MessageOrigin for ChangeFeedMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Crash)
     }
@@ -149,7 +150,7 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
             if notification.payload() != beat {
                 apply(&args.users, notification.payload());
             } else if !std::mem::replace(&mut heard, true) {
-                args.state.vouch_from(asked_at);
+                args.state.renew_lease(asked_at);
                 if std::mem::replace(reported, false) {
                     tracing::info!("change feed is up again");
                 }

@@ -1,4 +1,4 @@
-//! Custom claims of users, remembered for a moment; `flows/sessions/custom_claims.rs` fills it.
+//! Custom claims of users, cached for a short time; `flows/sessions/custom_claims.rs` fills it.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Weak};
@@ -14,16 +14,16 @@ use crate::metrics::CacheStats;
 use crate::persistence::claims::ClaimsQuery;
 use crate::tokens::access_token::UserClaims;
 
-/// Memory of the answers of all users, in bytes.
+/// Memory of the claims of all users, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Names and texts.
 pub type Pairs = Arc<[(String, String)]>;
 
-/// Answers by user; one per server.
+/// Custom claims by user; one per server.
 #[derive(Clone)]
 pub struct ClaimsCache {
-    pub answers: Cache<UserId, Arc<Answer>>,
+    pub entries: Cache<UserId, Arc<CachedClaims>>,
     pub stats: Arc<CacheStats>,
     /// The statement for the settings that it was made for.
     pub query: Arc<ArcSwapOption<PreparedQuery>>,
@@ -36,35 +36,37 @@ pub struct PreparedQuery {
 
 impl Default for ClaimsCache {
     fn default() -> Self {
-        let answers = Cache::builder()
-            .weigher(|_, answer: &Arc<Answer>| u32::try_from(answer.weight()).unwrap_or(u32::MAX))
+        let entries = Cache::builder()
+            .weigher(|_, entry: &Arc<CachedClaims>| {
+                u32::try_from(entry.weight()).unwrap_or(u32::MAX)
+            })
             .max_capacity(CACHE_BYTES)
             .build();
-        Self { answers, stats: Arc::default(), query: Arc::default() }
+        Self { entries, stats: Arc::default(), query: Arc::default() }
     }
 }
 
 impl ClaimsCache {
-    /// Its figures, how many answers it holds, and their memory in bytes (both about).
-    pub fn figures(&self) -> (&CacheStats, u64, u64) {
-        (&self.stats, self.answers.entry_count(), self.answers.weighted_size())
+    /// Its metrics, how many users it holds, and their memory in bytes (both about).
+    pub fn metrics(&self) -> (&CacheStats, u64, u64) {
+        (&self.stats, self.entries.entry_count(), self.entries.weighted_size())
     }
 }
 
 /// What was found out about a user, prepared for tokens; also that nothing was.
-pub struct Answer {
+pub struct CachedClaims {
     pub asked_at: OffsetDateTime,
-    /// The settings that it answers.
+    /// The settings that it was made for.
     pub settings: Weak<CustomClaims>,
-    /// The row that `prepared` was made from: another one, another answer.
+    /// The row that `prepared` was made from: another row needs another entry.
     pub user: Weak<CachedUser>,
     prepared: UserClaims,
     pairs: Pairs,
-    /// Values that came from an answer, and when.
+    /// Values from the last query that succeeded, and when.
     pub good: Option<(OffsetDateTime, Pairs)>,
 }
 
-impl Answer {
+impl CachedClaims {
     fn weight(&self) -> usize {
         let pairs: usize = self.pairs.iter().map(|(name, text)| name.len() + text.len() + 48).sum();
         size_of::<Self>() + self.prepared.weight() + pairs
@@ -80,12 +82,12 @@ impl Answer {
     }
 }
 
-/// Whether `kept` still points to `current`.
-pub fn is_same<T>(kept: &Weak<T>, current: &Arc<T>) -> bool {
-    std::ptr::eq(kept.as_ptr(), Arc::as_ptr(current))
+/// Whether `held` still points to `current`.
+pub fn is_same<T>(held: &Weak<T>, current: &Arc<T>) -> bool {
+    std::ptr::eq(held.as_ptr(), Arc::as_ptr(current))
 }
 
-impl Answer {
+impl CachedClaims {
     /// Prepares the claims of `user` from `pairs`.
     pub fn new(
         asked_at: OffsetDateTime,

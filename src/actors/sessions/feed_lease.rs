@@ -15,7 +15,7 @@ const STRIPES: usize = 4096;
 /// Whether caches may be served, and what changed; shared by feed, caches and readers.
 pub struct FeedState {
     started: Instant,
-    /// Milliseconds after `started` until which the feed vouches for the caches.
+    /// Milliseconds after `started` until which the lease of the caches is valid.
     live_until: AtomicU64,
     changes: Box<[AtomicU64]>,
 }
@@ -31,7 +31,7 @@ impl Default for FeedState {
 }
 
 impl FeedState {
-    /// Whether everything committed more than a moment ago has been delivered.
+    /// Whether the lease is valid: everything committed before it was renewed has been delivered.
     pub fn is_live(&self) -> bool {
         self.now_ms() < self.live_until.load(Ordering::Acquire)
     }
@@ -51,7 +51,7 @@ impl FeedState {
         }
     }
 
-    pub(super) fn vouch_from(&self, at: Instant) {
+    pub(super) fn renew_lease(&self, at: Instant) {
         let until = at.duration_since(self.started) + LEASE;
         self.live_until.store(millis(until), Ordering::Release);
     }

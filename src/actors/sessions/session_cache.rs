@@ -42,8 +42,8 @@ impl SessionCache {
         self.sessions.memory_used().total()
     }
 
-    /// Its figures, and how many sessions it holds.
-    pub fn figures(&self) -> (&CacheStats, u64) {
+    /// Its metrics, and how many sessions it holds.
+    pub fn metrics(&self) -> (&CacheStats, u64) {
         (&self.stats, self.sessions.len() as u64)
     }
 

@@ -1,7 +1,8 @@
 //! Sessions as the flows see them: find, rotate, and the users they belong to.
 //!
 //! The registry is a supervisor of shards; this file is its handle, and the user cache, which is
-//! served only while the change feed vouches for it (`change_feed`). Sessions are in `session_cache`.
+//! served only while the lease of the change feed is valid (`change_feed`). Sessions are in
+//! `session_cache`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::cached_user::CachedUser;
 use super::session_cache::SessionCache;
 use super::session_shard::{ROTATE, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::user_cache::UserCache;
-use crate::actors::passwords::hash_pace::Rotations;
+use crate::actors::passwords::hash_throttle::Rotations;
 use crate::actors::runtime::handle::{Handle, Slot};
 use crate::actors::runtime::supervisor::{ChildSpec, LivePolicy, TreeView};
 use crate::config::{ActorsConfig, LiveConfig};
@@ -18,7 +19,7 @@ use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::metrics::CacheStats;
-use crate::persistence::measured_pool::WatchedPool;
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -36,7 +37,7 @@ impl SessionRegistry {
         settings: &ActorsConfig,
         policy: LivePolicy,
         tree: TreeView,
-        pool: &WatchedPool,
+        pool: &MeasuredPool,
         clock: &Clock,
         config: &LiveConfig,
         users: UserCache,
@@ -93,9 +94,9 @@ impl SessionRegistry {
         Ok(found)
     }
 
-    /// Trades a token for its successor; `false` if it is not the current one (any more).
+    /// Trades a token for the next one; `false` if it is not the current one (any more).
     ///
-    /// The answer comes after the commit. Safe to repeat: the successor is always the same.
+    /// Returns after the commit. Safe to repeat: the next token is always the same.
     pub async fn rotate(&self, rotation: Rotation) -> Result<bool, AuthError> {
         let shard = self.shard(rotation.presented);
         let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
@@ -121,9 +122,9 @@ impl SessionRegistry {
         Ok(found)
     }
 
-    /// The figures of the session cache, and how many sessions it holds (about).
+    /// The metrics of the session cache, and how many sessions it holds (about).
     pub fn session_cache(&self) -> (&CacheStats, u64) {
-        self.sessions.figures()
+        self.sessions.metrics()
     }
 
     /// The user cache, for writers on this node that know of a change before the feed does.
@@ -148,8 +149,8 @@ impl SessionRegistry {
     pub fn rotations(&self) -> Rotations {
         let mut all = Rotations::default();
         for shard in self.shards.iter() {
-            let lane = shard.stats().lane(ROTATE);
-            let (sizes, times) = (lane.sizes(), lane.times());
+            let batcher = shard.stats().batcher(ROTATE);
+            let (sizes, times) = (batcher.sizes(), batcher.times());
             all.tokens += sizes.sum();
             all.batches += times.count() as f64;
             all.seconds += times.sum();

@@ -1,12 +1,12 @@
 //! Commits refreshes of its part of the sessions in groups.
 //!
-//! - Owns: the order of statements of its lanes: at most one of each kind is under way.
+//! - Owns: the order of statements of its batchers: at most one of each kind is under way.
 //! - Caches: nothing; the caches beside it (`session_registry`) survive its restarts.
 //! - Writes through: `auth.refresh_tokens` before any reply; `auth.users.last_seen` behind, at most
 //!   one interval late, and when it stops.
-//! - Gives up a statement that hangs, so that its lane goes on.
+//! - Gives up a statement that hangs, so that its batcher goes on.
 //! - On restart: queued calls fail at once and are sent again by their handle (all are idempotent);
-//!   statements under way go on and answer their callers; pending `last_seen` values are lost.
+//!   statements under way go on and reply to their callers; pending `last_seen` values are lost.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use crate::actors::runtime::handle::{Crash, Mail};
-use crate::actors::runtime::lane::{Batch, Lane};
+use crate::actors::runtime::batcher::{Batch, Batcher};
+use crate::actors::runtime::handle::{Crash, MessageOrigin};
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::metrics::ActorStats;
-use crate::persistence::dedicated_connection::{KeptConnection, is_lost};
-use crate::persistence::measured_pool::WatchedPool;
+use crate::persistence::dedicated_connection::{DedicatedConnection, is_lost};
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::pool::{Abandonable, in_time};
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
@@ -36,29 +36,29 @@ use crate::tokens::rotation::{Rotation, SessionRef};
 /// How long a stopping shard waits for statements under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The answer of a lane.
-pub type Answer<T> = Result<Option<T>, Arc<sqlx::Error>>;
+/// The result of a batched lookup.
+pub type LookupResult<T> = Result<Option<T>, Arc<sqlx::Error>>;
 
-/// The lane that rotates tokens, in its figures.
+/// The batcher that rotates tokens, in its metrics.
 pub const ROTATE: &str = "rotate";
 
 /// Messages of a shard.
 pub enum SessionShardMsg {
     /// Whose token is this, if it is a live one?
-    Find(TokenHash, RpcReplyPort<Answer<SessionRef>>),
+    Find(TokenHash, RpcReplyPort<LookupResult<SessionRef>>),
     /// Replace the presented hash by the next one; `None` if it is not current (any more).
-    Rotate(Rotation, RpcReplyPort<Answer<()>>),
+    Rotate(Rotation, RpcReplyPort<LookupResult<()>>),
     /// Read a user and roles from Postgres.
-    Load(UserId, RpcReplyPort<Answer<Arc<CachedUser>>>),
-    /// A statement of this lane has ended.
-    Finished(LaneKind),
+    Load(UserId, RpcReplyPort<LookupResult<Arc<CachedUser>>>),
+    /// A statement of this batcher has ended.
+    Finished(BatcherKind),
     /// Write the collected `last_seen` values.
     FlushLastSeen,
     /// Panic.
     Crash,
 }
 
-impl Mail for SessionShardMsg {
+impl MessageOrigin for SessionShardMsg {
     fn is_from_caller(&self) -> bool {
         !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
     }
@@ -70,9 +70,9 @@ impl Crash for SessionShardMsg {
     }
 }
 
-/// The lanes of a shard.
+/// The batchers of a shard.
 #[derive(Clone, Copy, Debug)]
-pub enum LaneKind {
+pub enum BatcherKind {
     Find,
     Rotate,
     Load,
@@ -85,14 +85,14 @@ pub struct SessionShard;
 /// What a shard works with.
 #[derive(Clone)]
 pub struct SessionShardArgs {
-    pub pool: WatchedPool,
+    pub pool: MeasuredPool,
     pub clock: Clock,
     pub config: LiveConfig,
     pub stats: Arc<ActorStats>,
 }
 
 impl SessionShardArgs {
-    /// How long a lane waits for a statement: no caller waits longer.
+    /// How long a batcher waits for a statement: no caller waits longer.
     fn statement_limit(&self) -> Duration {
         self.config.load().actors.call_timeout
     }
@@ -102,14 +102,14 @@ impl SessionShardArgs {
     }
 }
 
-/// Lanes and the `last_seen` values that wait to be written.
+/// Batchers and the `last_seen` values that wait to be written.
 pub struct SessionShardState {
     args: SessionShardArgs,
-    find: Lane<TokenHash, Answer<SessionRef>>,
-    rotate: Lane<Rotation, Answer<()>>,
-    load: Lane<UserId, Answer<Arc<CachedUser>>>,
+    find: Batcher<TokenHash, LookupResult<SessionRef>>,
+    rotate: Batcher<Rotation, LookupResult<()>>,
+    load: Batcher<UserId, LookupResult<Arc<CachedUser>>>,
     /// For the statement of `rotate`.
-    kept: Arc<KeptConnection>,
+    dedicated: Arc<DedicatedConnection>,
     last_seen: Arc<LastSeen>,
     flushing: bool,
     tasks: TaskTracker,
@@ -152,11 +152,11 @@ impl Actor for SessionShard {
         let stats = Arc::clone(&args.stats);
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
-            kept: Arc::new(KeptConnection::new(args.pool.clone())),
+            dedicated: Arc::new(DedicatedConnection::new(args.pool.clone())),
             args,
-            find: Lane::new(stats.lane("find")),
-            rotate: Lane::new(stats.lane(ROTATE)),
-            load: Lane::new(stats.lane("load")),
+            find: Batcher::new(stats.batcher("find")),
+            rotate: Batcher::new(stats.batcher(ROTATE)),
+            load: Batcher::new(stats.batcher("load")),
             last_seen: Arc::default(),
             flushing: false,
             tasks: TaskTracker::new(),
@@ -182,20 +182,20 @@ impl Actor for SessionShard {
                 state.load.push(user, reply);
                 state.start_load(&myself);
             }
-            SessionShardMsg::Finished(LaneKind::Find) => {
+            SessionShardMsg::Finished(BatcherKind::Find) => {
                 state.find.finished();
                 state.start_find(&myself);
             }
-            SessionShardMsg::Finished(LaneKind::Rotate) => {
+            SessionShardMsg::Finished(BatcherKind::Rotate) => {
                 state.rotate.finished();
                 state.start_rotate(&myself);
             }
-            SessionShardMsg::Finished(LaneKind::Load) => {
+            SessionShardMsg::Finished(BatcherKind::Load) => {
                 state.load.finished();
                 state.start_load(&myself);
             }
             SessionShardMsg::FlushLastSeen => state.start_flush(&myself),
-            SessionShardMsg::Finished(LaneKind::LastSeen) => state.flushing = false,
+            SessionShardMsg::Finished(BatcherKind::LastSeen) => state.flushing = false,
             SessionShardMsg::Crash => panic!("a session shard was told to crash"),
         }
         Ok(())
@@ -215,7 +215,7 @@ impl Actor for SessionShard {
         if !unwritten.is_empty() {
             tracing::warn!(users = unwritten.len(), "last_seen could not be written at shutdown");
         }
-        state.kept.close().await;
+        state.dedicated.close().await;
         Ok(())
     }
 }
@@ -225,7 +225,7 @@ impl SessionShardState {
         let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), lane: LaneKind::Find };
+        let done = Done { shard: myself.clone(), batcher: BatcherKind::Find };
         self.tasks.spawn(async move {
             let _done = done;
             let hashes: Vec<TokenHash> = batch.keys().copied().collect();
@@ -236,29 +236,29 @@ impl SessionShardState {
                 found
             })
             .await;
-            answer(batch, found);
+            reply_all(batch, found);
         });
     }
 
     fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
         let Some(batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { clock, config, .. } = self.args.clone();
-        let kept = Arc::clone(&self.kept);
+        let dedicated = Arc::clone(&self.dedicated);
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), lane: LaneKind::Rotate };
+        let done = Done { shard: myself.clone(), batcher: BatcherKind::Rotate };
         let last_seen = Arc::clone(&self.last_seen);
         self.tasks.spawn(async move {
             let _done = done;
             // In one order on all nodes, so that two batches that share rows do not deadlock.
             let rotations: Vec<Rotation> = batch.keys().copied().collect();
             let lifetime = config.load().tokens.refresh_token_lifetime;
-            let rotated = rotate_kept(&kept, &rotations, clock.advanced(), lifetime);
+            let rotated = rotate_dedicated(&dedicated, &rotations, clock.advanced(), lifetime);
             let rotated = in_time(limit, Box::pin(rotated)).await;
             if let Ok(rows) = &rotated {
                 let users = rows.iter().map(|(rotation, ())| rotation.session.user_id);
                 last_seen.record(users, clock.now());
             }
-            answer(batch, rotated);
+            reply_all(batch, rotated);
         });
     }
 
@@ -266,7 +266,7 @@ impl SessionShardState {
         let Some(batch) = self.load.next_batch(self.args.batch_max()) else { return };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), lane: LaneKind::Load };
+        let done = Done { shard: myself.clone(), batcher: BatcherKind::Load };
         self.tasks.spawn(async move {
             let _done = done;
             let ids: Vec<UserId> = batch.keys().copied().collect();
@@ -277,7 +277,7 @@ impl SessionShardState {
                 found
             })
             .await;
-            answer(
+            reply_all(
                 batch,
                 found.map(|rows| {
                     let cached = |user: User| (user.id, Arc::new(CachedUser::new(user)));
@@ -299,8 +299,8 @@ impl SessionShardState {
         let pool = self.args.pool.clone();
         let last_seen = Arc::clone(&self.last_seen);
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), lane: LaneKind::LastSeen };
-        let stats = self.args.stats.lane("last_seen");
+        let done = Done { shard: myself.clone(), batcher: BatcherKind::LastSeen };
+        let stats = self.args.stats.batcher("last_seen");
         self.tasks.spawn(async move {
             let _done = done;
             let started = Instant::now();
@@ -311,24 +311,24 @@ impl SessionShardState {
     }
 }
 
-/// Rotates on the kept connection; a second time on a new one if that had died meanwhile.
+/// Rotates on the dedicated connection; a second time on a new one if that had died meanwhile.
 ///
 /// What the first time committed is then not current any more, which the callers take for a
 /// repeated request.
-async fn rotate_kept(
-    kept: &KeptConnection,
+async fn rotate_dedicated(
+    dedicated: &DedicatedConnection,
     rotations: &[Rotation],
     advanced: time::Duration,
     lifetime: Duration,
 ) -> sqlx::Result<Vec<(Rotation, ())>> {
-    let mut db = kept.take().await?;
+    let mut db = dedicated.take().await?;
     let mut rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
     if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
-        db = kept.open().await?;
+        db = dedicated.open().await?;
         rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
     }
     if rotated.is_ok() {
-        kept.keep(db);
+        dedicated.keep(db);
     }
     rotated
 }
@@ -358,7 +358,7 @@ async fn rotate_all(
 
 /// Writes `last_seen`; returns what could not be written.
 async fn write_last_seen(
-    pool: &WatchedPool,
+    pool: &MeasuredPool,
     limit: Duration,
     waiting: HashMap<UserId, OffsetDateTime>,
 ) -> HashMap<UserId, OffsetDateTime> {
@@ -385,14 +385,14 @@ async fn write_last_seen(
     }
 }
 
-/// Answers every caller of a batch from the rows found.
-fn answer<K: Ord, T: Clone>(batch: Batch<K, Answer<T>>, found: sqlx::Result<Vec<(K, T)>>) {
+/// Replies to every caller of a batch from the rows found.
+fn reply_all<K: Ord, T: Clone>(batch: Batch<K, LookupResult<T>>, found: sqlx::Result<Vec<(K, T)>>) {
     let found = found.map_err(Arc::new).map(|mut rows| {
         rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         rows
     });
     let mut at = 0;
-    batch.answer(|key| {
+    batch.respond(|key| {
         let rows = found.as_ref().map_err(Arc::clone)?;
         // Both are in the order of the keys.
         while rows.get(at).is_some_and(|(found, _)| found < key) {
@@ -405,17 +405,17 @@ fn answer<K: Ord, T: Clone>(batch: Batch<K, Answer<T>>, found: sqlx::Result<Vec<
 /// Tells the shard that a statement has ended, also when its task panics.
 struct Done {
     shard: ActorRef<SessionShardMsg>,
-    lane: LaneKind,
+    batcher: BatcherKind,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
-        // A restarted shard has lanes of its own.
-        let _ = self.shard.send_message(SessionShardMsg::Finished(self.lane));
+        // A restarted shard has batchers of its own.
+        let _ = self.shard.send_message(SessionShardMsg::Finished(self.batcher));
     }
 }
 
-/// A lane's answer as a flow sees it.
-pub fn flatten<T>(answer: Answer<T>) -> Result<Option<T>, AuthError> {
-    answer.map_err(AuthError::Storage)
+/// The result of a batched lookup as a flow sees it.
+pub fn flatten<T>(response: LookupResult<T>) -> Result<Option<T>, AuthError> {
+    response.map_err(AuthError::Storage)
 }

@@ -36,17 +36,17 @@ impl UserCache {
         Self { users, feed, stats: Arc::default() }
     }
 
-    /// Whether the feed vouches for the cache; without it nobody is served from here.
+    /// Whether the lease of the feed is valid; without it nobody is served from here.
     pub fn is_served(&self) -> bool {
         self.feed.is_live()
     }
 
-    /// Its figures, how many users it holds, and their memory in bytes (both about).
-    pub fn figures(&self) -> (&CacheStats, u64, u64) {
+    /// Its metrics, how many users it holds, and their memory in bytes (both about).
+    pub fn metrics(&self) -> (&CacheStats, u64, u64) {
         (&self.stats, self.users.entry_count(), self.users.weighted_size())
     }
 
-    /// The cached user, if the feed vouches for it.
+    /// The cached user, if the lease is valid.
     ///
     /// A change that arrived while the row was read found nothing to remove; the counter tells.
     pub fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {

@@ -97,8 +97,11 @@ pub async fn deanonymize_user(
                 display_name: &options.display_name,
                 locale: &options.locale,
             };
-            let landing = &options.landing;
-            Some(promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?)
+            let return_target = &options.return_target;
+            Some(
+                promise_ticket(app, &mut transaction, kind, template, &recipient, return_target)
+                    .await?,
+            )
         }
     };
     transaction.commit().await?;

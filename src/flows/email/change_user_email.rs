@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
-use crate::domain::return_target::LandingWish;
+use crate::domain::return_target::RequestedTarget;
 use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::persistence::users;
@@ -16,11 +16,11 @@ pub async fn change_user_email(
     app: &App,
     bearer: Option<&str>,
     new_email: &EmailAddress,
-    landing: LandingWish,
+    return_target: RequestedTarget,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
-    let landing = landing.resolve(&config.accounts.redirects)?;
+    let return_target = return_target.resolve(&config.accounts.redirects)?;
     let user = registered(app, caller.id).await?;
     // The rules for addresses hold for new ones too.
     if !config.accounts.email_access.allows(new_email.as_str()) {
@@ -41,7 +41,7 @@ pub async fn change_user_email(
         TicketKind::EmailConfirmChange,
         MailTemplate::EmailConfirmChange,
         &recipient,
-        &landing,
+        &return_target,
     )
     .await?;
     transaction.commit().await?;

@@ -1,4 +1,4 @@
-//! What signing up with an address comes to, whatever its owner will sign in with.
+//! Registers a user with an address, whatever its owner will sign in with.
 
 use crate::app::App;
 use crate::domain::email::EmailAddress;
@@ -14,15 +14,15 @@ use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
 /// A user to be, all checks passed.
-pub struct Registration<'a> {
+pub struct NewAccount<'a> {
     pub id: UserId,
     pub email: &'a EmailAddress,
     pub options: &'a ResolvedOptions,
-    pub proof: Proof<'a>,
+    pub credential: Credential<'a>,
 }
 
-/// What the user will sign in with.
-pub enum Proof<'a> {
+/// The credential that the user will sign in with.
+pub enum Credential<'a> {
     /// The hash of a password.
     Password(&'a str),
     /// A security key and the name that its owner gave it.
@@ -43,11 +43,11 @@ pub fn require_mail(app: &App) -> Result<(), AuthError> {
 /// Writes the user; a session comes at once only where the address need not be verified first.
 pub async fn register(
     app: &App,
-    registration: Registration<'_>,
+    account: NewAccount<'_>,
 ) -> Result<Option<IssuedSession>, AuthError> {
     let config = app.config.load_full();
     let accounts = &config.accounts;
-    let Registration { id, email, options, proof } = registration;
+    let NewAccount { id, email, options, credential } = account;
     let with_session = !accounts.email_verification_required && !accounts.disable_new_users;
     let now = app.clock.now();
     let avatar_url = accounts.gravatar.url_for(email);
@@ -58,12 +58,12 @@ pub async fn register(
         last_seen: with_session.then_some(now),
         ..NewUser::with_options(id, now, options)
     };
-    if let Proof::Password(hash) = proof {
+    if let Credential::Password(hash) = credential {
         user.password_hash = Some(hash);
     }
     let mut transaction = app.pool.begin().await?;
     users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
-    if let Proof::SecurityKey(key, nickname) = proof {
+    if let Credential::SecurityKey(key, nickname) = credential {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
             .await
             .map_err(security_keys::refusal)?;
@@ -91,7 +91,7 @@ pub async fn register(
         TicketKind::VerifyEmail,
         MailTemplate::EmailVerify,
         &recipient,
-        &options.landing,
+        &options.return_target,
     )
     .await?;
     transaction.commit().await?;

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
-use crate::domain::return_target::{Landing, LandingWish};
+use crate::domain::return_target::{RequestedTarget, ReturnTarget};
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, require_transport, send_ticket,
 };
@@ -13,17 +13,17 @@ use crate::tokens::ticket::TicketKind;
 
 /// Sends the verification mail (again).
 ///
-/// With `AUTH_CONCEAL_ERRORS` the answer is the same whatever is known about the address
+/// With `AUTH_CONCEAL_ERRORS` the response is the same whatever is known about the address
 /// (docs/reference-behaviour.md#state-is-for-the-owner).
 pub async fn send_verification_email(
     app: &App,
     email: &EmailAddress,
-    landing: LandingWish,
+    return_target: RequestedTarget,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
-    let landing = landing.resolve(&config.accounts.redirects)?;
+    let return_target = return_target.resolve(&config.accounts.redirects)?;
     require_transport(app)?;
-    match send(app, email, &landing).await {
+    match send(app, email, &return_target).await {
         Err(AuthError::Refused(code)) if config.server.conceal_errors && code.row().sensitive => {
             pretend_to_promise(app).await
         }
@@ -31,7 +31,11 @@ pub async fn send_verification_email(
     }
 }
 
-async fn send(app: &App, email: &EmailAddress, landing: &Landing) -> Result<(), AuthError> {
+async fn send(
+    app: &App,
+    email: &EmailAddress,
+    return_target: &ReturnTarget,
+) -> Result<(), AuthError> {
     let found = users::find_by_email(&app.pool, email).await?;
     let user = found.ok_or(ErrorCode::InvalidEmailPassword)?.user;
     match user.check_registered(&app.config().user_rules()) {
@@ -42,5 +46,5 @@ async fn send(app: &App, email: &EmailAddress, landing: &Landing) -> Result<(), 
         return Err(ErrorCode::EmailAlreadyVerified.into());
     }
     let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
-    send_ticket(app, kind, template, &Recipient::from(&user), landing).await
+    send_ticket(app, kind, template, &Recipient::from(&user), return_target).await
 }

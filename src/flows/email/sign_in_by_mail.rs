@@ -16,12 +16,12 @@ use crate::tokens::ticket::TicketKind;
 
 /// What the mail brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailedProof {
+pub enum MailedCredential {
     Link,
     Code,
 }
 
-impl MailedProof {
+impl MailedCredential {
     const fn ticket(self) -> TicketKind {
         match self {
             Self::Link => TicketKind::PasswordlessEmail,
@@ -47,15 +47,15 @@ impl MailedProof {
 /// Mails a link or a code to the owner of the address, who becomes a user if they are not one yet.
 ///
 /// The options are checked for known users too, for whom only the target counts. With
-/// `AUTH_CONCEAL_ERRORS` the answer says nothing about the address.
+/// `AUTH_CONCEAL_ERRORS` the response says nothing about the address.
 pub async fn sign_in_by_mail(
     app: &App,
-    proof: MailedProof,
+    credential: MailedCredential,
     email: &EmailAddress,
     options: SignUpOptions,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
-    if !proof.is_enabled(&config) {
+    if !credential.is_enabled(&config) {
         return Err(ErrorCode::DisabledEndpoint.into());
     }
     let accounts = &config.accounts;
@@ -67,7 +67,7 @@ pub async fn sign_in_by_mail(
             email.as_str(),
         )?;
         require_transport(app)?;
-        send(app, proof, email, &options).await
+        send(app, credential, email, &options).await
     } else {
         Err(ErrorCode::InvalidEmailPassword.into())
     };
@@ -81,19 +81,19 @@ pub async fn sign_in_by_mail(
 
 async fn send(
     app: &App,
-    proof: MailedProof,
+    credential: MailedCredential,
     email: &EmailAddress,
     options: &ResolvedOptions,
 ) -> Result<(), AuthError> {
     if let Some(found) = users::find_by_email(&app.pool, email).await? {
-        return send_to_user(app, proof, &found.user, options).await;
+        return send_to_user(app, credential, &found.user, options).await;
     }
-    match send_to_new_user(app, proof, email, options).await {
+    match send_to_new_user(app, credential, email, options).await {
         // Somebody was faster, so now there is a user.
         Err(AuthError::Refused(ErrorCode::EmailAlreadyInUse)) => {
             let found = users::find_by_email(&app.pool, email).await?;
             let user = found.ok_or(ErrorCode::EmailAlreadyInUse)?.user;
-            send_to_user(app, proof, &user, options).await
+            send_to_user(app, credential, &user, options).await
         }
         result => result,
     }
@@ -101,7 +101,7 @@ async fn send(
 
 async fn send_to_user(
     app: &App,
-    proof: MailedProof,
+    credential: MailedCredential,
     user: &User,
     options: &ResolvedOptions,
 ) -> Result<(), AuthError> {
@@ -109,13 +109,13 @@ async fn send_to_user(
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),
     }
-    let (kind, template) = (proof.ticket(), proof.template());
-    send_ticket(app, kind, template, &Recipient::from(user), &options.landing).await
+    let (kind, template) = (credential.ticket(), credential.template());
+    send_ticket(app, kind, template, &Recipient::from(user), &options.return_target).await
 }
 
 async fn send_to_new_user(
     app: &App,
-    proof: MailedProof,
+    credential: MailedCredential,
     email: &EmailAddress,
     options: &ResolvedOptions,
 ) -> Result<(), AuthError> {
@@ -148,9 +148,10 @@ async fn send_to_new_user(
         display_name: &options.display_name,
         locale: &options.locale,
     };
-    let (kind, template) = (proof.ticket(), proof.template());
-    let landing = &options.landing;
-    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
+    let (kind, template) = (credential.ticket(), credential.template());
+    let return_target = &options.return_target;
+    let mail =
+        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

@@ -10,7 +10,8 @@ use crate::domain::ids::UserId;
 use crate::domain::random_secret::hash_of;
 use crate::persistence::{pending_identity_links, user_providers, users};
 
-/// The cookie of a browser in which somebody signed up with an identity whose address was not proven.
+/// The cookie of a browser in which somebody signed up with an identity whose address was not
+/// verified.
 pub const BROWSER_COOKIE: &str = "keywright-link";
 
 /// What is stored of the cookie.
@@ -33,7 +34,7 @@ pub async fn prove_address(
     settle_links(app, db, user_id, browser).await
 }
 
-/// What [`prove_address`] does with identities, for proofs that leave the address as it is.
+/// What [`prove_address`] does with identities, for sign-ins that leave the address as it is.
 pub async fn settle_links(
     app: &App,
     db: &mut PgConnection,
@@ -54,7 +55,7 @@ pub async fn settle_links(
             tracing::info!(
                 user.id = %user_id,
                 provider,
-                "an address was proven in another browser than the identity came from, which is not linked"
+                "an address was verified in another browser than the identity came from, which is not linked"
             );
         }
     }

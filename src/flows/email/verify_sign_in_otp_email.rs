@@ -11,7 +11,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;
-use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
 use crate::persistence::{tickets, users};
@@ -34,7 +34,7 @@ pub async fn verify_sign_in_otp_email(
     let Ok(code) = Ticket::parse_code(TicketKind::EmailOtp, code) else {
         return Err(ErrorCode::InvalidTicket.into());
     };
-    let account = Account::by_email(Proof::Code, email, client);
+    let account = Account::by_email(Factor::Code, email, client);
     attempts::check(app, &account)?;
     let found = users::find_by_email(&app.pool, email).await?;
     // A stranger's try costs as many statements.

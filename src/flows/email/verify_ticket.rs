@@ -7,27 +7,27 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::redirect::with_query;
-use crate::flows::sessions::sign_in_result::{Entrance, let_in};
+use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// What the browser of whoever follows a link brings.
 #[derive(Debug, Default)]
-pub struct Follower {
+pub struct LinkVisitor {
     /// What it keeps of a sign-up with a provider.
     pub browser: Option<SecretString>,
-    /// In links of the reference's successor; ours keep it with the ticket, where nobody can drop it.
+    /// In links of Nhost Auth; ours keep it with the ticket, where nobody can drop it.
     pub code_challenge: Option<CodeChallenge>,
 }
 
-/// Uses a ticket up, does what it stands for and signs its user in; answers where to go next.
+/// Uses a ticket up, does what it stands for and signs its user in; returns where to go next.
 ///
 /// Refusals are told to the target in its query, never to a target that is not allowed.
 pub async fn verify_ticket(
     app: &App,
     ticket: &str,
     redirect_to: &str,
-    follower: &Follower,
+    visitor: &LinkVisitor,
 ) -> Result<String, AuthError> {
     let config = app.config.load_full();
     if url::Url::parse(redirect_to).is_err() {
@@ -44,9 +44,9 @@ pub async fn verify_ticket(
         }
         return Ok(refusal_at(client_url, ErrorCode::RedirectToNotAllowed));
     }
-    match consume(app, ticket, follower).await {
-        Ok((kind, entrance)) => {
-            let mut pairs = entrance.parameters();
+    match consume(app, ticket, visitor).await {
+        Ok((kind, result)) => {
+            let mut pairs = result.parameters();
             pairs.push(("type", kind.name()));
             Ok(with_query(redirect_to, &pairs))
         }
@@ -59,8 +59,8 @@ pub async fn verify_ticket(
 async fn consume(
     app: &App,
     text: &str,
-    follower: &Follower,
-) -> Result<(TicketKind, Entrance), AuthError> {
+    visitor: &LinkVisitor,
+) -> Result<(TicketKind, SignInResult), AuthError> {
     let invalid = AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(text) {
         Ok(ticket) if ticket.kind().is_link() => ticket,
@@ -77,7 +77,7 @@ async fn consume(
         (reference.ok_or(invalid)?, None)
     };
     let challenge = challenge.and_then(|text| CodeChallenge::try_from(text).ok());
-    let challenge = challenge.or_else(|| follower.code_challenge.clone());
+    let challenge = challenge.or_else(|| visitor.code_challenge.clone());
     let user = users::find_by_ids(&mut *transaction, &[user_id]).await?.pop();
     let user = user.ok_or(ErrorCode::InvalidTicket)?;
 
@@ -88,7 +88,7 @@ async fn consume(
         Err(refusal) => return Err(refusal.into()),
     }
     if proves_address && !user.email_verified {
-        prove_address(app, &mut transaction, user_id, follower.browser.as_ref()).await?;
+        prove_address(app, &mut transaction, user_id, visitor.browser.as_ref()).await?;
     }
     if kind == TicketKind::EmailConfirmChange {
         match users::confirm_new_email(&mut *transaction, user_id).await {
@@ -100,6 +100,6 @@ async fn consume(
             Err(error) => return Err(error.into()),
         }
     }
-    let entrance = let_in(app, transaction, user_id, challenge.as_ref()).await?;
-    Ok((kind, entrance))
+    let result = finish_sign_in(app, transaction, user_id, challenge.as_ref()).await?;
+    Ok((kind, result))
 }

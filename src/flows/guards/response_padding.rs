@@ -1,9 +1,9 @@
-//! Answers that take as long whoever they are about
+//! Response-time padding: the time of a response does not depend on whom it is about
 //! (docs/reference-behaviour.md#timing-does-not-tell).
 //!
 //! What is done for an address that is known differs from what is done for another one by a few
-//! statements. So the answer waits for the next full step of time since the request came; the work
-//! itself takes a small part of one.
+//! statements. So the response waits for the next full step of time since the request came; the
+//! work itself takes a small part of one.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
 
-/// Does the work, and ends at a multiple of `AUTH_EVEN_ANSWER_TIME` after its start.
-pub async fn evenly<T>(app: &App, work: impl Future<Output = T>) -> T {
+/// Pads the time of `work` to a multiple of `AUTH_EVEN_ANSWER_TIME`.
+pub async fn pad_response_time<T>(app: &App, work: impl Future<Output = T>) -> T {
     let step = app.config().protection.even_answer_time;
     // In a box, or the work would be part of this future twice.
-    Box::pin(evenly_by(step, work)).await
+    Box::pin(pad_to(step, work)).await
 }
 
 /// The same with a step of its own; zero is off.
-pub async fn evenly_by<T>(step: Duration, work: impl Future<Output = T>) -> T {
+pub async fn pad_to<T>(step: Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let result = work.await;
     if !step.is_zero() {

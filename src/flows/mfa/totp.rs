@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;
-use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated};
 use crate::metrics::SecurityEvent;
 use crate::persistence::totp::{self as stored, TotpRow};
@@ -42,7 +42,7 @@ pub async fn prove(
     code: &str,
     client: IpAddr,
 ) -> Result<(), AuthError> {
-    let account = Account::by_user(Proof::Totp, id, client);
+    let account = Account::by_user(Factor::Totp, id, client);
     attempts::check(app, &account)?;
     let proved = check_code(app, db, id, row, code).await;
     match &proved {

@@ -1,7 +1,7 @@
 //! `POST /user/webauthn/add` and `POST /user/webauthn/verify`.
 
 use super::ceremonies;
-use super::ceremonies::{Attestation, Taken};
+use super::ceremonies::{RegistrationResponse, Taken};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
@@ -23,16 +23,16 @@ pub async fn begin(app: &App, token: Option<&str>) -> Result<CreationOptions, Au
 pub async fn finish(
     app: &App,
     token: Option<&str>,
-    attestation: &Attestation,
+    registration: &RegistrationResponse,
     nickname: Option<&str>,
 ) -> Result<SecurityKeyId, AuthError> {
     let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
     let party = ceremonies::relying_party(app)?;
     registered(app, caller.id).await?;
     let ceremony: Taken<PendingRegistration> =
-        ceremonies::take(app, attestation.challenge, Purpose::AddSecurityKey, Some(caller.id))
+        ceremonies::take(app, registration.challenge, Purpose::AddSecurityKey, Some(caller.id))
             .await?;
-    let key = ceremonies::check_new_key(&party, attestation, ceremony.challenge, &ceremony.data)?;
+    let key = ceremonies::check_new_key(&party, registration, ceremony.challenge, &ceremony.data)?;
     let mut transaction = app.pool.begin().await?;
     let now = app.clock.now();
     let id = security_keys::insert(&mut transaction, caller.id, &key, nickname, now)

@@ -1,4 +1,5 @@
-//! What the WebAuthn operations share: ceremonies that begin, and are used up before they are judged.
+//! What the WebAuthn operations share: ceremonies that begin, and are used up before they are
+//! verified.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,14 +19,14 @@ use crate::persistence::security_keys::{self, StoredKey};
 
 /// A new key as a browser presents it.
 #[derive(Debug)]
-pub struct Attestation {
+pub struct RegistrationResponse {
     /// The challenge in the client data; `None` if there is none that could be ours.
     pub challenge: Option<Challenge>,
     pub response: RegisterPublicKeyCredential,
     pub transports: Vec<String>,
 }
 
-/// A proof by a key as a browser presents it.
+/// An assertion by a key as a browser presents it.
 #[derive(Debug)]
 pub struct Assertion {
     /// The challenge in the client data; `None` if there is none that could be ours.
@@ -70,7 +71,7 @@ pub async fn remember(
     app.challenges.put(new).await
 }
 
-/// Uses the ceremony up, whatever the answer is worth.
+/// Uses the ceremony up, whatever the response is worth.
 pub async fn take<T: DeserializeOwned>(
     app: &App,
     challenge: Option<Challenge>,
@@ -132,21 +133,21 @@ fn usable(ids: Vec<String>) -> Vec<String> {
 /// Checks a new key.
 pub fn check_new_key(
     party: &RelyingParty,
-    attestation: &Attestation,
+    registration: &RegistrationResponse,
     challenge: Challenge,
     pending: &PendingRegistration,
 ) -> Result<NewSecurityKey, AuthError> {
-    let transports = attestation.transports.clone();
+    let transports = registration.transports.clone();
     party
-        .finish_registration(&attestation.response, transports, challenge, pending)
+        .finish_registration(&registration.response, transports, challenge, pending)
         .map_err(|error| refused(&error))
 }
 
-/// Checks a proof; the key's use is recorded before this returns (WebAuthn 7.2).
+/// Checks an assertion; the key's use is recorded before this returns (WebAuthn 7.2).
 ///
 /// `expected` is the user whom the ceremony began for. Without one the authenticator has to name the
 /// user by the handle that it keeps.
-pub async fn check_proof(
+pub async fn check_assertion(
     app: &App,
     party: &RelyingParty,
     assertion: &Assertion,

@@ -30,7 +30,7 @@ pub async fn finish(
     let id = user.user.id;
     let ceremony: Taken<IgnoredAny> =
         ceremonies::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
-    ceremonies::check_proof(app, &party, assertion, ceremony.challenge, Some(id)).await?;
+    ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, Some(id)).await?;
     let mut transaction = app.pool.begin().await?;
     let started = start(app, &mut transaction, id).await?;
     transaction.commit().await?;

@@ -31,8 +31,9 @@ pub async fn finish(app: &App, assertion: &Assertion) -> Result<IssuedSession, A
     let party = ceremonies::relying_party(app)?;
     let ceremony: Taken<IgnoredAny> =
         ceremonies::take(app, assertion.challenge, Purpose::SignIn, None).await?;
-    let key = ceremonies::check_proof(app, &party, assertion, ceremony.challenge, ceremony.user_id)
-        .await?;
+    let key =
+        ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, ceremony.user_id)
+            .await?;
     let owner = users::find_by_ids(&app.pool, &[key.user_id]).await?.pop();
     owner.ok_or(ErrorCode::InvalidEmailPassword)?.check_registered(&app.config().user_rules())?;
     sign_in(app, key.user_id).await

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ceremonies;
-use super::ceremonies::{Attestation, Taken};
+use super::ceremonies::{RegistrationResponse, Taken};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::email::EmailAddress;
@@ -11,7 +11,7 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
 use crate::flows::email::register;
-use crate::flows::email::register::{Proof, Registration};
+use crate::flows::email::register::{Credential, NewAccount};
 use crate::flows::sessions::session::IssuedSession;
 use crate::passkeys::options::CreationOptions;
 use crate::passkeys::{PendingRegistration, RelyingParty};
@@ -50,24 +50,24 @@ pub async fn begin(
 /// Registers the user with the key; `options` that are given now override those of the beginning.
 pub async fn finish(
     app: &App,
-    attestation: &Attestation,
+    registration: &RegistrationResponse,
     options: SignUpOptions,
     nickname: &str,
 ) -> Result<Option<IssuedSession>, AuthError> {
     let party = open(app)?;
     let ceremony: Taken<PendingSignUp> =
-        ceremonies::take(app, attestation.challenge, Purpose::SignUp, None).await?;
+        ceremonies::take(app, registration.challenge, Purpose::SignUp, None).await?;
     let pending = ceremony.data;
     let email = EmailAddress::parse(pending.email)
         .map_err(|error| AuthError::internal("stored address cannot be read", error))?;
     let options = resolve(app, pending.options.overridden_by(options), &email)?;
     let key =
-        ceremonies::check_new_key(&party, attestation, ceremony.challenge, &pending.registration)?;
-    let registration = Registration {
+        ceremonies::check_new_key(&party, registration, ceremony.challenge, &pending.registration)?;
+    let registration = NewAccount {
         id: pending.user_id,
         email: &email,
         options: &options,
-        proof: Proof::SecurityKey(&key, nickname),
+        credential: Credential::SecurityKey(&key, nickname),
     };
     register::register(app, registration).await
 }

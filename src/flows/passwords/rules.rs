@@ -19,10 +19,10 @@ pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthErr
     if !config.protection.hibp_enabled {
         return Ok(());
     }
-    match hibp::is_known(&app.outside, &config.protection.hibp, password).await {
+    match hibp::is_known(&app.http_client, &config.protection.hibp, password).await {
         Ok(false) => Ok(()),
         Ok(true) => Err(ErrorCode::PasswordInHibpDatabase.into()),
-        Err(error) => Err(AuthError::internal("Have I Been Pwned did not answer", error)),
+        Err(error) => Err(AuthError::internal("Have I Been Pwned did not respond", error)),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
 use crate::domain::mail::MailTemplate;
-use crate::domain::return_target::LandingWish;
+use crate::domain::return_target::RequestedTarget;
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, require_transport, send_ticket,
 };
@@ -13,16 +13,16 @@ use crate::tokens::ticket::TicketKind;
 
 /// Mails a link by which a new password can be set.
 ///
-/// Whatever is known about the address, the answer is the same and takes as long. The mail goes to
-/// the stored address, not to the typed one
+/// Whatever is known about the address, the response is the same and takes as long. The mail goes
+/// to the stored address, not to the typed one
 /// (docs/reference-behaviour.md#mail-goes-to-the-stored-address).
 pub async fn send_password_reset_email(
     app: &App,
     email: &EmailAddress,
-    landing: LandingWish,
+    return_target: RequestedTarget,
 ) -> Result<(), AuthError> {
     let config = app.config.load_full();
-    let landing = landing.resolve(&config.accounts.redirects)?;
+    let return_target = return_target.resolve(&config.accounts.redirects)?;
     require_transport(app)?;
     let found = users::find_by_email(&app.pool, email).await?.map(|found| found.user);
     let welcome = found.filter(|user| {
@@ -33,5 +33,5 @@ pub async fn send_password_reset_email(
         return pretend_to_promise(app).await;
     };
     let (kind, template) = (TicketKind::PasswordReset, MailTemplate::PasswordReset);
-    send_ticket(app, kind, template, &Recipient::from(&user), &landing).await
+    send_ticket(app, kind, template, &Recipient::from(&user), &return_target).await
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::guards::attempts;
-use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::sessions::session::{IssuedSession, sign_in};
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -24,7 +24,7 @@ pub enum SignedIn {
 /// Signs in by password.
 ///
 /// The password comes first and costs the same whether or not the address is known, so that
-/// neither answer nor time tells; only its owner learns the state of an account
+/// neither response nor time tells; only its owner learns the state of an account
 /// (docs/reference-behaviour.md#state-is-for-the-owner).
 pub async fn sign_in_email_password(
     app: &App,
@@ -32,7 +32,7 @@ pub async fn sign_in_email_password(
     password: &SecretString,
     client: IpAddr,
 ) -> Result<SignedIn, AuthError> {
-    let account = Account::by_email(Proof::Password, email, client);
+    let account = Account::by_email(Factor::Password, email, client);
     attempts::check(app, &account)?;
     let found = users::find_by_email(&app.pool, email).await?;
     let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());

@@ -9,7 +9,7 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::email::register;
-use crate::flows::email::register::{Proof, Registration};
+use crate::flows::email::register::{Credential, NewAccount};
 use crate::flows::sessions::session::IssuedSession;
 
 /// Registers a user; a session comes at once only where the address need not be verified first.
@@ -32,11 +32,11 @@ pub async fn sign_up_email_password(
         options.resolve(&accounts.redirects, &accounts.roles, &accounts.locales, email.as_str())?;
     register::require_mail(app)?;
     let password_hash = rules::hash(app, password).await?;
-    let registration = Registration {
+    let registration = NewAccount {
         id: UserId::random(),
         email,
         options: &options,
-        proof: Proof::Password(&password_hash),
+        credential: Credential::Password(&password_hash),
     };
     register::register(app, registration).await
 }

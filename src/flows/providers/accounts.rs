@@ -17,9 +17,9 @@ use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::user::User;
 use crate::flows::email::verified_address::browser_hash;
 use crate::flows::guards::bearer::registered;
-use crate::flows::sessions::sign_in_result::{Entrance, let_in};
+use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::oauth::profile::{Attestation, Profile};
+use crate::oauth::profile::{EmailAssurance, Profile};
 use crate::persistence::users::{self, NewUser};
 use crate::persistence::{pending_identity_links, user_providers};
 use crate::tokens::ticket::TicketKind;
@@ -29,11 +29,11 @@ const TRIES: usize = 3;
 
 /// Somebody as a provider knows them.
 #[derive(Debug)]
-pub struct Identity {
+pub struct ProviderIdentity {
     provider_id: String,
     subject: String,
     email: Option<EmailAddress>,
-    /// Whether the provider vouches for the address.
+    /// Whether the provider has verified the address.
     is_verified: bool,
     name: Option<String>,
     picture: Option<String>,
@@ -41,7 +41,7 @@ pub struct Identity {
     tokens: Option<SecretString>,
 }
 
-impl Identity {
+impl ProviderIdentity {
     /// From a profile; `trust_email` counts addresses as verified where the provider does not tell.
     pub fn new(
         provider_id: &str,
@@ -50,10 +50,10 @@ impl Identity {
         tokens: Option<SecretString>,
     ) -> Self {
         let email = profile.email.and_then(|email| EmailAddress::parse(email).ok());
-        let is_verified = match profile.attestation {
-            Attestation::Verified => email.is_some(),
-            Attestation::Unknown => email.is_some() && trust_email,
-            Attestation::Unverified => false,
+        let is_verified = match profile.email_assurance {
+            EmailAssurance::Verified => email.is_some(),
+            EmailAssurance::Unknown => email.is_some() && trust_email,
+            EmailAssurance::Unverified => false,
         };
         Self {
             provider_id: provider_id.to_owned(),
@@ -67,24 +67,24 @@ impl Identity {
     }
 }
 
-impl Identity {
-    /// Whether the lists of addresses let it in.
+impl ProviderIdentity {
+    /// Whether the lists of addresses allow it.
     pub fn is_welcome(&self, access: &EmailAccess) -> bool {
         self.email.as_ref().is_none_or(|email| access.allows(email.as_str()))
     }
 }
 
-/// How it went.
-pub struct Entered {
+/// A sign-in that succeeded.
+pub struct SignedIn {
     /// `None` until the address is verified, by the mail that was sent.
-    pub entrance: Option<Entrance>,
+    pub result: Option<SignInResult>,
     /// What the browser has to keep until then.
     pub browser: Option<SecretString>,
 }
 
-/// How somebody wants to enter.
+/// What a sign-in asks for.
 #[derive(Clone, Copy)]
-pub struct Wishes<'a> {
+pub struct SignInTerms<'a> {
     pub intent: Intent,
     pub options: &'a SignUpOptions,
     /// Whether there is a browser that can keep something.
@@ -92,14 +92,14 @@ pub struct Wishes<'a> {
 }
 
 /// Signs the owner of an identity in, or up.
-pub async fn enter(
+pub async fn sign_in(
     app: &App,
-    identity: &Identity,
-    wishes: Wishes<'_>,
-) -> Result<Entered, AuthError> {
+    identity: &ProviderIdentity,
+    terms: SignInTerms<'_>,
+) -> Result<SignedIn, AuthError> {
     let mut tries = TRIES;
     loop {
-        match try_to_enter(app, identity, wishes).await {
+        match try_sign_in(app, identity, terms).await {
             // Somebody with the same identity or address was faster, and is found now.
             Err(Collision::Lost(_)) if tries > 1 => tries -= 1,
             Err(Collision::Lost(error) | Collision::Other(error)) => return Err(error),
@@ -109,7 +109,11 @@ pub async fn enter(
 }
 
 /// Adds an identity to a user who is signed in.
-pub async fn link(app: &App, user_id: UserId, identity: &Identity) -> Result<(), AuthError> {
+pub async fn link(
+    app: &App,
+    user_id: UserId,
+    identity: &ProviderIdentity,
+) -> Result<(), AuthError> {
     registered(app, user_id).await?;
     let mut transaction = app.pool.begin().await?;
     let (provider, subject) = (&identity.provider_id, &identity.subject);
@@ -134,26 +138,26 @@ impl<E: Into<AuthError>> From<E> for Collision {
     }
 }
 
-async fn try_to_enter(
+async fn try_sign_in(
     app: &App,
-    identity: &Identity,
-    wishes: Wishes<'_>,
-) -> Result<Entered, Collision> {
+    identity: &ProviderIdentity,
+    terms: SignInTerms<'_>,
+) -> Result<SignedIn, Collision> {
     let config = app.config.load_full();
     let (provider, subject) = (&identity.provider_id, &identity.subject);
     let mut transaction = app.pool.begin().await?;
     if let Some(link) = user_providers::find(&mut *transaction, provider, subject).await? {
         let user = users::find_by_ids(&mut *transaction, &[link.user_id]).await?.pop();
         let user = user.ok_or(ErrorCode::InvalidEmailPassword)?;
-        check_known(&user, &config, wishes.intent)?;
+        check_known(&user, &config, terms.intent)?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return welcome(app, transaction, user.id, wishes, None).await;
+        return finish(app, transaction, user.id, terms, None).await;
     }
     if let Some(email) = &identity.email
         && let Some(found) = users::find_by_email(&mut *transaction, email).await?
     {
         let user = found.user;
-        if wishes.intent == Intent::SignUp {
+        if terms.intent == Intent::SignUp {
             return Err(ErrorCode::UserAlreadyExists.into());
         }
         // Both sides have to be sure of the address, or else one could take the other's account
@@ -164,7 +168,7 @@ async fn try_to_enter(
             let refusal = ErrorCode::UnverifiedUser;
             return Err(if link.is_some() { lost(refusal) } else { refusal.into() });
         }
-        check_known(&user, &config, wishes.intent)?;
+        check_known(&user, &config, terms.intent)?;
         if !user.email_verified {
             return Err(ErrorCode::UnverifiedUser.into());
         }
@@ -173,9 +177,9 @@ async fn try_to_enter(
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return welcome(app, transaction, user.id, wishes, None).await;
+        return finish(app, transaction, user.id, terms, None).await;
     }
-    sign_up(app, transaction, identity, wishes, &config).await
+    sign_up(app, transaction, identity, terms, &config).await
 }
 
 fn lost(code: ErrorCode) -> Collision {
@@ -189,31 +193,31 @@ fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), Error
     user.check_registered(&config.user_rules())
 }
 
-/// Lets a user in.
-async fn welcome(
+/// Signs a user in.
+async fn finish(
     app: &App,
     transaction: Transaction<'_, Postgres>,
     user_id: UserId,
-    wishes: Wishes<'_>,
+    terms: SignInTerms<'_>,
     browser: Option<SecretString>,
-) -> Result<Entered, Collision> {
-    let challenge = wishes.options.code_challenge.as_ref();
-    let entrance = Some(let_in(app, transaction, user_id, challenge).await?);
-    Ok(Entered { entrance, browser })
+) -> Result<SignedIn, Collision> {
+    let challenge = terms.options.code_challenge.as_ref();
+    let result = Some(finish_sign_in(app, transaction, user_id, challenge).await?);
+    Ok(SignedIn { result, browser })
 }
 
 async fn sign_up(
     app: &App,
     mut transaction: Transaction<'_, Postgres>,
-    identity: &Identity,
-    wishes: Wishes<'_>,
+    identity: &ProviderIdentity,
+    terms: SignInTerms<'_>,
     config: &Config,
-) -> Result<Entered, Collision> {
+) -> Result<SignedIn, Collision> {
     let accounts = &config.accounts;
     if accounts.disable_signup {
         return Err(ErrorCode::SignupDisabled.into());
     }
-    if config.methods.disable_auto_signup && wishes.intent == Intent::SignIn {
+    if config.methods.disable_auto_signup && terms.intent == Intent::SignIn {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
     let email = identity.email.as_ref();
@@ -221,14 +225,14 @@ async fn sign_up(
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
     let name = identity.name.as_deref().unwrap_or(&identity.subject);
-    let options = wishes.options.clone().resolve(
+    let options = terms.options.clone().resolve(
         &accounts.redirects,
         &accounts.roles,
         &accounts.locales,
         name,
     )?;
-    let is_unproven = email.is_some() && !identity.is_verified;
-    let needs_mail = is_unproven && accounts.email_verification_required;
+    let is_unverified = email.is_some() && !identity.is_verified;
+    let needs_mail = is_unverified && accounts.email_verification_required;
     if needs_mail && !accounts.disable_new_users {
         require_transport(app)?;
     }
@@ -258,8 +262,8 @@ async fn sign_up(
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
     }
-    let browser = (is_unproven && wishes.has_browser).then(random_secret);
-    if is_unproven {
+    let browser = (is_unverified && terms.has_browser).then(random_secret);
+    if is_unverified {
         let hash = browser.as_ref().map(browser_hash);
         let hash = hash.as_ref().map(<[u8; 32]>::as_slice);
         pending_identity_links::insert(&mut *transaction, user.id, provider, subject, hash, now)
@@ -271,7 +275,7 @@ async fn sign_up(
         return Err(ErrorCode::DisabledUser.into());
     }
     if !needs_mail {
-        return welcome(app, transaction, user.id, wishes, browser).await;
+        return finish(app, transaction, user.id, terms, browser).await;
     }
     let recipient = Recipient {
         user_id: user.id,
@@ -281,11 +285,12 @@ async fn sign_up(
         locale: &options.locale,
     };
     let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
-    let landing = &options.landing;
-    let mail = promise_ticket(app, &mut transaction, kind, template, &recipient, landing).await?;
+    let return_target = &options.return_target;
+    let mail =
+        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target).await?;
     transaction.commit().await?;
     mail.send(app);
-    Ok(Entered { entrance: None, browser })
+    Ok(SignedIn { result: None, browser })
 }
 
 /// Seals the provider's tokens for this row and no other.
@@ -293,7 +298,7 @@ async fn keep_tokens(
     app: &App,
     db: &mut PgConnection,
     link: Uuid,
-    identity: &Identity,
+    identity: &ProviderIdentity,
 ) -> Result<(), AuthError> {
     let Some(tokens) = &identity.tokens else { return Ok(()) };
     let sealed = app.secrets.sealer.seal(&token_context(link), tokens);

@@ -4,12 +4,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::accounts;
-use super::accounts::{Entered, Identity, Wishes};
-use super::endpoints::{Reachable, failed};
+use super::accounts::{ProviderIdentity, SignInTerms, SignedIn};
+use super::endpoints::{ResolvedProvider, failed};
 use super::start::{Refusal, target};
 use super::state;
 use super::state::{Intent, PendingSignIn};
-use super::tokens::KeptTokens;
+use super::tokens::ProviderSession;
 use crate::app::App;
 use crate::config::{Config, ProviderConfig};
 use crate::domain::error::{AuthError, ErrorCode};
@@ -17,16 +17,16 @@ use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
 use crate::oauth::client::{ProviderError, ProviderTokens};
 use crate::oauth::id_token::{
-    ExpectedNonce, IdTokenError, Judge, check_authorized_party, check_companion,
+    ExpectedNonce, IdTokenError, IdTokenVerifier, check_authorized_party, check_companion,
 };
-use crate::oauth::oauth1::Moment;
-use crate::oauth::profile::{Answers, Profile};
+use crate::oauth::oauth1::TimestampAndNonce;
+use crate::oauth::profile::{Profile, ProviderResponses};
 use crate::oauth::provider::{Protocol, Source};
 
 /// Longest text of a provider that is passed on to the application.
 const MAX_DETAIL: usize = 256;
 
-/// What came back.
+/// The parameters of the callback.
 #[derive(Debug, Default)]
 pub struct Callback {
     pub provider: String,
@@ -47,19 +47,19 @@ pub struct Callback {
     pub user: Option<String>,
 }
 
-/// Where to send the browser, and what it must keep until an address is proven.
-pub struct Arrival {
+/// Where to send the browser, and what it must keep until an address is verified.
+pub struct CallbackResult {
     pub location: String,
     pub browser: Option<SecretString>,
 }
 
 /// Finishes a sign-in.
-pub async fn finish(app: &App, callback: Callback) -> Result<Arrival, Refusal> {
+pub async fn finish(app: &App, callback: Callback) -> Result<CallbackResult, Refusal> {
     let config = app.config.load_full();
     let client_url = config.accounts.redirects.client_url();
     let invalid = |error: AuthError| {
         if client_url.is_empty() {
-            return Refusal::Answer(error);
+            return Refusal::Response(error);
         }
         let details = vec![("provider_state", cut(&callback.state))];
         Refusal::Redirect { target: client_url.to_owned(), error, details }
@@ -79,14 +79,14 @@ pub async fn finish(app: &App, callback: Callback) -> Result<Arrival, Refusal> {
     if let Some(refusal) = refused_by_provider(&callback, &target) {
         return Err(refusal);
     }
-    match arrive(app, &config, &callback, &pending).await {
-        Ok(None) => Ok(Arrival { location: target, browser: None }),
-        Ok(Some(Entered { entrance, browser })) => {
-            let location = match entrance {
-                Some(entrance) => with_query(&target, &entrance.parameters()),
+    match complete_sign_in(app, &config, &callback, &pending).await {
+        Ok(None) => Ok(CallbackResult { location: target, browser: None }),
+        Ok(Some(SignedIn { result, browser })) => {
+            let location = match result {
+                Some(result) => with_query(&target, &result.parameters()),
                 None => target,
             };
-            Ok(Arrival { location, browser })
+            Ok(CallbackResult { location, browser })
         }
         Err(error) => Err(Refusal::redirect(target, error)),
     }
@@ -114,25 +114,26 @@ fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_DETAIL)].to_owned()
 }
 
-async fn arrive(
+async fn complete_sign_in(
     app: &App,
     config: &Config,
     callback: &Callback,
     pending: &PendingSignIn,
-) -> Result<Option<Entered>, AuthError> {
+) -> Result<Option<SignedIn>, AuthError> {
     let provider = config.providers.find(&callback.provider).ok_or(ErrorCode::DisabledEndpoint)?;
     let (profile, tokens) = identify(app, config, provider, callback, pending).await?;
     let tokens = pending
         .keep_tokens
-        .then(|| KeptTokens::new(&tokens, app.clock.now()).to_json())
+        .then(|| ProviderSession::new(&tokens, app.clock.now()).to_json())
         .transpose()?;
-    let identity = Identity::new(&provider.id, profile, provider.trust_email, tokens);
+    let identity = ProviderIdentity::new(&provider.id, profile, provider.trust_email, tokens);
     if let Intent::Connect(user_id) = pending.intent {
         accounts::link(app, user_id, &identity).await?;
         return Ok(None);
     }
-    let wishes = Wishes { intent: pending.intent, options: &pending.options, has_browser: true };
-    accounts::enter(app, &identity, wishes).await.map(Some)
+    let terms =
+        SignInTerms { intent: pending.intent, options: &pending.options, has_browser: true };
+    accounts::sign_in(app, &identity, terms).await.map(Some)
 }
 
 /// Who it is, and what the provider issued.
@@ -145,36 +146,37 @@ async fn identify(
 ) -> Result<(Profile, ProviderTokens), AuthError> {
     let no_token = |error| failed(&provider.id, ErrorCode::OauthTokenEchangeFailed, error);
     let no_profile = |error| failed(&provider.id, ErrorCode::OauthProfileFetchFailed, error);
-    let reachable = Reachable::find(app, config, provider).await.map_err(no_token)?;
-    let (tokens, answers) = match provider.provider.protocol {
+    let resolved = ResolvedProvider::resolve(app, config, provider).await.map_err(no_token)?;
+    let (tokens, responses) = match provider.provider.protocol {
         Protocol::OAuth2 => {
             let code = callback.code.as_ref().filter(|code| !code.expose_secret().is_empty());
             let code = code.ok_or_else(|| no_token(ProviderError::NoCode))?;
             let verifier = pending.code_verifier.as_deref().map(SecretString::from);
-            let tokens = reachable
+            let tokens = resolved
                 .client()
                 .exchange(code, verifier.as_ref(), app.clock.now())
                 .await
                 .map_err(no_token)?;
-            let answers =
-                ask(app, provider, &reachable, &tokens, pending).await.map_err(no_profile)?;
-            (tokens, answers)
+            let responses =
+                ask(app, provider, &resolved, &tokens, pending).await.map_err(no_profile)?;
+            (tokens, responses)
         }
         Protocol::OAuth1 => {
             let tokens =
-                verify_request_token(app, &reachable, callback, pending).await.map_err(no_token)?;
+                verify_request_token(app, &resolved, callback, pending).await.map_err(no_token)?;
             let secret = tokens.token_secret.as_ref();
             let secret = secret.ok_or_else(|| no_profile(ProviderError::Unreadable))?;
             let nonce = random_secret();
             let token = (tokens.access_token.expose_secret(), secret);
-            let answers = reachable.client().oauth1_profile(token, &moment(app, &nonce)).await;
-            let answers = answers.map_err(no_profile)?;
-            (tokens, answers)
+            let responses =
+                resolved.client().oauth1_profile(token, &timestamp_and_nonce(app, &nonce)).await;
+            let responses = responses.map_err(no_profile)?;
+            (tokens, responses)
         }
     };
     let form_user = callback.user.as_deref().and_then(|user| serde_json::from_str(user).ok());
-    let answers = Answers { form_user: form_user.unwrap_or_default(), ..answers };
-    let profile = (provider.provider.profile)(&answers).and_then(Profile::cleaned);
+    let responses = ProviderResponses { form_user: form_user.unwrap_or_default(), ..responses };
+    let profile = (provider.provider.profile)(&responses).and_then(Profile::cleaned);
     Ok((profile.map_err(|error| no_profile(error.into()))?, tokens))
 }
 
@@ -182,12 +184,12 @@ async fn identify(
 async fn ask(
     app: &App,
     provider: &ProviderConfig,
-    reachable: &Reachable<'_>,
+    resolved: &ResolvedProvider<'_>,
     tokens: &ProviderTokens,
     pending: &PendingSignIn,
-) -> Result<Answers, ProviderError> {
+) -> Result<ProviderResponses, ProviderError> {
     let now = app.clock.now();
-    let client = reachable.client();
+    let client = resolved.client();
     let nonce = pending.nonce.as_deref();
     if provider.provider.source != Source::IdToken {
         if let (Some(id_token), Some(nonce)) = (&tokens.id_token, nonce) {
@@ -196,21 +198,25 @@ async fn ask(
         return client.profile(&tokens.access_token).await;
     }
     let id_token = tokens.id_token.as_ref().ok_or(ProviderError::NoIdToken)?;
-    let rules = reachable.id_token_rules().ok_or(ProviderError::NoIdToken)?;
+    let rules = resolved.id_token_rules().ok_or(ProviderError::NoIdToken)?;
     let nonce = nonce.ok_or(IdTokenError::WrongNonce)?;
-    let judge =
-        Judge { keys: &app.issuers.keys, network: &app.network, timeout: client.timeout, now };
-    let mut claims = judge.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
+    let verifier = IdTokenVerifier {
+        keys: &app.issuers.keys,
+        clients: &app.provider_clients,
+        timeout: client.timeout,
+        now,
+    };
+    let mut claims = verifier.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
     check_authorized_party(&claims, &rules.audiences)?;
     if claims["email"].is_null() && client.endpoints.profile.is_some() {
         let more = client.profile(&tokens.access_token).await?.profile;
-        complete(&mut claims, more);
+        merge_claims(&mut claims, more);
     }
-    Ok(Answers { profile: claims, ..Answers::default() })
+    Ok(ProviderResponses { profile: claims, ..ProviderResponses::default() })
 }
 
 /// Claims that the id token lacks, if they are about the same person (`OpenID` Connect Core 5.3.2).
-fn complete(claims: &mut Value, more: Value) {
+fn merge_claims(claims: &mut Value, more: Value) {
     let (Value::Object(claims), Value::Object(more)) = (claims, more) else { return };
     if claims.get("sub") == more.get("sub") {
         for (name, value) in more {
@@ -219,11 +225,11 @@ fn complete(claims: &mut Value, more: Value) {
     }
 }
 
-/// `OAuth` 1.0a: the token that came back has to be the one that was announced
+/// `OAuth` 1.0a: the returned token has to be the one that was issued
 /// (docs/reference-behaviour.md#request-tokens-are-compared).
 async fn verify_request_token(
     app: &App,
-    reachable: &Reachable<'_>,
+    resolved: &ResolvedProvider<'_>,
     callback: &Callback,
     pending: &PendingSignIn,
 ) -> Result<ProviderTokens, ProviderError> {
@@ -237,9 +243,12 @@ async fn verify_request_token(
     }
     let secret = SecretString::from(secret.as_str());
     let nonce = random_secret();
-    reachable.client().access_token((token, &secret), verifier, &moment(app, &nonce)).await
+    resolved
+        .client()
+        .access_token((token, &secret), verifier, &timestamp_and_nonce(app, &nonce))
+        .await
 }
 
-fn moment<'a>(app: &App, nonce: &'a SecretString) -> Moment<'a> {
-    Moment { timestamp: app.clock.now().unix_timestamp(), nonce: nonce.expose_secret() }
+fn timestamp_and_nonce<'a>(app: &App, nonce: &'a SecretString) -> TimestampAndNonce<'a> {
+    TimestampAndNonce { timestamp: app.clock.now().unix_timestamp(), nonce: nonce.expose_secret() }
 }

@@ -6,24 +6,24 @@ use std::time::Duration;
 use oauth2::AuthType;
 
 use crate::app::App;
-use crate::clients::Network;
+use crate::clients::HttpClients;
 use crate::config::{Config, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::oauth::client::{ProviderClient, ProviderError};
 use crate::oauth::discovery::Discovered;
 
-/// A provider that can be spoken to.
-pub struct Reachable<'a> {
+/// A provider whose addresses are known.
+pub struct ResolvedProvider<'a> {
     config: &'a ProviderConfig,
     discovered: Option<Arc<Discovered>>,
-    network: &'a Network,
+    clients: &'a HttpClients,
     timeout: Duration,
     redirect_uri: String,
 }
 
-impl<'a> Reachable<'a> {
-    /// Finds out where it is; an issuer's document is read at most once an hour.
-    pub async fn find(
+impl<'a> ResolvedProvider<'a> {
+    /// Resolves its addresses; an issuer's document is read at most once an hour.
+    pub async fn resolve(
         app: &'a App,
         config: &Config,
         provider: &'a ProviderConfig,
@@ -32,13 +32,13 @@ impl<'a> Reachable<'a> {
         let discovered = match &provider.endpoints {
             Endpoints::Known(_) => None,
             Endpoints::Discovered { .. } => {
-                Some(app.issuers.discovery.find(&app.network, timeout, provider).await?)
+                Some(app.issuers.discovery.find(&app.provider_clients, timeout, provider).await?)
             }
         };
         Ok(Self {
             config: provider,
             discovered,
-            network: &app.network,
+            clients: &app.provider_clients,
             timeout,
             redirect_uri: callback_url(config, &provider.id),
         })
@@ -57,7 +57,7 @@ impl<'a> Reachable<'a> {
         self.config.auth_style.as_ref().or(discovered).unwrap_or(&AuthType::RequestBody)
     }
 
-    /// What its id tokens are judged by, if identity comes from them.
+    /// What its id tokens are verified by, if identity comes from them.
     pub fn id_token_rules(&self) -> Option<&IdTokenRules> {
         match &self.discovered {
             Some(discovered) => Some(&discovered.id_token),
@@ -76,7 +76,7 @@ impl<'a> Reachable<'a> {
             config: self.config,
             endpoints: self.endpoints(),
             auth_style: self.auth_style(),
-            network: self.network,
+            clients: self.clients,
             timeout: self.timeout,
             redirect_uri: &self.redirect_uri,
         }

@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use super::accounts;
-use super::accounts::{Identity, Wishes};
+use super::accounts::{ProviderIdentity, SignInTerms};
 use super::endpoints::failed;
 use super::state::Intent;
 use crate::app::App;
@@ -12,9 +12,9 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::{Sensitive, authenticate_elevated};
 use crate::flows::sessions::session::IssuedSession;
-use crate::flows::sessions::sign_in_result::Entrance;
-use crate::oauth::id_token::{ExpectedNonce, IdTokenError, Judge};
-use crate::oauth::profile::{Answers, Profile};
+use crate::flows::sessions::sign_in_result::SignInResult;
+use crate::oauth::id_token::{ExpectedNonce, IdTokenError, IdTokenVerifier};
+use crate::oauth::profile::{Profile, ProviderResponses};
 use crate::oauth::providers;
 
 /// An id token, and what it must say.
@@ -67,27 +67,30 @@ async fn enter(
     if !identity.is_welcome(&app.config().accounts.email_access) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    let wishes = Wishes { intent, options, has_browser: false };
-    match accounts::enter(app, &identity, wishes).await?.entrance {
-        Some(Entrance::Session(session)) => Ok(Some(*session)),
-        Some(Entrance::Code(_)) | None => Ok(None),
+    let terms = SignInTerms { intent, options, has_browser: false };
+    match accounts::sign_in(app, &identity, terms).await?.result {
+        Some(SignInResult::Session(session)) => Ok(Some(*session)),
+        Some(SignInResult::Code(_)) | None => Ok(None),
     }
 }
 
-async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identity, AuthError> {
+async fn identify(
+    app: &App,
+    presented: &PresentedIdToken<'_>,
+) -> Result<ProviderIdentity, AuthError> {
     let config = app.config.load_full();
     let id = presented.provider;
     let provider = providers::find(id).ok_or(ErrorCode::DisabledEndpoint)?;
     let rules = config.providers.id_tokens.get(id).ok_or(ErrorCode::DisabledEndpoint)?;
-    let judge = Judge {
+    let verifier = IdTokenVerifier {
         keys: &app.issuers.keys,
-        network: &app.network,
+        clients: &app.provider_clients,
         timeout: config.providers.timeout,
         now: app.clock.now(),
     };
     let nonce = ExpectedNonce::HashOf(presented.nonce);
     let claims =
-        judge.verify(presented.token, rules, nonce).await.map_err(|error| match error {
+        verifier.verify(presented.token, rules, nonce).await.map_err(|error| match error {
             // That is not the client's fault, and worth a line in the log.
             IdTokenError::Keys(_) => failed(id, ErrorCode::InvalidRequest, error.into()),
             error => {
@@ -98,11 +101,11 @@ async fn identify(app: &App, presented: &PresentedIdToken<'_>) -> Result<Identit
     if claims["email"].as_str().is_none() {
         return Err(ErrorCode::InvalidRequest.into());
     }
-    let answers = Answers { profile: claims, ..Answers::default() };
+    let responses = ProviderResponses { profile: claims, ..ProviderResponses::default() };
     // Apple's mapping reads names from its form, but here only the token tells one.
-    let name = answers.profile["name"].as_str().map(ToOwned::to_owned);
-    let profile = (provider.profile)(&answers)
+    let name = responses.profile["name"].as_str().map(ToOwned::to_owned);
+    let profile = (provider.profile)(&responses)
         .and_then(|profile| Profile { name, ..profile }.cleaned())
         .map_err(|error| failed(id, ErrorCode::OauthProfileFetchFailed, error.into()))?;
-    Ok(Identity::new(id, profile, false, None))
+    Ok(ProviderIdentity::new(id, profile, false, None))
 }

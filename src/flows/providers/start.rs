@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::endpoints::{Reachable, failed};
+use super::endpoints::{ResolvedProvider, failed};
 use super::state;
 use super::state::{Intent, PendingSignIn, StateHandle};
 use crate::app::App;
@@ -10,23 +10,23 @@ use crate::config::{ConnectFrom, KeepTokens, ProviderConfig};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
-use crate::domain::request_origin::CallingPage;
+use crate::domain::request_origin::RequestOrigin;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
 use crate::oauth::client::Protections;
-use crate::oauth::oauth1::Moment;
+use crate::oauth::oauth1::TimestampAndNonce;
 use crate::oauth::provider::Protocol;
 
 /// What an application asks for.
 #[derive(Debug)]
 pub struct SignInRequest<'a> {
     pub provider: &'a str,
-    /// Only who is unknown may enter.
+    /// Only who is unknown is accepted.
     pub is_sign_up: bool,
     /// The access token of a user who wants to add the identity.
     pub connect: Option<&'a str>,
     /// Who asks.
-    pub page: CallingPage,
+    pub origin: RequestOrigin,
     pub options: SignUpOptions,
     pub client_state: Option<String>,
     /// `WorkOS` only.
@@ -36,23 +36,23 @@ pub struct SignInRequest<'a> {
     pub wants_tokens: bool,
 }
 
-/// Where to send the browser, and what it must bring back.
-pub struct Departure {
+/// Where to send the browser, and the state that the callback must return.
+pub struct AuthorizationRedirect {
     pub location: String,
     pub state: StateHandle,
 }
 
 /// Why a step did not succeed, and where that is told.
 pub enum Refusal {
-    /// In the answer itself, since there is no target that could be trusted.
-    Answer(AuthError),
+    /// In the response itself, since there is no target that could be trusted.
+    Response(AuthError),
     /// To the application, in the query of its redirect.
     Redirect { target: String, error: AuthError, details: Vec<(&'static str, String)> },
 }
 
 impl<E: Into<AuthError>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self::Answer(error.into())
+        Self::Response(error.into())
     }
 }
 
@@ -60,7 +60,7 @@ impl Refusal {
     /// What went wrong.
     pub const fn error(&self) -> &AuthError {
         match self {
-            Self::Answer(error) | Self::Redirect { error, .. } => error,
+            Self::Response(error) | Self::Redirect { error, .. } => error,
         }
     }
 
@@ -79,19 +79,25 @@ pub fn target(redirect_to: &str, client_state: Option<&str>) -> String {
 }
 
 /// Begins a sign-in with a provider.
-pub async fn begin(app: &App, request: SignInRequest<'_>) -> Result<Departure, Refusal> {
+pub async fn begin(
+    app: &App,
+    request: SignInRequest<'_>,
+) -> Result<AuthorizationRedirect, Refusal> {
     let connect_from = app.config.load().providers.connect_by_url;
     start(app, request, connect_from).await
 }
 
-/// The same for a user who is signed in, whose application is answered instead of redirected.
+/// The same for a user who is signed in, whose application gets a response instead of a redirect.
 ///
-/// Answers are readable and cookies are taken from any page, so this too is for own pages only.
-pub async fn begin_link(app: &App, request: SignInRequest<'_>) -> Result<Departure, AuthError> {
+/// Responses are readable and cookies are taken from any page, so this too is for own pages only.
+pub async fn begin_link(
+    app: &App,
+    request: SignInRequest<'_>,
+) -> Result<AuthorizationRedirect, AuthError> {
     // First of all, and also where there is no token at all.
     authenticate(app, request.connect)?;
     start(app, request, ConnectFrom::OwnPages).await.map_err(|refusal| match refusal {
-        Refusal::Answer(error) | Refusal::Redirect { error, .. } => error,
+        Refusal::Response(error) | Refusal::Redirect { error, .. } => error,
     })
 }
 
@@ -99,7 +105,7 @@ async fn start(
     app: &App,
     request: SignInRequest<'_>,
     connect_from: ConnectFrom,
-) -> Result<Departure, Refusal> {
+) -> Result<AuthorizationRedirect, Refusal> {
     let config = app.config.load_full();
     if request.is_sign_up && config.accounts.disable_signup {
         return Err(ErrorCode::SignupDisabled.into());
@@ -120,11 +126,11 @@ async fn start(
         None => Intent::SignIn,
         Some(token) => {
             let own = [config.accounts.redirects.client_url(), &redirect_to];
-            check_page(&request.page, own, connect_from).map_err(refuse)?;
+            check_origin(&request.origin, own, connect_from).map_err(refuse)?;
             connect(app, token).await.map_err(refuse)?
         }
     };
-    let reachable = Reachable::find(app, &config, provider)
+    let resolved = ResolvedProvider::resolve(app, &config, provider)
         .await
         .map_err(|error| refuse(failed(&provider.id, ErrorCode::InternalServerError, error)))?;
     let state = StateHandle::fresh();
@@ -145,14 +151,14 @@ async fn start(
     let (location, pending) = match provider.provider.protocol {
         Protocol::OAuth2 => {
             let more = [("organization", request.organization), ("connection", request.connection)];
-            depart(&reachable, provider, &state, pending, more)
+            oauth2_redirect(&resolved, provider, &state, pending, more)
         }
         Protocol::OAuth1 => {
-            announce(app, &reachable, provider, &state, pending).await.map_err(refuse)?
+            oauth1_redirect(app, &resolved, provider, &state, pending).await.map_err(refuse)?
         }
     };
     state::put(app, &provider.id, &state, &pending).await.map_err(refuse)?;
-    Ok(Departure { location, state })
+    Ok(AuthorizationRedirect { location, state })
 }
 
 /// Refuses to add an identity for a page of somebody else.
@@ -161,14 +167,14 @@ async fn start(
 /// identity to the wrong account (docs/reference-behaviour.md#pages-that-may-connect). An
 /// address that no page leads to, as apps and mails open it, cannot be told from that; `never` of
 /// the setting refuses it too.
-fn check_page(
-    page: &CallingPage,
+fn check_origin(
+    origin: &RequestOrigin,
     own: [&str; 2],
     connect_from: ConnectFrom,
 ) -> Result<(), AuthError> {
     match connect_from {
         ConnectFrom::Anywhere => Ok(()),
-        ConnectFrom::OwnPages if page.is_none_but(own) => Ok(()),
+        ConnectFrom::OwnPages if origin.is_none_but(own) => Ok(()),
         ConnectFrom::OwnPages => Err(AuthError::InvalidRequest(
             "the page that asks is not of the origin of AUTH_CLIENT_URL or redirectTo".to_owned(),
         )),
@@ -188,8 +194,8 @@ async fn connect(app: &App, token: &str) -> Result<Intent, AuthError> {
 }
 
 /// `OAuth` 2: everything is in the URL.
-fn depart(
-    reachable: &Reachable<'_>,
+fn oauth2_redirect(
+    resolved: &ResolvedProvider<'_>,
     provider: &ProviderConfig,
     state: &StateHandle,
     mut pending: PendingSignIn,
@@ -197,7 +203,7 @@ fn depart(
 ) -> (String, PendingSignIn) {
     let verifier: Option<SecretString> = provider.pkce.then(random_secret);
     let asks_for_id_token = provider.scopes.iter().any(|scope| scope == "openid")
-        || reachable.id_token_rules().is_some();
+        || resolved.id_token_rules().is_some();
     let nonce = (provider.provider.nonce && asks_for_id_token).then(random_secret);
     let protections = Protections {
         state: state.handle.expose_secret(),
@@ -209,27 +215,29 @@ fn depart(
         .filter(|_| provider.provider.takes_organizations)
         .filter_map(|(key, value)| Some((key, value.filter(|value| !value.is_empty())?)))
         .collect();
-    let location = reachable.client().authorization_url(&protections, &more).into();
+    let location = resolved.client().authorization_url(&protections, &more).into();
     pending.code_verifier = verifier.map(|secret| secret.expose_secret().to_owned());
     pending.nonce = nonce.map(|secret| secret.expose_secret().to_owned());
     (location, pending)
 }
 
-/// `OAuth` 1.0a: the provider has to hear of it first, and the state comes back with the callback.
-async fn announce(
+/// `OAuth` 1.0a: the provider has to hear of it first, and the callback returns the state.
+async fn oauth1_redirect(
     app: &App,
-    reachable: &Reachable<'_>,
+    resolved: &ResolvedProvider<'_>,
     provider: &ProviderConfig,
     state: &StateHandle,
     mut pending: PendingSignIn,
 ) -> Result<(String, PendingSignIn), AuthError> {
-    let callback = with_query(reachable.redirect_uri(), &[("state", state.handle.expose_secret())]);
+    let callback = with_query(resolved.redirect_uri(), &[("state", state.handle.expose_secret())]);
     let nonce = random_secret();
-    let moment =
-        Moment { timestamp: app.clock.now().unix_timestamp(), nonce: nonce.expose_secret() };
-    let client = reachable.client();
+    let timestamp_and_nonce = TimestampAndNonce {
+        timestamp: app.clock.now().unix_timestamp(),
+        nonce: nonce.expose_secret(),
+    };
+    let client = resolved.client();
     let (token, secret) = client
-        .request_token(&callback, &moment)
+        .request_token(&callback, &timestamp_and_nonce)
         .await
         .map_err(|error| failed(&provider.id, ErrorCode::InternalServerError, error))?;
     let location = client.oauth1_authorization_url(&token).into();

@@ -38,7 +38,7 @@ pub struct PendingSignIn {
     pub client_state: Option<String>,
     /// The application will ask for the provider's tokens.
     pub keep_tokens: bool,
-    /// Proof for the provider's token endpoint (RFC 7636).
+    /// PKCE verifier for the provider's token endpoint (RFC 7636).
     pub code_verifier: Option<String>,
     pub nonce: Option<String>,
     /// Token and secret of `OAuth` 1.0a.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::accounts::token_context;
-use super::endpoints::{Reachable, failed};
+use super::endpoints::{ResolvedProvider, failed};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::guards::bearer::current_user;
@@ -13,10 +13,10 @@ use crate::oauth::client::ProviderTokens;
 use crate::oauth::provider::Protocol;
 use crate::persistence::user_providers;
 
-/// `ProviderSession` of the successor's contract, also the form in which tokens are sealed.
+/// `ProviderSession` of Nhost Auth's contract, also the form in which tokens are sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeptTokens {
+pub struct ProviderSession {
     access_token: String,
     /// Seconds; 0 if the provider does not tell.
     expires_in: u64,
@@ -26,7 +26,7 @@ pub struct KeptTokens {
     refresh_token: Option<String>,
 }
 
-impl KeptTokens {
+impl ProviderSession {
     /// What a provider has just issued.
     pub fn new(tokens: &ProviderTokens, now: OffsetDateTime) -> Self {
         let expires_in = tokens.expires_in.unwrap_or_default();
@@ -52,19 +52,19 @@ impl KeptTokens {
 }
 
 /// `GET /signin/provider/{provider}/callback/tokens`: what the provider issued at the bearer's last
-/// sign-in, once. Without any the answer is an empty token.
+/// sign-in, once. Without any the token is empty.
 pub async fn fetch(
     app: &App,
     bearer: Option<&str>,
     provider: &str,
-) -> Result<KeptTokens, AuthError> {
+) -> Result<ProviderSession, AuthError> {
     let user = current_user(app, bearer).await?;
     let now = app.clock.now();
     let taken = user_providers::take_tokens(&app.pool, user.user.id, provider).await?;
-    let Some(taken) = taken else { return Ok(KeptTokens::none(now)) };
+    let Some(taken) = taken else { return Ok(ProviderSession::none(now)) };
     // Another server may have written them, with a key that is not known here.
     let opened = app.secrets.sealer.open(&token_context(taken.id), taken.sealed.expose_secret());
-    let kept = match opened {
+    let stored = match opened {
         Ok(opened) => serde_json::from_str(opened.secret.expose_secret()).ok(),
         Err(error) => {
             tracing::warn!(
@@ -75,7 +75,7 @@ pub async fn fetch(
             None
         }
     };
-    Ok(kept.unwrap_or_else(|| KeptTokens::none(now)))
+    Ok(stored.unwrap_or_else(|| ProviderSession::none(now)))
 }
 
 /// `POST /token/provider/{provider}`: trades a refresh token of the provider.
@@ -84,7 +84,7 @@ pub async fn refresh(
     bearer: Option<&str>,
     provider: &str,
     refresh_token: SecretString,
-) -> Result<KeptTokens, AuthError> {
+) -> Result<ProviderSession, AuthError> {
     current_user(app, bearer).await?;
     let config = app.config.load_full();
     let provider = config.providers.find(provider).ok_or(ErrorCode::DisabledEndpoint)?;
@@ -92,8 +92,8 @@ pub async fn refresh(
         return Err(ErrorCode::OauthProviderError.into());
     }
     let refused = |error| failed(&provider.id, ErrorCode::OauthProviderError, error);
-    let reachable = Reachable::find(app, &config, provider).await.map_err(refused)?;
+    let resolved = ResolvedProvider::resolve(app, &config, provider).await.map_err(refused)?;
     let now = app.clock.now();
-    let tokens = reachable.client().refresh(refresh_token, now).await.map_err(refused)?;
-    Ok(KeptTokens::new(&tokens, now))
+    let tokens = resolved.client().refresh(refresh_token, now).await.map_err(refused)?;
+    Ok(ProviderSession::new(&tokens, now))
 }

@@ -1,4 +1,4 @@
-//! Custom claims for access tokens: found out when a token is issued, remembered for a moment.
+//! Custom claims for access tokens: found out when a token is issued, cached for a short time.
 //!
 //! A failure costs the token its custom claims, not the user the session: it is logged, and the values
 //! that were found last stand in if the settings allow values of that age.
@@ -11,15 +11,15 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::actors::sessions::cached_user::CachedUser;
-use crate::actors::sessions::claims_cache::{Answer, Pairs, PreparedQuery, is_same};
+use crate::actors::sessions::claims_cache::{CachedClaims, Pairs, PreparedQuery, is_same};
 use crate::app::App;
-use crate::clients::{OutsideError, hasura_claims};
+use crate::clients::{ClientError, hasura_claims};
 use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
 use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
 
-/// How old an answer may be.
+/// How old cached claims may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// Asked after the request came: whoever signs in sees what was changed before.
@@ -31,8 +31,8 @@ pub enum Freshness {
 /// Why there are no values.
 #[derive(Debug, thiserror::Error)]
 enum ClaimsError {
-    #[error("no answer")]
-    Hasura(#[from] OutsideError),
+    #[error("no response")]
+    Hasura(#[from] ClientError),
     #[error("not found in the database")]
     Postgres(#[from] ClaimsQueryError),
     #[error("HASURA_GRAPHQL_GRAPHQL_URL is not set")]
@@ -41,33 +41,34 @@ enum ClaimsError {
 
 /// The custom claims of `user`, from memory if they are fresh enough there.
 ///
-/// At most one question about a user is under way; those who came before it was asked share the
-/// answer, also if it is a failure.
+/// At most one query about a user is under way; those who came before it was sent share the
+/// result, also if it is a failure.
 pub async fn find(
     app: &App,
     user: &Arc<CachedUser>,
     custom: &Arc<CustomClaims>,
     freshness: Freshness,
-) -> Arc<Answer> {
+) -> Arc<CachedClaims> {
     let config = app.config.load_full();
     let came = app.clock.now();
     let oldest = match freshness {
         Freshness::Now => came,
         Freshness::Recent => came - config.claims.max_age,
     };
-    let fits = |answer: &Answer| {
-        is_same(&answer.settings, custom)
-            && (answer.asked_at >= came || answer.asked_at >= oldest && is_same(&answer.user, user))
+    let fits = |response: &CachedClaims| {
+        is_same(&response.settings, custom)
+            && (response.asked_at >= came
+                || response.asked_at >= oldest && is_same(&response.user, user))
     };
-    let answers = &app.claims.answers;
-    let kept = answers.get(&user.user.id).await.filter(|answer| fits(answer));
-    if let Some(answer) = app.claims.stats.note(kept) {
-        return answer;
+    let entries = &app.claims.entries;
+    let cached = entries.get(&user.user.id).await.filter(|response| fits(response));
+    if let Some(response) = app.claims.stats.note(cached) {
+        return response;
     }
-    let entry = answers.entry(user.user.id).and_compute_with(|found| async {
+    let entry = entries.entry(user.user.id).and_compute_with(|found| async {
         let found = found.map(moka::Entry::into_value);
         match found {
-            Some(answer) if fits(&answer) => Op::Nop,
+            Some(response) if fits(&response) => Op::Nop,
             earlier => Op::Put(Arc::new(ask(app, &config, user, custom, earlier.as_deref()).await)),
         }
     });
@@ -76,8 +77,10 @@ pub async fn find(
         | CompResult::ReplacedWith(entry)
         | CompResult::Unchanged(entry)
         | CompResult::Removed(entry) => entry.into_value(),
-        // The closure always puts an answer, or leaves one.
-        CompResult::StillNone(_) => Arc::new(Answer::new(came, user, custom, Arc::default(), None)),
+        // The closure always puts an entry, or leaves one.
+        CompResult::StillNone(_) => {
+            Arc::new(CachedClaims::new(came, user, custom, Arc::default(), None))
+        }
     }
 }
 
@@ -86,20 +89,20 @@ async fn ask(
     config: &Config,
     user: &Arc<CachedUser>,
     custom: &Arc<CustomClaims>,
-    earlier: Option<&Answer>,
-) -> Answer {
+    earlier: Option<&CachedClaims>,
+) -> CachedClaims {
     let asked_at = app.clock.now();
     let id = user.user.id;
     let error = match read(app, config, id, custom).await {
         Ok(data) => {
             let pairs: Pairs = custom.values(&data).into();
             let good = Some((asked_at, Arc::clone(&pairs)));
-            return Answer::new(asked_at, user, custom, pairs, good);
+            return CachedClaims::new(asked_at, user, custom, pairs, good);
         }
         Err(error) => error,
     };
-    let kept = earlier.filter(|answer| is_same(&answer.settings, custom));
-    let good = kept.and_then(|answer| answer.good.clone());
+    let cached = earlier.filter(|response| is_same(&response.settings, custom));
+    let good = cached.and_then(|response| response.good.clone());
     let usable = good.clone().filter(|(at, _)| is_recent(asked_at - *at, config.claims.stale));
     tracing::error!(
         user.id = %id,
@@ -108,7 +111,7 @@ async fn ask(
         "error getting custom claims, the token has old ones or none"
     );
     let pairs = usable.map(|(_, pairs)| pairs).unwrap_or_default();
-    Answer::new(asked_at, user, custom, pairs, good)
+    CachedClaims::new(asked_at, user, custom, pairs, good)
 }
 
 fn is_recent(age: time::Duration, limit: Duration) -> bool {
@@ -125,12 +128,12 @@ async fn read(
     match config.claims.source {
         ClaimsSource::Postgres => {
             let read = read_from_postgres(app, user, custom);
-            timeout(limit, read).await.map_err(|_| OutsideError::TimedOut)?
+            timeout(limit, read).await.map_err(|_| ClientError::TimedOut)?
         }
         ClaimsSource::Hasura => {
             let url = config.hasura.graphql_url.as_ref().ok_or(ClaimsError::NoHasura)?;
-            let asked = hasura_claims::ask(&app.outside, &config.hasura, url, custom, user);
-            Ok(timeout(limit, asked).await.map_err(|_| OutsideError::TimedOut)??)
+            let asked = hasura_claims::ask(&app.http_client, &config.hasura, url, custom, user);
+            Ok(timeout(limit, asked).await.map_err(|_| ClientError::TimedOut)??)
         }
     }
 }
@@ -142,8 +145,8 @@ async fn read_from_postgres(
     custom: &Arc<CustomClaims>,
 ) -> Result<Value, ClaimsError> {
     let slot = &app.claims.query;
-    let kept = slot.load_full().filter(|kept| is_same(&kept.settings, custom));
-    let prepared = if let Some(prepared) = kept {
+    let cached = slot.load_full().filter(|cached| is_same(&cached.settings, custom));
+    let prepared = if let Some(prepared) = cached {
         prepared
     } else {
         let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;

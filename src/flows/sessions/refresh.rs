@@ -1,4 +1,5 @@
-//! `POST /token`: trade a refresh token for its successor (the hot path; ARCHITECTURE.md follows it).
+//! `POST /token`: trade a refresh token for the next one (the hot path; ARCHITECTURE.md follows
+//! it).
 
 use super::session::{IssuedSession, Occasion, issue};
 use crate::app::App;
@@ -32,8 +33,8 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
 
 /// The token is not current: a repeated request, a late one, a thief's, or nonsense.
 ///
-/// - One rotation old, inside the grace window: the client lost the answer, or asked twice. It gets
-///   the same successor again.
+/// - One rotation old, inside the grace window: the client lost the response, or asked twice. It
+///   gets the same next token again.
 /// - Older, inside the window: refused, but the session lives, since its owner has just used it.
 /// - Outside the window: somebody else used the session meanwhile, so it ends (RFC 9700, 4.14.2).
 async fn refresh_with_old_token(
@@ -41,22 +42,23 @@ async fn refresh_with_old_token(
     presented: &RefreshToken,
 ) -> Result<IssuedSession, AuthError> {
     let refused = AuthError::Refused(ErrorCode::InvalidRefreshToken);
-    let successors: Vec<TokenHash> = app
+    let next_tokens: Vec<TokenHash> = app
         .rotation_key
         .walk(presented, CHAIN_STEPS)
         .map(|(_generation, token)| token.hash())
         .collect();
     let advanced = app.clock.advanced();
-    let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, advanced).await? else {
+    let Some(found) = refresh_tokens::find_in_chain(&app.pool, &next_tokens, advanced).await?
+    else {
         return Err(refused);
     };
-    let generations = successors.iter().position(|hash| *hash == found.hash).map_or(0, |n| n + 1);
+    let generations = next_tokens.iter().position(|hash| *hash == found.hash).map_or(0, |n| n + 1);
     let grace = app.config().tokens.refresh_grace;
     let in_grace = !grace.is_zero() && found.since_rotation <= grace;
 
     if !in_grace {
         let ended = refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await;
-        // If the answer was lost, nobody else may be there to report it.
+        // If the response was lost, nobody else may be there to report it.
         if !matches!(ended, Ok(false)) {
             let security_event = app.security.note(SecurityEvent::RefreshTokenReuse);
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! How somebody enters who comes by a redirect: with a session, or with a code that stands for one.
+//! Sign-ins that end with a redirect: their result is a session, or a code that stands for one.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Postgres, Transaction};
@@ -11,13 +11,13 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 
 /// What the application gets.
-pub enum Entrance {
+pub enum SignInResult {
     Session(Box<IssuedSession>),
     /// To be exchanged for a session.
     Code(SecretString),
 }
 
-impl Entrance {
+impl SignInResult {
     /// What the application finds in the query of its redirect.
     pub fn parameters(&self) -> Vec<(&'static str, &str)> {
         match self {
@@ -27,13 +27,13 @@ impl Entrance {
     }
 }
 
-/// Writes what lets the user in, and commits all that was done for it before.
-pub async fn let_in(
+/// Writes session or code, and commits all that was done for it before.
+pub async fn finish_sign_in(
     app: &App,
     mut transaction: Transaction<'_, Postgres>,
     user_id: UserId,
     code_challenge: Option<&CodeChallenge>,
-) -> Result<Entrance, AuthError> {
+) -> Result<SignInResult, AuthError> {
     let started = match code_challenge {
         None => Some(start(app, &mut transaction, user_id).await?),
         Some(_) => None,
@@ -42,9 +42,9 @@ pub async fn let_in(
     // The change feed will say so too, but this client's next request may come before it.
     app.sessions.users().forget(user_id);
     match (started, code_challenge) {
-        (Some(started), _) => Ok(Entrance::Session(Box::new(started.issue(app).await?))),
+        (Some(started), _) => Ok(SignInResult::Session(Box::new(started.issue(app).await?))),
         (None, Some(challenge)) => {
-            Ok(Entrance::Code(exchange_code::issue(app, user_id, challenge).await?))
+            Ok(SignInResult::Code(exchange_code::issue(app, user_id, challenge).await?))
         }
         (None, None) => unreachable!("a session was started without a challenge"),
     }

@@ -18,7 +18,7 @@ pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), 
 
 /// Ends the session of a refresh token; an unknown one is as good as ended.
 ///
-/// A client may not know that its token was traded meanwhile (it lost answers, or another tab
+/// A client may not know that its token was traded meanwhile (it lost responses, or another tab
 /// refreshed), so an old token of the session ends it too, whatever its age: who holds one is the
 /// owner, or a thief of whom the session must be freed anyway.
 pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
@@ -28,10 +28,10 @@ pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
     if refresh_tokens::delete_by_hash(&app.pool, token.hash()).await? {
         return Ok(());
     }
-    let successors: Vec<TokenHash> =
+    let next_tokens: Vec<TokenHash> =
         app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
     let advanced = app.clock.advanced();
-    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &successors, advanced).await? {
+    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &next_tokens, advanced).await? {
         refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
     }
     Ok(())

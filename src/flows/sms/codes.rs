@@ -1,10 +1,10 @@
 //! Codes by SMS.
 //!
-//! They are sent within the request, whose answer says whether that worked; nothing is stored
+//! They are sent within the request, whose response says whether that worked; nothing is stored
 //! before.
 
 use crate::app::App;
-use crate::clients::{OutsideError, modica, twilio};
+use crate::clients::{ClientError, modica, twilio};
 use crate::config::SmsProvider;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -30,7 +30,7 @@ impl SentCode {
     }
 }
 
-/// The provider, or the answer to an operation that needs one.
+/// The provider, or the response to an operation that needs one.
 pub fn require_provider(app: &App) -> Result<SmsProvider, AuthError> {
     app.config().sms.provider.clone().ok_or_else(|| {
         AuthError::internal(
@@ -49,7 +49,7 @@ pub async fn send_code(
 ) -> Result<SentCode, AuthError> {
     let limit = app.config().sms.timeout;
     if let SmsProvider::TwilioVerify(config) = provider {
-        twilio::start_verification(&app.outside, config, limit, phone, locale)
+        twilio::start_verification(&app.http_client, config, limit, phone, locale)
             .await
             .map_err(|error| not_sent(app, &error))?;
         app.sms.sent.increment();
@@ -63,10 +63,10 @@ pub async fn send_code(
         .map_err(|error| AuthError::internal("SMS not rendered", error))?;
     let sent = match provider {
         SmsProvider::Twilio(config) => {
-            twilio::send_message(&app.outside, config, limit, phone, &text).await
+            twilio::send_message(&app.http_client, config, limit, phone, &text).await
         }
         SmsProvider::Modica(config) => {
-            modica::send_message(&app.outside, config, limit, phone, &text).await
+            modica::send_message(&app.http_client, config, limit, phone, &text).await
         }
         SmsProvider::TwilioVerify(_) | SmsProvider::Dev => {
             keep(app, phone, &text).await?;
@@ -90,7 +90,7 @@ async fn keep(app: &App, phone: &str, text: &str) -> Result<(), AuthError> {
     Ok(())
 }
 
-fn not_sent(app: &App, error: &OutsideError) -> AuthError {
+fn not_sent(app: &App, error: &ClientError) -> AuthError {
     app.sms.failed.increment();
     tracing::error!(error = error as &dyn std::error::Error, "SMS not sent");
     ErrorCode::CannotSendSms.into()

@@ -83,7 +83,7 @@ async fn send_to_stranger(
         ..NewUser::with_options(UserId::random(), app.clock.now(), options)
     };
     if disabled {
-        // The row stays, for an administrator to enable; no message for a user who is not let in.
+        // The row stays, for an administrator to enable; no message for a user who may not sign in.
         let mut transaction = app.pool.begin().await?;
         users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
         transaction.commit().await?;

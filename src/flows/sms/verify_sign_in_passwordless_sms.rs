@@ -11,7 +11,7 @@ use crate::config::{SmsProvider, TwilioConfig};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;
-use crate::flows::guards::attempts::{Account, Proof};
+use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::passwords::rules;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
@@ -36,15 +36,15 @@ pub async fn verify_sign_in_passwordless_sms(
     if code.is_empty() {
         return Err(ErrorCode::InvalidRequest.into());
     }
-    let account = Account::by_phone(Proof::Code, phone, client);
+    let account = Account::by_phone(Factor::Code, phone, client);
     attempts::check(app, &account)?;
     let found = users::find_by_phone(&app.pool, phone).await?;
     let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
-    let proof = match &config.sms.provider {
+    let right_code = match &config.sms.provider {
         Some(SmsProvider::TwilioVerify(twilio)) => ask_twilio(app, twilio, phone, code).await?,
         _ => look_up(app, id, code).await?,
     };
-    let (Some(user), Some(proof)) = (found, proof) else {
+    let (Some(user), Some(right_code)) = (found, right_code) else {
         attempts::failed(app, &account);
         return Err(ErrorCode::InvalidRequest.into());
     };
@@ -52,7 +52,7 @@ pub async fn verify_sign_in_passwordless_sms(
     user.check_registered(&config.user_rules())?;
 
     let mut transaction = app.pool.begin().await?;
-    use_up(app, &mut transaction, id, &proof).await?;
+    use_up(app, &mut transaction, id, &right_code).await?;
     users::set_phone_number_verified(&mut *transaction, id).await?;
     let started = start(app, &mut transaction, id).await?;
     transaction.commit().await?;
@@ -61,7 +61,7 @@ pub async fn verify_sign_in_passwordless_sms(
     started.issue(app).await
 }
 
-/// Who vouches for a code that was right.
+/// Who issued a code that was right.
 enum RightCode {
     Ours([u8; 32]),
     /// A row that the reference wrote, as it was.
@@ -76,9 +76,9 @@ async fn ask_twilio(
     code: &str,
 ) -> Result<Option<RightCode>, AuthError> {
     let limit = app.config().sms.timeout;
-    match twilio::check_verification(&app.outside, config, limit, phone, code).await {
+    match twilio::check_verification(&app.http_client, config, limit, phone, code).await {
         Ok(approved) => Ok(approved.then_some(RightCode::Provider)),
-        Err(error) => Err(AuthError::internal("Twilio Verify did not answer", error)),
+        Err(error) => Err(AuthError::internal("Twilio Verify did not respond", error)),
     }
 }
 
@@ -105,10 +105,10 @@ async fn use_up(
     app: &App,
     db: &mut PgConnection,
     id: UserId,
-    proof: &RightCode,
+    right_code: &RightCode,
 ) -> Result<(), AuthError> {
     let now = app.clock.now();
-    let is_first = match proof {
+    let is_first = match right_code {
         RightCode::Ours(hash) => {
             let purpose = TicketKind::SmsOtp.name();
             tickets::consume(&mut *db, hash, purpose, now).await?.is_some()

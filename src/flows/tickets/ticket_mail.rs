@@ -8,7 +8,7 @@ use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
-use crate::domain::return_target::Landing;
+use crate::domain::return_target::ReturnTarget;
 use crate::domain::user::User;
 use crate::notify::message::mail_link;
 use crate::persistence::{outbox, tickets};
@@ -65,7 +65,7 @@ pub async fn promise_ticket(
     kind: TicketKind,
     template: MailTemplate,
     recipient: &Recipient<'_>,
-    landing: &Landing,
+    return_target: &ReturnTarget,
 ) -> Result<PromisedMail, AuthError> {
     let config = app.config.load_full();
     let server_url = config.server.server_url.as_ref();
@@ -73,10 +73,10 @@ pub async fn promise_ticket(
     let ticket = Ticket::generate(kind);
     let expires_at = now + kind.lifetime();
     let hash = stored_hash(app, recipient.user_id, &ticket);
-    let challenge = landing.code_challenge.as_ref().map(CodeChallenge::as_str);
+    let challenge = return_target.code_challenge.as_ref().map(CodeChallenge::as_str);
     let (user_id, purpose) = (recipient.user_id, kind.name());
     tickets::put(&mut *db, user_id, purpose, &hash, now, expires_at, challenge).await?;
-    let redirect_to = landing.redirect_to.as_str();
+    let redirect_to = return_target.redirect_to.as_str();
     let link = match (server_url, kind.link_type()) {
         (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
         _ => String::new(),
@@ -109,10 +109,11 @@ pub async fn send_ticket(
     kind: TicketKind,
     template: MailTemplate,
     recipient: &Recipient<'_>,
-    landing: &Landing,
+    return_target: &ReturnTarget,
 ) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
-    let mail = promise_ticket(app, &mut transaction, kind, template, recipient, landing).await?;
+    let mail =
+        promise_ticket(app, &mut transaction, kind, template, recipient, return_target).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())
@@ -120,7 +121,7 @@ pub async fn send_ticket(
 
 /// Writes as much as [`promise_ticket`] and its commit would, and leaves nothing.
 ///
-/// For addresses without an account, where the answer is the same and so must be its time.
+/// For addresses without an account, where the response is the same and so must be its time.
 pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
     let now = app.clock.now();

@@ -16,7 +16,7 @@ use crate::actors::limits::rate_limiter::Guard;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
-use crate::metrics::{ActorStats, CacheStats, LaneStats, SecurityEvent, Snapshot};
+use crate::metrics::{ActorStats, BatcherStats, CacheStats, SecurityEvent, Snapshot};
 use crate::persistence::outbox::Backlog;
 
 /// One reading.
@@ -180,7 +180,7 @@ impl Exposition {
         page.counters_f64(
             "keywright_password_hash_rest_seconds",
             "Time for which no hash began, because hashes slowed refreshes down (AUTH_PASSWORD_HASH_LEAST_SHARE)",
-            [(Vec::new(), large(app.passwords.stats().rested_ms.get()) / 1_000.0)],
+            [(Vec::new(), large(app.passwords.stats().paused_ms.get()) / 1_000.0)],
         )?;
         page.histograms(
             "keywright_actor_handler_duration_seconds",
@@ -194,24 +194,24 @@ impl Exposition {
         let lanes: Vec<_> = tree
             .iter()
             .flat_map(|(name, child)| {
-                let lanes = child.stats.iter().flat_map(|stats| stats.lanes());
+                let lanes = child.stats.iter().flat_map(|stats| stats.batchers());
                 lanes.map(move |lane| {
                     (labels([("actor", name.as_str()), ("lane", lane.name)]), lane)
                 })
             })
             .collect();
-        let each = |value: fn(&LaneStats) -> Snapshot| {
+        let each = |value: fn(&BatcherStats) -> Snapshot| {
             lanes.iter().map(move |(labels, lane)| (labels.clone(), value(lane)))
         };
         page.histograms(
             "keywright_batch_size",
             "Keys of one statement of a lane",
-            each(LaneStats::sizes),
+            each(BatcherStats::sizes),
         )?;
         page.histograms(
             "keywright_batch_duration_seconds",
             "How long a batch was under way: statement, commit and answers",
-            each(LaneStats::times),
+            each(BatcherStats::times),
         )?;
         page.gauges(
             "keywright_batch_waiting",
@@ -225,8 +225,8 @@ impl Exposition {
     fn caches(&self, page: &mut Page<'_>) -> fmt::Result {
         let app = &self.admin.app;
         let (sessions, session_entries) = app.sessions.session_cache();
-        let (users, user_entries, user_bytes) = app.sessions.users().figures();
-        let (claims, claim_entries, claim_bytes) = app.claims.figures();
+        let (users, user_entries, user_bytes) = app.sessions.users().metrics();
+        let (claims, claim_entries, claim_bytes) = app.claims.metrics();
         let (challenges, challenge_entries) = app.challenges.cache();
         let caches: [(&str, &CacheStats, u64); 4] = [
             ("sessions", sessions, session_entries),

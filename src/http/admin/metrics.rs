@@ -24,7 +24,7 @@ pub async fn get(admin: Arc<Admin>, _request: ApiRequest) -> HandlerResult {
     let now = admin.app.clock.now();
     let backlog = timeout(PATIENCE, outbox::backlog(&admin.app.pool, now)).await;
     let exposition = Exposition { admin, backlog: backlog.ok().and_then(Result::ok) };
-    // Made for this one reading: the figures live where they are counted.
+    // Made for this one reading: the metrics live where they are counted.
     let mut registry = Registry::default();
     registry.register_collector(Box::new(exposition));
     let mut text = String::with_capacity(64 * 1_024);

@@ -1,7 +1,7 @@
 //! The listener for operators: what runs here, how well, and how much of it.
 //!
-//! Apart from the main front end in every respect: address, token, limits, life. It is up before the
-//! other one and down after it, and answers while that one turns requests away. See
+//! Apart from the main front end in every respect: address, token, limits, life. It is up before
+//! the other one and down after it, and serves while that one turns requests away. See
 //! `docs/operations.md`.
 
 pub mod actors;
@@ -54,7 +54,7 @@ const PATIENCE: Patience =
 /// What its handlers work with.
 pub struct Admin {
     pub app: Arc<App>,
-    /// The routes of the main front end, and their figures.
+    /// The routes of the main front end, and their metrics.
     pub routes: Vec<RouteInfo>,
     pub http: Arc<HttpStats>,
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::app::App;
-use crate::metrics::{ActorStats, LaneStats, Snapshot};
+use crate::metrics::{ActorStats, BatcherStats, Snapshot};
 
 /// One node and its tree.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct ActorReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handler_s: Option<Distribution>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub batches: Vec<LaneReport>,
+    pub batches: Vec<BatcherReport>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ActorReport>,
 }
@@ -108,20 +108,20 @@ pub struct PolicyReport {
 pub struct MailboxReport {
     /// Messages of callers that the actor has not taken yet.
     pub queued: usize,
-    /// Calls that were sent and not answered yet.
+    /// Calls that were sent and have no reply yet.
     pub in_flight: usize,
-    /// Most calls in flight; more are answered by 503.
+    /// Most calls in flight; more are refused with 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Calls turned away by the limit, since the process started.
     pub refused: u64,
-    /// Calls not answered in time, since the process started.
+    /// Calls without a reply in time, since the process started.
     pub timed_out: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneReport {
+pub struct BatcherReport {
     pub lane: String,
     /// Keys that wait for the next batch.
     pub waiting: usize,
@@ -160,19 +160,19 @@ impl From<Snapshot> for Distribution {
 impl TreeReport {
     /// As of now.
     pub fn of(app: &App) -> Self {
-        let moment = Moment { monotonic: Instant::now(), wall: app.clock.now() };
+        let now = PointInTime { monotonic: Instant::now(), wall: app.clock.now() };
         let list: VecDeque<_> = app.tree.in_order().into();
         let policy = app.restart_policy.get();
-        let root_started = moment.monotonic - moment.since(app.started_at);
+        let root_started = now.monotonic - now.since(app.started_at);
         let gave_up = app.gave_up.is_cancelled();
-        let children = children(&list, "", &moment, policy.window);
+        let children = children(&list, "", &now, policy.window);
         let root = ActorReport {
             name: "root".to_owned(),
             path: String::new(),
             kind: Kind::Supervisor,
             state: if gave_up { State::GaveUp } else { State::Running },
-            started_at: moment.text(root_started),
-            uptime_s: moment.ago(root_started),
+            started_at: now.text(root_started),
+            uptime_s: now.ago(root_started),
             restarts: 0,
             restarts_in_window: 0,
             last_failure: None,
@@ -193,12 +193,12 @@ impl TreeReport {
 }
 
 /// One point in time on both clocks.
-struct Moment {
+struct PointInTime {
     monotonic: Instant,
     wall: OffsetDateTime,
 }
 
-impl Moment {
+impl PointInTime {
     fn since(&self, wall: OffsetDateTime) -> Duration {
         Duration::try_from(self.wall - wall).unwrap_or_default()
     }
@@ -217,7 +217,7 @@ impl Moment {
 fn children(
     list: &VecDeque<(String, ChildStatus)>,
     parent: &str,
-    moment: &Moment,
+    now: &PointInTime,
     window: Duration,
 ) -> Vec<ActorReport> {
     let is_child = |path: &str| match path.rsplit_once('/') {
@@ -226,7 +226,7 @@ fn children(
     };
     list.iter()
         .filter(|(path, _)| is_child(path))
-        .map(|(path, status)| actor(list, path, status, moment, window))
+        .map(|(path, status)| actor(list, path, status, now, window))
         .collect()
 }
 
@@ -234,11 +234,11 @@ fn actor(
     list: &VecDeque<(String, ChildStatus)>,
     path: &str,
     status: &ChildStatus,
-    moment: &Moment,
+    now: &PointInTime,
     window: Duration,
 ) -> ActorReport {
     let policy = status.policy.as_ref().map(crate::actors::runtime::supervisor::LivePolicy::get);
-    let below = children(list, path, moment, policy.map_or(window, |policy| policy.window));
+    let below = children(list, path, now, policy.map_or(window, |policy| policy.window));
     ActorReport {
         name: path.rsplit('/').next().unwrap_or(path).to_owned(),
         path: path.to_owned(),
@@ -247,22 +247,27 @@ fn actor(
             ChildState::Running => State::Running,
             ChildState::BackingOff => State::BackingOff,
         },
-        started_at: moment.text(status.started_at),
+        started_at: now.text(status.started_at),
         uptime_s: match status.state {
-            ChildState::Running => moment.ago(status.started_at),
+            ChildState::Running => now.ago(status.started_at),
             ChildState::BackingOff => 0.0,
         },
         restarts: status.restarts,
         restarts_in_window: status.failures_in(window),
         last_failure: status.last_failure.as_ref().map(|failure| FailureReport {
             reason: failure.reason.clone(),
-            at: moment.text(failure.at),
-            ago_s: moment.ago(failure.at),
+            at: now.text(failure.at),
+            ago_s: now.ago(failure.at),
         }),
         restart_policy: policy.map(|policy| policy_report(policy, &below)),
         mailbox: status.stats.as_deref().map(mailbox),
         handler_s: status.stats.as_ref().map(|stats| stats.handler.snapshot().into()),
-        batches: status.stats.iter().flat_map(|stats| stats.lanes()).map(|l| lane(&l)).collect(),
+        batches: status
+            .stats
+            .iter()
+            .flat_map(|stats| stats.batchers())
+            .map(|l| batcher(&l))
+            .collect(),
         children: below,
     }
 }
@@ -290,8 +295,8 @@ fn mailbox(stats: &ActorStats) -> MailboxReport {
     }
 }
 
-fn lane(stats: &LaneStats) -> LaneReport {
-    LaneReport {
+fn batcher(stats: &BatcherStats) -> BatcherReport {
+    BatcherReport {
         lane: stats.name.to_owned(),
         waiting: stats.waiting.load(Ordering::Relaxed),
         size: stats.sizes().into(),

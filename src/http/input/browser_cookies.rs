@@ -34,7 +34,7 @@ pub fn forget_state(server: &ServerConfig, provider: &str, handle: &str) -> Cook
     cookie
 }
 
-/// The cookie of a browser that waits for its address to be proven.
+/// The cookie of a browser that waits for its address to be verified.
 pub fn link_cookie(server: &ServerConfig, secret: &SecretString) -> Cookie<'static> {
     let mut cookie = cookie(server, BROWSER_COOKIE.to_owned(), "/verify", secret);
     cookie.set_max_age(LINK_LIFETIME);
@@ -46,7 +46,7 @@ pub fn find_state(request: &ApiRequest, handle: &str) -> Option<String> {
     find(request, &state_name(handle))
 }
 
-/// What the browser kept of a sign-up whose address was not proven.
+/// What the browser kept of a sign-up whose address was not verified.
 pub fn find_link(request: &ApiRequest) -> Option<SecretString> {
     find(request, BROWSER_COOKIE).map(Into::into)
 }
@@ -82,7 +82,7 @@ fn cookie(
 ) -> Cookie<'static> {
     let base = server.server_url.as_ref().map_or("", url::Url::path).trim_end_matches('/');
     let is_secure = server.server_url.as_ref().is_some_and(|url| url.scheme() == "https");
-    // Apple posts its answer from its own site, where nothing else is sent; browsers take `None`
+    // Apple posts its response from its own site, where nothing else is sent; browsers take `None`
     // from secure origins only.
     let same_site = if is_secure { SameSite::None } else { SameSite::Lax };
     Cookie::build((name, secret.expose_secret().to_owned()))

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::fields::{DisplayName, LocaleField, MetadataField, TextField, not_null};
 use crate::domain::code_challenge::CodeChallenge;
-use crate::domain::return_target::LandingWish;
+use crate::domain::return_target::RequestedTarget;
 use crate::domain::sign_up_options::SignUpOptions;
 
 /// The `options` member of operations that create users, with the contract's limits.
@@ -58,7 +58,10 @@ impl SignUpOptionsField {
 
 impl RedirectOptionsField {
     /// With the challenge that stands beside the options.
-    pub fn into_wish(self, code_challenge: Option<CodeChallenge>) -> LandingWish {
-        LandingWish { redirect_to: self.redirect_to.map(TextField::into_string), code_challenge }
+    pub fn into_requested_target(self, code_challenge: Option<CodeChallenge>) -> RequestedTarget {
+        RequestedTarget {
+            redirect_to: self.redirect_to.map(TextField::into_string),
+            code_challenge,
+        }
     }
 }

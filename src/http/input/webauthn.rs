@@ -13,7 +13,7 @@ use super::fields::{Object, TextField, not_null};
 use crate::domain::challenge::Challenge;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
-use crate::flows::passkeys::ceremonies::{Assertion, Attestation};
+use crate::flows::passkeys::ceremonies::{Assertion, RegistrationResponse};
 
 /// Longest credential id (CTAP 2.1).
 const MAX_CREDENTIAL_ID: usize = 1_023;
@@ -51,7 +51,7 @@ impl TryFrom<String> for CredentialType {
     }
 }
 
-/// What an authenticator answers to creation options.
+/// What an authenticator returns for creation options.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreatedCredential {
@@ -82,7 +82,7 @@ struct AttestationResponse {
     transports: Option<Vec<TextField>>,
 }
 
-/// What an authenticator answers to request options.
+/// What an authenticator returns for request options.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AssertedCredential {
@@ -120,11 +120,11 @@ pub struct AssertionRequest {
 
 impl CreatedCredential {
     /// For the flow; `id` has to be what `rawId` is.
-    pub fn into_attestation(self) -> Result<Attestation, AuthError> {
+    pub fn into_registration(self) -> Result<RegistrationResponse, AuthError> {
         let Object(response) = self.response;
         let id = checked_id(&self.id, &self.raw_id)?;
         let transports = response.transports.unwrap_or_default();
-        Ok(Attestation {
+        Ok(RegistrationResponse {
             challenge: challenge_in(&response.client_data_json.0),
             transports: transports
                 .iter()

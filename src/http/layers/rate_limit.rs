@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::buckets::{Bucket, buckets};
 use super::middleware::{Enter, Middleware};
-use crate::actors::limits::counters::{Network, Subject};
+use crate::actors::limits::counters::{ClientNetwork, Subject};
 use crate::actors::limits::rate_limiter::{Counters, Guard};
 use crate::config::{Config, LiveConfig};
 use crate::domain::rate_limit::Verdict;
@@ -79,7 +79,7 @@ impl RateLimitParts {
     ) -> Option<(Option<Verdict>, Headers)> {
         let policies = config.protection.rate_limits.as_ref()?;
         let mut headers = Headers::new();
-        let client = Subject::Network(Network::from(client_ip));
+        let client = Subject::Network(ClientNetwork::from(client_ip));
         for bucket in buckets(config, policies, limits, client) {
             let Bucket { name, policy, subject } = bucket;
             let verdict = self.counters.requests.hit(name, subject, policy);

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use super::request_id::RequestId;
 use super::route::{Found, Missed};
 
-/// Every answer has its whole body in memory.
+/// Every response has its whole body in memory.
 pub type Reply = Response<Full<Bytes>>;
 
 /// A request as it comes from a connection.

@@ -25,7 +25,7 @@ pub struct RequestParts {
     pub headers: HeaderMap,
     /// The whole body, at most `AUTH_HTTP_MAX_BODY_BYTES`.
     pub body: Bytes,
-    /// The client's address as far as trusted proxies vouch for it.
+    /// The client's address as reported by trusted proxies.
     pub client_ip: IpAddr,
     /// Also in the response's `X-Request-Id` and in every log line about this request.
     pub request_id: RequestId,

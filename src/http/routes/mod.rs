@@ -1,4 +1,4 @@
-//! Every path that this server answers: one folder a subject, one file a path, mounted by the
+//! Every path of this server: one folder a subject, one file a path, mounted by the
 //! folder's `mount`.
 
 pub mod accounts;

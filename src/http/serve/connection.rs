@@ -4,12 +4,12 @@
 //! the few seconds that a head may take. A proxy that keeps connections open would then now and
 //! then send a request into a connection that is just being closed, and may not repeat a `POST`.
 //! So the limits are kept here: short while a head arrives, long between requests, none while a
-//! request is being answered (that has a limit of its own). One timer serves the whole connection
+//! request is being handled (that has a limit of its own). One timer serves the whole connection
 //! and is moved only when it matters, which is never on the hot path.
 //!
-//! The same place notices clients that hang up before they are answered, and ends connections of a
-//! server that stops: a socket that waits for a request reports the end of the stream, but only once
-//! there is nothing on it to read.
+//! The same place notices clients that hang up before they have a response, and ends connections of
+//! a server that stops: a socket that waits for a request reports the end of the stream, but only
+//! once there is nothing on it to read.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -52,18 +52,18 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
-    /// Comes back, to one caller, when the first bytes were those of HTTP/2.
+    /// Returns, to one caller, when the first bytes were those of HTTP/2.
     pub async fn speaks_http2(&self) {
         self.is_http2.notified().await;
     }
 }
 
-/// A request that is being answered.
+/// A request that is being handled.
 #[derive(Debug)]
 pub struct InFlight(Arc<Activity>);
 
 impl InFlight {
-    /// Whether its answer asks the client to end the connection.
+    /// Whether its response asks the client to end the connection.
     pub fn is_last(&self) -> bool {
         self.0.phase.is_draining()
     }
@@ -89,8 +89,8 @@ pub struct TimedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
     patience: Patience,
-    /// An answer may not be written to the socket yet.
-    owes_answer: bool,
+    /// A response may not be written to the socket yet.
+    owes_response: bool,
     /// What the connection waits for while nothing is in flight.
     wait: Wait,
     deadline: Instant,
@@ -121,7 +121,7 @@ impl TimedStream {
             stream,
             activity,
             patience,
-            owes_answer: false,
+            owes_response: false,
             wait: Wait::First,
             deadline,
             begun: 0,
@@ -133,13 +133,13 @@ impl TimedStream {
     /// Whether a request is in flight; notices requests that have come and gone since the last look.
     fn is_busy(&mut self) -> bool {
         if self.activity.in_flight.load(Ordering::Relaxed) > 0 {
-            self.owes_answer = true;
+            self.owes_response = true;
             return true;
         }
         let begun = self.activity.begun.load(Ordering::Relaxed);
         if begun != self.begun {
             self.begun = begun;
-            self.owes_answer = true;
+            self.owes_response = true;
             if self.wait != Wait::NextOverH2 {
                 self.wait = Wait::Next;
             }
@@ -189,9 +189,9 @@ impl TimedStream {
 
     /// Whether the server stops, and this connection waits for a request over HTTP/1.
     ///
-    /// One that has just been accepted is given a moment: its request is on the way.
+    /// One that has just been accepted is given some time: its request is on the way.
     fn must_end(&mut self, is_busy: bool) -> bool {
-        if is_busy || self.owes_answer || !self.activity.phase.is_stopping() {
+        if is_busy || self.owes_response || !self.activity.phase.is_stopping() {
             return false;
         }
         match self.wait {
@@ -210,8 +210,8 @@ impl TimedStream {
         SockRef::from(&self.stream).peek(&mut byte).is_ok_and(|read| read > 0)
     }
 
-    /// Whether the client has gone while its request is answered (HTTP/1); if not, its going will wake the
-    /// connection's task, unless it has sent another request already.
+    /// Whether the client has gone while its request is handled (HTTP/1); if not, its going will
+    /// wake the connection's task, unless it has sent another request already.
     fn has_hung_up(&self, cx: &mut Context<'_>) -> bool {
         if self.wait == Wait::NextOverH2 || self.activity.in_flight.load(Ordering::Relaxed) == 0 {
             return false;
@@ -253,7 +253,7 @@ impl AsyncRead for TimedStream {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            // The end of the stream: what had arrived before has been read and answered.
+            // The end of the stream: what had arrived before has been read and handled.
             return Poll::Ready(Ok(()));
         }
         this.or_late(cx, poll)
@@ -297,7 +297,7 @@ impl AsyncWrite for TimedStream {
         }
         let poll = Pin::new(&mut this.stream).poll_flush(cx);
         if poll.is_ready() && this.activity.in_flight.load(Ordering::Relaxed) == 0 {
-            this.owes_answer = false;
+            this.owes_response = false;
             if this.must_end(false) {
                 // hyper need not read again by itself.
                 cx.waker().wake_by_ref();

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them until told to stop, then lets them finish.
+//! Accepts connections and serves them until signalled to stop, then lets them finish.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -73,7 +73,7 @@ pub struct ServerStats {
     pub cut: usize,
 }
 
-/// Serves in a task of its own, with the limits of the configuration at this moment and the log
+/// Serves in a task of its own, with the limits of the configuration at this time and the log
 /// of the process.
 #[expect(clippy::disallowed_methods, reason = "the caller holds the task and waits for it")]
 pub fn start<S: Send + Sync + 'static>(
@@ -97,7 +97,7 @@ pub fn start<S: Send + Sync + 'static>(
     })
 }
 
-/// Serves until it is told to stop; then stops accepting, closes idle connections, finishes
+/// Serves until it is signalled to stop; then stops accepting, closes idle connections, finishes
 /// requests in flight, and cuts what is left after `shutdown_timeout`.
 pub async fn serve<T>(
     listener: TcpListener,
@@ -181,7 +181,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
     }
 }
 
-/// Closes the listener; those whom the kernel had let in already are not turned away.
+/// Closes the listener; those whom the kernel had accepted already are not turned away.
 fn last_ones(listener: TcpListener, places: &Arc<Semaphore>) -> Vec<Accepted> {
     let mut accepted = Vec::new();
     // Asked directly: the runtime may not have heard of them yet.
@@ -232,8 +232,8 @@ async fn run<T>(
             if is_http2 {
                 connection.as_mut().graceful_shutdown();
             }
-            // Over HTTP/1 `TimedStream` and the answers see to it. hyper would drop a request that
-            // has arrived and is not read yet.
+            // Over HTTP/1 `TimedStream` and the responses see to it. hyper would drop a request
+            // that has arrived and is not read yet.
             connection.await
         }
     };
@@ -243,7 +243,7 @@ async fn run<T>(
     }
 }
 
-/// Comes back when something must be done to end this connection; tells whether it speaks HTTP/2.
+/// Returns when something must be done to end this connection; tells whether it speaks HTTP/2.
 ///
 /// The client of an HTTP/2 connection is asked to end it as soon as draining begins: a frame says so
 /// without hitting a request. A connection that has said nothing yet is waited for.

@@ -1,7 +1,7 @@
 //! Apple: identity from the id token, and a name only at the first authorization.
 
 use super::super::json::{flag, joined, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, oauth2_settings};
 use crate::config::settings::Setting;
 
@@ -57,16 +57,16 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let claims = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let claims = &responses.profile;
     Ok(Profile {
         subject: text(claims, "/sub").ok_or(ProfileError::NoId)?,
         email: text(claims, "/email"),
-        attestation: Attestation::from_flag(flag(claims, "/email_verified")),
+        email_assurance: EmailAssurance::from_flag(flag(claims, "/email_verified")),
         // Sent by the browser, so it may name, and nothing else (4.2).
         name: joined([
-            text(&answers.form_user, "/name/firstName"),
-            text(&answers.form_user, "/name/lastName"),
+            text(&responses.form_user, "/name/firstName"),
+            text(&responses.form_user, "/name/lastName"),
         ])
         .or_else(|| text(claims, "/email")),
         picture: None,
@@ -81,16 +81,16 @@ mod tests {
 
     #[test]
     fn the_name_comes_with_the_form() {
-        let answers = Answers { profile: json!({"sub":"001.apple","email":"apple@x.test","email_verified":"true"}), form_user: json!({"name":{"firstName":"Ap","lastName":"Ple"},"email":"other@x.test"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"sub":"001.apple","email":"apple@x.test","email_verified":"true"}), form_user: json!({"name":{"firstName":"Ap","lastName":"Ple"},"email":"other@x.test"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "001.apple");
         assert_eq!(profile.email.as_deref(), Some("apple@x.test"));
-        assert_eq!(profile.attestation, Attestation::Verified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Verified);
         assert_eq!(profile.name.as_deref(), Some("Ap Ple"));
         assert_eq!(profile.picture.as_deref(), None);
-        let later = Answers { form_user: serde_json::Value::Null, ..answers.clone() };
+        let later = ProviderResponses { form_user: serde_json::Value::Null, ..responses.clone() };
         assert_eq!(super::profile(&later).unwrap().name.as_deref(), Some("apple@x.test"));
-        let nobody = Answers { profile: json!({"email":"apple@x.test"}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"email":"apple@x.test"}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

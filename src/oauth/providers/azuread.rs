@@ -1,7 +1,7 @@
 //! Azure AD: version 1 of Microsoft's endpoints, deprecated for Entra ID.
 
 use super::super::json::{text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 use crate::config::settings::Setting;
 
@@ -35,14 +35,14 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/oid").ok_or(ProfileError::NoId)?,
         // The names that people sign in with may look like addresses, and belong to whoever runs
         // the tenant (docs/reference-behaviour.md#email-assurance).
         email: text(profile, "/email"),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         name: text(profile, "/name"),
         picture: None,
     })
@@ -56,14 +56,14 @@ mod tests {
 
     #[test]
     fn a_name_to_sign_in_with_is_no_address() {
-        let answers = Answers { profile: json!({"oid":"110","upn":"upn@x.test","preferred_username":"p@x.test","name":"Az Ure"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"oid":"110","upn":"upn@x.test","preferred_username":"p@x.test","name":"Az Ure"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "110");
         assert_eq!(profile.email.as_deref(), None);
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Az Ure"));
         assert_eq!(profile.picture.as_deref(), None);
-        let nobody = Answers { profile: json!({"sub":"110"}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"sub":"110"}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::json::{flag, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, emails_url, oauth2_settings, profile_url};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -29,9 +29,9 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
-    let emails = answers.emails.pointer("/values").and_then(Value::as_array);
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
+    let emails = responses.emails.pointer("/values").and_then(Value::as_array);
     let confirmed = emails
         .into_iter()
         .flatten()
@@ -40,7 +40,7 @@ fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
     Ok(Profile {
         subject: text(profile, "/uuid").ok_or(ProfileError::NoId)?,
         email: text(confirmed, "/email"),
-        attestation: Attestation::Verified,
+        email_assurance: EmailAssurance::Verified,
         name: text(profile, "/display_name"),
         picture: text(profile, "/links/avatar/href"),
     })
@@ -54,17 +54,17 @@ mod tests {
 
     #[test]
     fn the_first_confirmed_address_counts() {
-        let answers = Answers { profile: json!({"uuid":"{108}","display_name":"Bit B","links":{"avatar":{"href":"https://a.test/bb.png"}}}), emails: json!({"values":[{"email":"un@x.test","is_confirmed":false},{"email":"bb@x.test","is_confirmed":true}]}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"uuid":"{108}","display_name":"Bit B","links":{"avatar":{"href":"https://a.test/bb.png"}}}), emails: json!({"values":[{"email":"un@x.test","is_confirmed":false},{"email":"bb@x.test","is_confirmed":true}]}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "{108}");
         assert_eq!(profile.email.as_deref(), Some("bb@x.test"));
-        assert_eq!(profile.attestation, Attestation::Verified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Verified);
         assert_eq!(profile.name.as_deref(), Some("Bit B"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/bb.png"));
         let unconfirmed = json!({"values":[{"email":"unc@x.test","is_confirmed":false}]});
-        let unconfirmed = Answers { emails: unconfirmed, ..answers.clone() };
+        let unconfirmed = ProviderResponses { emails: unconfirmed, ..responses.clone() };
         assert_eq!(super::profile(&unconfirmed), Err(ProfileError::NoConfirmedEmail));
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

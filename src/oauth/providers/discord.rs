@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::json::{flag, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -28,12 +28,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::from_flag(flag(profile, "/verified")),
+        email_assurance: EmailAssurance::from_flag(flag(profile, "/verified")),
         name: text(profile, "/global_name").or_else(|| user_name(profile)),
         picture: picture(profile),
     })
@@ -61,24 +61,24 @@ mod tests {
 
     #[test]
     fn names_of_today_have_no_discriminator_and_no_avatar_is_none() {
-        let answers = Answers { profile: json!({"id":"104","username":"dis","discriminator":"0","email":"discord@x.test","verified":false,"avatar":null}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"104","username":"dis","discriminator":"0","email":"discord@x.test","verified":false,"avatar":null}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "104");
         assert_eq!(profile.email.as_deref(), Some("discord@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unverified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unverified);
         assert_eq!(profile.name.as_deref(), Some("dis"));
         assert_eq!(profile.picture.as_deref(), None);
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 
     #[test]
     fn older_names_keep_their_discriminator() {
-        let answers = Answers { profile: json!({"id":"1","username":"old","discriminator":"0042","email":"o@x.test","verified":true,"avatar":"abc"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"1","username":"old","discriminator":"0042","email":"o@x.test","verified":true,"avatar":"abc"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "1");
         assert_eq!(profile.email.as_deref(), Some("o@x.test"));
-        assert_eq!(profile.attestation, Attestation::Verified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Verified);
         assert_eq!(profile.name.as_deref(), Some("old#0042"));
         assert_eq!(profile.picture.as_deref(), Some("https://cdn.discordapp.com/avatars/1/abc.png"));
     }

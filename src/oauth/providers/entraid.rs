@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::json::{flag, joined, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 use crate::config::settings::Setting;
 
@@ -37,15 +37,15 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/sub").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
         // Usually not there at all.
-        attestation: match profile.get("email_verified") {
-            None | Some(Value::Null) => Attestation::Unknown,
-            Some(_) => Attestation::from_flag(flag(profile, "/email_verified")),
+        email_assurance: match profile.get("email_verified") {
+            None | Some(Value::Null) => EmailAssurance::Unknown,
+            Some(_) => EmailAssurance::from_flag(flag(profile, "/email_verified")),
         },
         // Older tenants spell the members without underscores.
         name: joined([text(profile, "/given_name"), text(profile, "/family_name")])
@@ -63,24 +63,24 @@ mod tests {
 
     #[test]
     fn both_spellings_of_names_are_read() {
-        let answers = Answers { profile: json!({"sub":"111","given_name":"En","family_name":"Tra","email":"entra@x.test"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"sub":"111","given_name":"En","family_name":"Tra","email":"entra@x.test"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "111");
         assert_eq!(profile.email.as_deref(), Some("entra@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("En Tra"));
         assert_eq!(profile.picture.as_deref(), None);
         let old = json!({"sub":"111","givenname":"En","familyname":"Tra","email":"entra@x.test"});
-        let old = Answers { profile: old, ..Answers::default() };
+        let old = ProviderResponses { profile: old, ..ProviderResponses::default() };
         assert_eq!(super::profile(&old).unwrap(), profile);
-        for (flag, attestation) in
-            [(json!(true), Attestation::Verified), (json!(false), Attestation::Unverified)]
+        for (flag, email_assurance) in
+            [(json!(true), EmailAssurance::Verified), (json!(false), EmailAssurance::Unverified)]
         {
             let said = json!({"sub":"111","email":"entra@x.test","email_verified":flag});
-            let said = Answers { profile: said, ..Answers::default() };
-            assert_eq!(super::profile(&said).unwrap().attestation, attestation);
+            let said = ProviderResponses { profile: said, ..ProviderResponses::default() };
+            assert_eq!(super::profile(&said).unwrap().email_assurance, email_assurance);
         }
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -1,7 +1,7 @@
 //! Facebook.
 
 use super::super::json::{text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -27,12 +27,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         name: text(profile, "/name"),
         picture: text(profile, "/picture/data/url"),
     })
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id":"112","name":"Face","email":"fb@x.test","picture":{"data":{"url":"https://a.test/fb.png"}}}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"112","name":"Face","email":"fb@x.test","picture":{"data":{"url":"https://a.test/fb.png"}}}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "112");
         assert_eq!(profile.email.as_deref(), Some("fb@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Face"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/fb.png"));
-        let nobody = Answers { profile: json!({"id": 112}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"id": 112}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -1,7 +1,7 @@
 //! Google.
 
 use super::super::json::{flag, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url};
 use crate::config::settings::Setting;
 
@@ -50,15 +50,15 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         // The older endpoint, which is the default, says `id` for what the standard calls `sub`.
         subject: text(profile, "/id")
             .or_else(|| text(profile, "/sub"))
             .ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::from_flag(
+        email_assurance: EmailAssurance::from_flag(
             flag(profile, "/verified_email") || flag(profile, "/email_verified"),
         ),
         name: text(profile, "/name"),
@@ -74,17 +74,17 @@ mod tests {
 
     #[test]
     fn both_endpoints_are_understood() {
-        let answers = Answers { profile: json!({"id":"102","email":"google@x.test","verified_email":true,"name":"Goo Gle","picture":"https://a.test/g.png"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"102","email":"google@x.test","verified_email":true,"name":"Goo Gle","picture":"https://a.test/g.png"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "102");
         assert_eq!(profile.email.as_deref(), Some("google@x.test"));
-        assert_eq!(profile.attestation, Attestation::Verified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Verified);
         assert_eq!(profile.name.as_deref(), Some("Goo Gle"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/g.png"));
         let standard = json!({"sub":"102","email":"google@x.test","email_verified":true,"name":"Goo Gle","picture":"https://a.test/g.png"});
-        let standard = Answers { profile: standard, ..Answers::default() };
+        let standard = ProviderResponses { profile: standard, ..ProviderResponses::default() };
         assert_eq!(super::profile(&standard).unwrap(), profile);
-        let nobody = Answers { profile: json!({"email":"google@x.test"}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"email":"google@x.test"}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

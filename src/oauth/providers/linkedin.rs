@@ -1,7 +1,7 @@
 //! `LinkedIn`.
 
 use super::super::json::{flag, joined, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -13,7 +13,7 @@ pub(super) const PROVIDER: Provider = Provider {
         scope: "openid,profile,email",
         authorization_url: "https://www.linkedin.com/oauth/v2/authorization",
         token_url: "https://www.linkedin.com/oauth/v2/accessToken",
-        // It answers a verifier of a confidential client with invalid_client.
+        // It refuses a verifier of a confidential client with invalid_client.
         pkce: "false",
         style: "body",
         client_secret!("linkedin", "LINKEDIN", "LinkedIn"),
@@ -28,12 +28,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/sub").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::from_flag(flag(profile, "/email_verified")),
+        email_assurance: EmailAssurance::from_flag(flag(profile, "/email_verified")),
         name: joined([text(profile, "/given_name"), text(profile, "/family_name")])
             .or_else(|| text(profile, "/email")),
         picture: text(profile, "/picture"),
@@ -48,18 +48,18 @@ mod tests {
 
     #[test]
     fn the_flag_of_the_address_counts() {
-        let answers = Answers { profile: json!({"sub":"103","email":"li@x.test","email_verified":false,"given_name":"Lin","family_name":"Ked","picture":"https://a.test/li.png"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"sub":"103","email":"li@x.test","email_verified":false,"given_name":"Lin","family_name":"Ked","picture":"https://a.test/li.png"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "103");
         assert_eq!(profile.email.as_deref(), Some("li@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unverified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unverified);
         assert_eq!(profile.name.as_deref(), Some("Lin Ked"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/li.png"));
         let nameless = json!({"sub":"103","email":"li@x.test","email_verified":true});
-        let nameless = super::profile(&Answers { profile: nameless, ..Answers::default() }).unwrap();
+        let nameless = super::profile(&ProviderResponses { profile: nameless, ..ProviderResponses::default() }).unwrap();
         assert_eq!(nameless.name.as_deref(), Some("li@x.test"));
-        assert_eq!(nameless.attestation, Attestation::Verified);
-        let nobody = Answers { profile: json!({"id":"103"}), ..answers };
+        assert_eq!(nameless.email_assurance, EmailAssurance::Verified);
+        let nobody = ProviderResponses { profile: json!({"id":"103"}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

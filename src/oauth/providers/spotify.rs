@@ -1,7 +1,7 @@
 //! Spotify, which documents that it does not verify addresses.
 
 use super::super::json::{text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -26,12 +26,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::Unverified,
+        email_assurance: EmailAssurance::Unverified,
         name: text(profile, "/display_name"),
         picture: text(profile, "/images/0/url"),
     })
@@ -45,14 +45,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id":"105","email":"sp@x.test","display_name":"Spo","images":[]}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"105","email":"sp@x.test","display_name":"Spo","images":[]}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "105");
         assert_eq!(profile.email.as_deref(), Some("sp@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unverified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unverified);
         assert_eq!(profile.name.as_deref(), Some("Spo"));
         assert_eq!(profile.picture.as_deref(), None);
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

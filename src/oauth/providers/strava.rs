@@ -1,7 +1,7 @@
 //! Strava, which tells no address.
 
 use super::super::json::{joined, numeric_id, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -26,12 +26,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: numeric_id(profile, "/id").ok_or(ProfileError::NoId)?,
         email: None,
-        attestation: Attestation::Unverified,
+        email_assurance: EmailAssurance::Unverified,
         name: joined([text(profile, "/firstname"), text(profile, "/lastname")]),
         picture: text(profile, "/profile_medium"),
     })
@@ -45,14 +45,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id":114,"firstname":"Str","lastname":"Ava","profile_medium":"https://a.test/s.png"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":114,"firstname":"Str","lastname":"Ava","profile_medium":"https://a.test/s.png"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "114");
         assert_eq!(profile.email.as_deref(), None);
-        assert_eq!(profile.attestation, Attestation::Unverified);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unverified);
         assert_eq!(profile.name.as_deref(), Some("Str Ava"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/s.png"));
-        let nobody = Answers { profile: json!({"id":"114"}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"id":"114"}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -1,7 +1,7 @@
 //! Twitch.
 
 use super::super::json::{text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -27,12 +27,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = answers.profile.pointer("/data/0").ok_or(ProfileError::Empty)?;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = responses.profile.pointer("/data/0").ok_or(ProfileError::Empty)?;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         name: text(profile, "/display_name"),
         picture: text(profile, "/profile_image_url"),
     })
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"data":[{"id":"106","display_name":"Twi","email":"twitch@x.test","profile_image_url":"https://a.test/t.png"}]}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"data":[{"id":"106","display_name":"Twi","email":"twitch@x.test","profile_image_url":"https://a.test/t.png"}]}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "106");
         assert_eq!(profile.email.as_deref(), Some("twitch@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Twi"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/t.png"));
-        let nobody = Answers { profile: json!({"data":[]}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"data":[]}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::Empty));
     }
 }

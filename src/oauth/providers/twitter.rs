@@ -1,7 +1,7 @@
 //! Twitter: the one provider of `OAuth` 1.0a.
 
 use super::super::json::text;
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, profile_url, trust_email};
 use crate::config::settings::Setting;
 
@@ -71,12 +71,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id_str").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         name: text(profile, "/name"),
         picture: text(profile, "/profile_image_url_https"),
     })
@@ -90,14 +90,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id_str":"115","screen_name":"tw","name":"Twit","email":"tw@x.test","profile_image_url_https":"https://a.test/tw.png"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id_str":"115","screen_name":"tw","name":"Twit","email":"tw@x.test","profile_image_url_https":"https://a.test/tw.png"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "115");
         assert_eq!(profile.email.as_deref(), Some("tw@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Twit"));
         assert_eq!(profile.picture.as_deref(), Some("https://a.test/tw.png"));
-        let nobody = Answers { profile: json!({"id":115}), ..answers };
+        let nobody = ProviderResponses { profile: json!({"id":115}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -1,7 +1,7 @@
 //! Windows Live.
 
 use super::super::json::{text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -27,12 +27,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/emails/preferred").or_else(|| text(profile, "/emails/account")),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         // The whole name: the surname is in it already.
         name: text(profile, "/name"),
         picture: text(profile, "/profile_image_url"),
@@ -47,14 +47,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id":"113","name":"Win Live","last_name":"Live","emails":{"account":"wl@x.test","preferred":""}}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"113","name":"Win Live","last_name":"Live","emails":{"account":"wl@x.test","preferred":""}}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "113");
         assert_eq!(profile.email.as_deref(), Some("wl@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Win Live"));
         assert_eq!(profile.picture.as_deref(), None);
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

@@ -1,7 +1,7 @@
 //! `WorkOS`: single sign-on of enterprises.
 
 use super::super::json::{joined, text};
-use super::super::profile::{Answers, Attestation, Profile, ProfileError};
+use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
 use crate::config::settings::Setting;
 
@@ -49,12 +49,12 @@ pub(super) const PROVIDER: Provider = Provider {
     profile,
 };
 
-fn profile(answers: &Answers) -> Result<Profile, ProfileError> {
-    let profile = &answers.profile;
+fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
+    let profile = &responses.profile;
     Ok(Profile {
         subject: text(profile, "/id").ok_or(ProfileError::NoId)?,
         email: text(profile, "/email"),
-        attestation: Attestation::Unknown,
+        email_assurance: EmailAssurance::Unknown,
         name: joined([text(profile, "/first_name"), text(profile, "/last_name")]),
         picture: None,
     })
@@ -68,14 +68,14 @@ mod tests {
 
     #[test]
     fn the_usual_profile_is_understood() {
-        let answers = Answers { profile: json!({"id":"prof_109","email":"wo@x.test","first_name":"Work","last_name":"Os"}), ..Answers::default() };
-        let profile = profile(&answers).unwrap();
+        let responses = ProviderResponses { profile: json!({"id":"prof_109","email":"wo@x.test","first_name":"Work","last_name":"Os"}), ..ProviderResponses::default() };
+        let profile = profile(&responses).unwrap();
         assert_eq!(profile.subject, "prof_109");
         assert_eq!(profile.email.as_deref(), Some("wo@x.test"));
-        assert_eq!(profile.attestation, Attestation::Unknown);
+        assert_eq!(profile.email_assurance, EmailAssurance::Unknown);
         assert_eq!(profile.name.as_deref(), Some("Work Os"));
         assert_eq!(profile.picture.as_deref(), None);
-        let nobody = Answers { profile: json!({}), ..answers };
+        let nobody = ProviderResponses { profile: json!({}), ..responses };
         assert_eq!(super::profile(&nobody), Err(ProfileError::NoId));
     }
 }

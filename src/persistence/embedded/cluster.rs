@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::identity::Identity;
+use super::identity::OsUser;
 use super::programs::{self, Programs};
 use super::{EmbeddedError, EmbeddedOptions};
 use crate::persistence::settings::to_hex;
@@ -15,7 +15,7 @@ use crate::persistence::settings::to_hex;
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) programs: Programs,
-    pub(super) identity: Identity,
+    pub(super) identity: OsUser,
     pub(super) data_dir: PathBuf,
     /// Private and short-lived: the socket, and the whole cluster if it is thrown away.
     pub(super) run_dir: PathBuf,
@@ -30,13 +30,13 @@ const FALLBACK: &str = "/var/lib/keywright";
 
 pub(super) fn prepare(options: &EmbeddedOptions) -> Result<Cluster, EmbeddedError> {
     match &options.data_dir {
-        Some(data_dir) => prepare_kept(data_dir),
+        Some(data_dir) => prepare_dedicated(data_dir),
         None => prepare_throw_away(),
     }
 }
 
 fn prepare_throw_away() -> Result<Cluster, EmbeddedError> {
-    let identity = Identity::choose(Path::new(""))?;
+    let identity = OsUser::choose(Path::new(""))?;
     let programs = programs::find(Path::new(""))?;
     let run_dir = make_run_dir(identity)?;
     let data_dir = run_dir.join("data");
@@ -49,16 +49,16 @@ fn prepare_throw_away() -> Result<Cluster, EmbeddedError> {
     Ok(Cluster { programs, identity, data_dir, run_dir, log, moved: false, lock: None })
 }
 
-fn prepare_kept(asked: &Path) -> Result<Cluster, EmbeddedError> {
+fn prepare_dedicated(asked: &Path) -> Result<Cluster, EmbeddedError> {
     let parent = asked.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = make_dir(parent)?;
     let name = asked.file_name().unwrap_or_else(|| "postgres".as_ref());
     let wanted = parent.join(name);
 
-    let identity = Identity::choose(&wanted)?;
+    let identity = OsUser::choose(&wanted)?;
     let moved = !identity.can_reach(&parent);
     let data_dir = if moved { fallback(&wanted)? } else { wanted };
-    let identity = Identity::choose(&data_dir)?;
+    let identity = OsUser::choose(&data_dir)?;
     let lock = lock(&data_dir)?;
     let programs = programs::find(&data_dir)?;
     if !data_dir.join("PG_VERSION").exists() {
@@ -90,7 +90,7 @@ fn make_dir(path: &Path) -> Result<PathBuf, EmbeddedError> {
 }
 
 /// A directory for the socket; short, because socket paths end at about 100 bytes.
-fn make_run_dir(identity: Identity) -> Result<PathBuf, EmbeddedError> {
+fn make_run_dir(identity: OsUser) -> Result<PathBuf, EmbeddedError> {
     let path = PathBuf::from(format!("/tmp/keywright-{}", uuid::Uuid::new_v4().simple()));
     std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(at(&path))?;
     identity.give(&path).map_err(at(&path))?;
@@ -109,7 +109,7 @@ fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
 
 fn initialise(
     programs: &Programs,
-    identity: Identity,
+    identity: OsUser,
     data_dir: &Path,
     durable: bool,
 ) -> Result<(), EmbeddedError> {

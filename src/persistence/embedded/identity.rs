@@ -11,14 +11,14 @@ use super::EmbeddedError;
 
 /// The user of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Identity {
+pub(super) enum OsUser {
     /// We are unprivileged: the server is what we are.
     Ours,
     /// We are root: the server is this user.
     Other { uid: u32, gid: u32 },
 }
 
-impl Identity {
+impl OsUser {
     /// The owner of data that exists, else `postgres`, else `nobody`; ourselves unless root.
     pub(super) fn choose(data_dir: &Path) -> Result<Self, EmbeddedError> {
         if !Uid::effective().is_root() {
@@ -81,7 +81,7 @@ mod tests {
     fn a_directory_closed_to_others_cannot_be_reached_by_them() {
         let dir = std::env::temp_dir().join(format!("kw-reach-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(dir.join("inner")).unwrap();
-        let nobody = Identity::Other { uid: 65_534, gid: 65_534 };
+        let nobody = OsUser::Other { uid: 65_534, gid: 65_534 };
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).unwrap();
         assert!(nobody.can_reach(&dir.join("inner")));
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).unwrap();

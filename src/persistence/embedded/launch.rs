@@ -126,7 +126,7 @@ fn spawn(cluster: Cluster, options: &EmbeddedOptions) -> Result<Server, Embedded
     Ok(Server { shell, pipe, run_dir, log, _lock: lock })
 }
 
-/// A server whose keywright was killed needs a moment to end. A number that belongs to some other
+/// A server whose keywright was killed needs some time to end. A number that belongs to some other
 /// process by now is left to Postgres, which looks closer.
 fn wait_for_predecessor(pid_file: &Path) {
     let deadline = Instant::now() + PREDECESSOR_TIMEOUT;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ids::{SessionId, UserId};
-use crate::tokens::access_token::Identity;
+use crate::tokens::access_token::TokenSubject;
 use crate::tokens::verify::{TokenError, VerifiedToken};
 
 const SECRET: &str = "a shared secret of at least 32 bytes";
@@ -57,7 +57,7 @@ fn at(seconds: i64) -> OffsetDateTime {
 }
 
 fn claims(is_elevated: bool) -> UserClaims {
-    UserClaims::new(&Identity {
+    UserClaims::new(&TokenSubject {
         user_id: UserId(USER),
         roles: &["me".to_owned(), "user".to_owned()],
         default_role: "user",

@@ -9,8 +9,8 @@ use crate::support::jwt;
 #[tokio::test]
 async fn an_empty_request_makes_an_anonymous_user_with_a_session() {
     let app = TestApp::start(&[]).await;
-    let answer = Client::send(app.request(Method::POST, "/signin/anonymous")).await;
-    let user = answer.session().0["user"].clone();
+    let response = Client::send(app.request(Method::POST, "/signin/anonymous")).await;
+    let user = response.session().0["user"].clone();
     assert_eq!(user["isAnonymous"], true);
     assert_eq!(user["displayName"], "Anonymous User");
     assert_eq!(user["defaultRole"], "anonymous");
@@ -19,7 +19,7 @@ async fn an_empty_request_makes_an_anonymous_user_with_a_session() {
     assert_eq!(user["locale"], "en");
     assert_eq!(user["metadata"], json!(null));
     assert!(user.get("email").is_none(), "{user}");
-    let claims = jwt::payload(answer.session().access_token());
+    let claims = jwt::payload(response.session().access_token());
     assert_eq!(claims["https://hasura.io/jwt/claims"]["x-hasura-user-is-anonymous"], "true");
 }
 
@@ -78,6 +78,6 @@ async fn what_is_for_registered_users_is_forbidden() {
 #[tokio::test]
 async fn new_anonymous_users_are_not_disabled_with_the_others() {
     let app = TestApp::start(&[("AUTH_DISABLE_NEW_USERS", "true")]).await;
-    let answer = app.post("/signin/anonymous", json!({})).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    let response = app.post("/signin/anonymous", json!({})).await;
+    assert_eq!(response.status, StatusCode::OK);
 }

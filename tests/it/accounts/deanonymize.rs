@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
+use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::mailbox::Mailbox;
 
 const ANN: &str = "ann@example.com";
 
-async fn deanonymize(client: &Client, session: &Session, body: Value) -> Answer {
+async fn deanonymize(client: &Client, session: &Session, body: Value) -> TestResponse {
     client.post_as("/user/deanonymize", session.access_token(), body).await
 }
 
@@ -102,13 +102,13 @@ async fn an_old_anonymous_token_cannot_take_the_registered_account_over() {
 async fn of_many_at_once_one_registers() {
     let app = TestApp::start(&[]).await;
     let guest = app.anonymous().await;
-    let answers =
+    let responses =
         futures_util::future::join_all((0..8).map(|number| {
             deanonymize(&app, &guest, by_password(&format!("ann{number}@example.com")))
         }))
         .await;
-    let registered = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(registered, 1, "{answers:?}");
+    let registered = responses.iter().filter(|response| response.status == 200).count();
+    assert_eq!(registered, 1, "{responses:?}");
     assert_eq!(app.database.count("select count(*) from auth.user_roles").await, 3);
 }
 

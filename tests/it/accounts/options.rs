@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp, TestResponse};
 use crate::support::mailbox::Mailbox;
 
-async fn sign_up(app: &TestApp, email: &str, options: Value) -> Answer {
+async fn sign_up(app: &TestApp, email: &str, options: Value) -> TestResponse {
     let body = json!({"email": email, "password": PASSWORD, "options": options});
     app.post("/signup/email-password", body).await
 }
 
 #[tokio::test]
-async fn wishes_are_granted() {
+async fn options_are_granted() {
     let app = TestApp::start(&[("AUTH_LOCALE_ALLOWED_LOCALES", "en,fr")]).await;
     let options = json!({
         "allowedRoles": ["me", "editor", "me"], "defaultRole": "editor", "locale": "fr",
@@ -99,9 +99,9 @@ async fn metadata_is_an_object_and_keeps_every_digit() {
             "{{\"email\":\"ann@example.com\",\"password\":\"{PASSWORD}\",
                \"options\":{{\"metadata\":{{\"n\":12345678901234567890123}}}}}}"
         ));
-    let answer = crate::support::app::Client::send(request).await;
-    answer.session();
-    assert!(answer.text.contains("12345678901234567890123"), "{answer:?}");
+    let response = crate::support::app::Client::send(request).await;
+    response.session();
+    assert!(response.text.contains("12345678901234567890123"), "{response:?}");
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ use crate::support::smtp::eventually;
 async fn the_profile_has_the_members_of_the_contract() {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up("ann@example.com").await.session();
-    let answer = app.get_as("/user", session.access_token()).await;
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let mut user = answer.json();
+    let response = app.get_as("/user", session.access_token()).await;
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let mut user = response.json();
     let created_at = user["createdAt"].take();
     assert!(created_at.as_str().unwrap().ends_with('Z'), "{created_at}");
     let avatar = user["avatarUrl"].take();
@@ -117,9 +117,9 @@ async fn bad_bearers_are_a_bad_request_and_unknown_users_are_not_let_in() {
     let good = jwt::sign(&jwt::claims(user));
     assert_eq!(app.get_as("/user", &good).await.status, StatusCode::OK, "only `sub` counts");
     for (what, token) in jwt::refused_tokens(user) {
-        let answer = app.get_as("/user", &token).await;
-        assert_eq!((what, answer.status.as_u16()), (what, 400));
-        answer.assert_refused(400, "invalid-request");
+        let response = app.get_as("/user", &token).await;
+        assert_eq!((what, response.status.as_u16()), (what, 400));
+        response.assert_refused(400, "invalid-request");
     }
     let nobody = jwt::sign(&jwt::claims(uuid::Uuid::new_v4()));
     app.get_as("/user", &nobody).await.assert_refused(401, "invalid-email-password");

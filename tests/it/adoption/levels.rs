@@ -1,4 +1,4 @@
-//! Every level of the reference, both bookkeepings, and its successor, end in one schema.
+//! Every level of the reference, both bookkeepings, and Nhost Auth, end in one schema.
 
 use keywright::config::StorageCompatibility;
 use keywright::passwords::PasswordForm;
@@ -167,7 +167,7 @@ async fn every_level_of_both_eras_ends_in_the_schema_of_a_new_database() {
 }
 
 #[tokio::test]
-async fn a_successors_database_keeps_its_level_and_its_additions() {
+async fn a_database_of_nhost_auth_keeps_its_level_and_its_additions() {
     let db = TestDatabase::empty().await;
     let mut conn = db.connection().await;
     make_levels(&mut conn, 18).await;
@@ -180,7 +180,7 @@ async fn a_successors_database_keeps_its_level_and_its_additions() {
     .await;
     say_level(&mut conn, 27, false).await;
     let report = migrate(&db.config()).await.unwrap();
-    assert_eq!(report.found, Situation::Successor { level: 27 });
+    assert_eq!(report.found, Situation::NhostAuth { level: 27 });
     assert_eq!((report.origin, report.level), (Origin::Adopted, 27));
     let facts = structure(&mut conn).await;
     assert!(facts.contains(&"level 27 f".to_owned()));
@@ -189,7 +189,7 @@ async fn a_successors_database_keeps_its_level_and_its_additions() {
 }
 
 #[tokio::test]
-async fn the_successor_can_still_migrate_a_database_that_we_made() {
+async fn nhost_auth_can_still_migrate_a_database_that_we_made() {
     let db = TestDatabase::new().await;
     run(&mut db.connection().await, "alter table auth.users alter column locale type varchar(3)")
         .await;

@@ -1,4 +1,4 @@
-//! The official JavaScript client, the judge of compatibility.
+//! The official JavaScript client, the reference for compatibility.
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse};
 use crate::support::jwt;
 
 /// How a route takes a body.
@@ -198,7 +198,7 @@ fn provider_operations() -> Vec<Operation> {
     ]
 }
 
-async fn post(app: &TestApp, path: &str, content_type: Option<&str>, body: &str) -> Answer {
+async fn post(app: &TestApp, path: &str, content_type: Option<&str>, body: &str) -> TestResponse {
     let mut request = app.request(Method::POST, path).body(body.to_owned());
     if let Some(content_type) = content_type {
         request = request.header(CONTENT_TYPE, content_type);
@@ -229,10 +229,10 @@ async fn bodies_that_break_the_schema_are_refused_by_name_and_change_nothing() {
             body.to_string()
         };
         let refused = async |content_type: Option<&str>, body: &str, named: &str| {
-            let answer = post(&app, path, content_type, body).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {body}: {answer:?}");
-            answer.assert_refused(400, "invalid-request");
-            assert!(answer.text.contains(named), "{path} {body}: {answer:?}");
+            let response = post(&app, path, content_type, body).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{path} {body}: {response:?}");
+            response.assert_refused(400, "invalid-request");
+            assert!(response.text.contains(named), "{path} {body}: {response:?}");
         };
         for (name, wrong) in members {
             refused(JSON, &with(name, wrong), name).await;
@@ -270,15 +270,15 @@ async fn required_members_are_missed_by_name() {
         ("/token", json!({}), "refreshToken"),
         ("/user/email/send-verification-email", json!({}), "email"),
     ] {
-        let answer = app.post(path, body).await;
-        answer.assert_refused(400, "invalid-request");
-        assert!(answer.text.contains(named), "{path}: {answer:?}");
+        let response = app.post(path, body).await;
+        response.assert_refused(400, "invalid-request");
+        assert!(response.text.contains(named), "{path}: {response:?}");
     }
     let deep = json!({
         "email": "a@example.com", "password": PASSWORD, "options": {"allowedRoles": ["me", 1]},
     });
-    let answer = app.post("/signup/email-password", deep).await;
-    assert!(answer.text.contains("/options/allowedRoles/1"), "{answer:?}");
+    let response = app.post("/signup/email-password", deep).await;
+    assert!(response.text.contains("/options/allowedRoles/1"), "{response:?}");
     assert_eq!(rows(&app).await, 0);
 }
 
@@ -286,10 +286,10 @@ async fn required_members_are_missed_by_name() {
 async fn a_password_of_a_wrong_type_is_not_sent_back() {
     let app = TestApp::start(&[]).await;
     for path in ["/signup/email-password", "/signin/email-password"] {
-        let answer =
+        let response =
             app.post(path, json!({"email": "a@example.com", "password": 80_085_135})).await;
-        answer.assert_refused(400, "invalid-request");
-        assert!(!answer.text.contains("80085135"), "{answer:?}");
+        response.assert_refused(400, "invalid-request");
+        assert!(!response.text.contains("80085135"), "{response:?}");
     }
 }
 
@@ -313,7 +313,7 @@ async fn json_with_parameters_or_something_behind_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn every_route_answers_other_methods_by_405_and_the_list_of_its_own() {
+async fn every_route_refuses_other_methods_by_405_and_the_list_of_its_own() {
     let mail = std::env::temp_dir().join(format!("keywright-mail-{}", uuid::Uuid::new_v4()));
     let app = TestApp::start(&[
         ("AUTH_ENABLE_CHANGE_ENV", "true"),
@@ -334,14 +334,14 @@ async fn every_route_answers_other_methods_by_405_and_the_list_of_its_own() {
             if own.contains(&method) {
                 continue;
             }
-            let answer = Client::send(app.request(method.clone(), &path)).await;
-            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
-            let allow = answer.header("allow").unwrap_or_default();
+            let response = Client::send(app.request(method.clone(), &path)).await;
+            assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            let allow = response.header("allow").unwrap_or_default();
             let allowed: Vec<_> = allow.split(", ").collect();
             assert!(own.iter().all(|own| allowed.contains(&own.as_str())), "{path}: {allow}");
             assert_eq!(allowed.len(), own.len(), "{path}: {allow}");
             if method != Method::HEAD {
-                answer.assert_refused(405, "method-not-allowed");
+                response.assert_refused(405, "method-not-allowed");
             }
         }
         let unknown = format!("{path}/no/more");
@@ -387,9 +387,9 @@ async fn where_a_bearer_is_needed_a_bad_one_is_a_bad_request_and_does_nothing() 
         };
         send(None).await.assert_refused(400, "invalid-request");
         for (what, token) in &tokens {
-            let answer = send(Some(token)).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}, {what}: {answer:?}");
-            answer.assert_refused(400, "invalid-request");
+            let response = send(Some(token)).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{path}, {what}: {response:?}");
+            response.assert_refused(400, "invalid-request");
         }
     }
     app.refresh(ann.refresh_token()).await.session();
@@ -413,7 +413,7 @@ async fn a_bearer_acts_for_its_own_user_only() {
 }
 
 #[tokio::test]
-async fn answers_carry_a_request_id_and_repeat_a_sane_one() {
+async fn responses_carry_a_request_id_and_repeat_a_sane_one() {
     let app = TestApp::start(&[]).await;
     let fresh = app.get("/version").await;
     assert!(fresh.header("x-request-id").is_some_and(|id| id.len() == 36), "{fresh:?}");

@@ -23,7 +23,7 @@ async fn whatever_is_no_address_or_time_is_a_bad_request_with_a_body() {
 }
 
 #[tokio::test]
-async fn users_with_an_odd_stored_address_are_answered() {
+async fn users_with_an_odd_stored_address_are_served() {
     let app = TestApp::start(&[]).await;
     let session = app.sign_up(ANN).await.session();
     app.database.execute("update auth.users set email = 'odd@localhost'").await;
@@ -100,7 +100,7 @@ async fn statuses_are_those_that_clients_know() {
 }
 
 #[tokio::test]
-async fn a_refresh_answers_a_bare_session_whose_id_stays() {
+async fn a_refresh_returns_a_bare_session_whose_id_stays() {
     let app = TestApp::start(&[]).await;
     let signed_up = app.sign_up(ANN).await;
     assert!(signed_up.json()["session"].is_object());
@@ -112,7 +112,7 @@ async fn a_refresh_answers_a_bare_session_whose_id_stays() {
 }
 
 #[tokio::test]
-async fn a_registration_that_waits_answers_nothing_and_its_link_answers_a_token() {
+async fn a_registration_that_waits_returns_nothing_and_its_link_returns_a_token() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[])).await;
     assert_eq!(app.sign_up(ANN).await.json(), json!({}));

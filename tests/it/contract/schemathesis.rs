@@ -1,5 +1,5 @@
-//! Schemathesis against `docs/openapi.json`: whatever is sent, no server error and no answer that the
-//! contract does not know.
+//! Schemathesis against `docs/openapi.json`: whatever is sent, no server error and no response that
+//! the contract does not know.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use tokio::process::Command;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::providers::Providers;
 
-/// What must hold for every answer.
+/// What must hold for every response.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
+async fn no_request_brings_a_server_error_or_a_response_against_the_contract() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = folder.join("tests/schemathesis/.venv/bin/schemathesis");
     assert!(program.exists(), "schemathesis is not installed: run make test");
@@ -33,7 +33,7 @@ async fn no_request_brings_a_server_error_or_an_answer_outside_the_contract() {
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_SMS_PROVIDER", "dev"),
         ("AUTH_WEBAUTHN_ENABLED", "true"),
-        // Its refusals are answers outside the contract, and it is tested elsewhere.
+        // Its refusals are responses outside the contract, and it is tested elsewhere.
         ("AUTH_ACCOUNT_ATTEMPTS", "0"),
     ]);
     let app = TestApp::start(&all).await;

@@ -15,11 +15,11 @@ use crate::support::smtp::eventually;
 
 const ANN: &str = "ann@example.com";
 
-/// Asks for a reset, which judges the target before anything else.
+/// Asks for a reset, which checks the target before anything else.
 async fn asks_for(app: &TestApp, redirect_to: &str) -> (u16, String) {
     let body = json!({"email": ANN, "options": {"redirectTo": redirect_to}});
-    let answer = app.post("/user/password/reset", body).await;
-    (answer.status.as_u16(), answer.error())
+    let response = app.post("/user/password/reset", body).await;
+    (response.status.as_u16(), response.error())
 }
 
 #[tokio::test]
@@ -28,8 +28,8 @@ async fn a_refused_target_changes_nothing_for_those_who_come_later() {
     let ticket = "verifyEmail:00000000-0000-4000-8000-000000000000";
     let mut targets = Vec::new();
     for redirect_to in ["https://evil.example.com", "https://other.example.com", "x://y"] {
-        let answer = verify(&app, ticket, redirect_to).await;
-        targets.push(answer.header("location").unwrap().to_owned());
+        let response = verify(&app, ticket, redirect_to).await;
+        targets.push(response.header("location").unwrap().to_owned());
     }
     assert_eq!(
         targets[0],
@@ -105,8 +105,8 @@ async fn backslashes_and_user_parts_do_not_pass_as_a_host() {
         "//a.example.com",
     ] {
         assert_eq!(asks_for(&app, bad).await, (400, "redirectTo-not-allowed".to_owned()), "{bad}");
-        let answer = verify(&app, "verifyEmail:x", bad).await;
-        let location = answer.header("location").unwrap_or_default();
+        let response = verify(&app, "verifyEmail:x", bad).await;
+        let location = response.header("location").unwrap_or_default();
         assert!(location.is_empty() || location.starts_with("http://localhost:3000?"), "{bad}");
     }
     for good in ["https://a.example.com", "https://a.example.com/x?y#z", "http://localhost:8080/x"]
@@ -184,8 +184,8 @@ async fn whatever_is_wrong_with_a_bearer_is_told_in_the_same_words() {
     let app = TestApp::start(&[]).await;
     let ann = app.sign_up(ANN).await.session();
     for (what, token) in jwt::refused_tokens(ann.user_id()) {
-        let answer = app.get_as("/user", &token).await;
-        let message = answer.json()["message"].clone();
+        let response = app.get_as("/user", &token).await;
+        let message = response.json()["message"].clone();
         let known =
             ["Authorization: the bearer token is not valid", "The request payload is incorrect"];
         assert!(known.iter().any(|text| message == *text), "{what}: {message}");
@@ -218,7 +218,7 @@ async fn a_look_alike_of_an_address_gets_no_mail_and_the_stored_spelling_does() 
 }
 
 #[tokio::test]
-async fn settings_cannot_be_changed_from_outside() {
+async fn settings_cannot_be_changed_by_clients() {
     let app = TestApp::start(&[]).await;
     app.post("/change-env", json!({"AUTH_DISABLE_SIGNUP": true}))
         .await
@@ -250,9 +250,9 @@ async fn what_fails_half_way_leaves_nothing() {
              for each row execute function refuse()",
         )
         .await;
-    let answer = app.sign_up(ANN).await;
-    answer.assert_refused(500, "internal-server-error");
-    assert!(!answer.text.contains("no sessions today"), "{answer:?}");
+    let response = app.sign_up(ANN).await;
+    response.assert_refused(500, "internal-server-error");
+    assert!(!response.text.contains("no sessions today"), "{response:?}");
     let anonymous = Client::send(app.request(Method::POST, "/signin/anonymous")).await;
     anonymous.assert_refused(500, "internal-server-error");
     for table in ["users", "user_roles"] {

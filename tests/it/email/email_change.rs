@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
+use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::mailbox::{Mailbox, verify};
 
 const ANN: &str = "ann@example.com";
 const NEW: &str = "Ann@new.example.com";
 const CLIENT_URL: &str = "http://localhost:3000";
 
-async fn change(client: &Client, session: &Session, new_email: &str) -> Answer {
+async fn change(client: &Client, session: &Session, new_email: &str) -> TestResponse {
     let body = json!({"newEmail": new_email});
     client.post_as("/user/email/change", session.access_token(), body).await
 }

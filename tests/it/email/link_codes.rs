@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse};
 use crate::support::mailbox::Mailbox;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -14,11 +14,11 @@ async fn start(mailbox: &Mailbox) -> TestApp {
     TestApp::start(&mailbox.settings(&[("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true")])).await
 }
 
-async fn exchange(app: &TestApp, code: &str, verifier: &str) -> Answer {
+async fn exchange(app: &TestApp, code: &str, verifier: &str) -> TestResponse {
     app.post("/token/exchange", json!({"code": code, "codeVerifier": verifier})).await
 }
 
-/// Follows the link of the newest mail; answers the code that it brings.
+/// Follows the link of the newest mail; returns the code that it brings.
 async fn follow(app: &TestApp, mailbox: &Mailbox, mails: usize) -> String {
     let mail = mailbox.last(&app.database, mails).await;
     let (_, query) = app.get(&mail.path()).await.redirect();
@@ -113,8 +113,8 @@ async fn a_code_is_good_once_for_its_verifier_and_for_five_minutes() {
     exchange(&app, &code, "short").await.assert_refused(400, "invalid-request");
     // Of many at once exactly one gets the session.
     let tries = (0..8).map(|_| exchange(&app, &code, VERIFIER));
-    let answers = futures_util::future::join_all(tries).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    let responses = futures_util::future::join_all(tries).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);
     exchange(&app, &code, VERIFIER).await.assert_refused(400, "invalid-request");
 
     app.post("/signin/passwordless/email", ask).await.assert_ok();

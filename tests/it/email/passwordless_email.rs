@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse};
 use crate::support::mailbox::{Mailbox, verify};
 use crate::support::two_nodes::TwoNodes;
 
@@ -20,11 +20,11 @@ async fn start(mailbox: &Mailbox, more: &[(&str, &str)]) -> TestApp {
     TestApp::start(&settings).await
 }
 
-async fn ask(client: &Client, path: &str, email: &str) -> Answer {
+async fn ask(client: &Client, path: &str, email: &str) -> TestResponse {
     client.post(path, json!({"email": email})).await
 }
 
-async fn present(client: &Client, email: &str, code: &str) -> Answer {
+async fn present(client: &Client, email: &str, code: &str) -> TestResponse {
     client.post("/signin/otp/email/verify", json!({"email": email, "otp": code})).await
 }
 
@@ -156,9 +156,9 @@ async fn without_automatic_sign_up_only_users_are_let_in() {
     }
 }
 
-/// With concealment the answer is the same, and only users get mail.
+/// With concealment the response is the same, and only users get mail.
 #[tokio::test]
-async fn a_concealed_answer_tells_nothing_about_the_address() {
+async fn a_concealed_response_tells_nothing_about_the_address() {
     let mailbox = Mailbox::start().await;
     let app = start(
         &mailbox,
@@ -188,13 +188,13 @@ async fn a_concealed_answer_tells_nothing_about_the_address() {
 }
 
 #[tokio::test]
-async fn of_many_who_ask_at_once_for_a_new_address_all_are_answered_and_one_account_is_made() {
+async fn of_many_who_ask_at_once_for_a_new_address_all_succeed_and_one_account_is_made() {
     let mailbox = Mailbox::start().await;
     let app = start(&mailbox, &[]).await;
-    let answers =
+    let responses =
         futures_util::future::join_all((0..8).map(|n| ask(&app, PATHS[n % 2], ANN))).await;
-    for answer in answers {
-        answer.assert_ok();
+    for response in responses {
+        response.assert_ok();
     }
     assert_eq!(app.database.count("select count(*) from auth.users").await, 1);
     mailbox.all(&app.database, 8).await;
@@ -287,12 +287,12 @@ async fn of_many_with_one_code_one_signs_in() {
     let two = TwoNodes::start(&settings).await;
     ask(&two.nodes[0], PATHS[1], ANN).await.assert_ok();
     let code = code(&mailbox, &two.nodes[0], 1).await;
-    let answers = futures_util::future::join_all(
+    let responses = futures_util::future::join_all(
         (0..8).map(|number| present(&two.nodes[number % 2], ANN, &code)),
     )
     .await;
-    let signed_in = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(signed_in, 1, "{answers:?}");
+    let signed_in = responses.iter().filter(|response| response.status == 200).count();
+    assert_eq!(signed_in, 1, "{responses:?}");
     let sessions = "select count(*) from auth.refresh_tokens";
     assert_eq!(two.nodes[0].database.count(sessions).await, 1);
 }

@@ -144,7 +144,7 @@ async fn passwords_are_not_shown_to_the_network() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_ends_the_delivery() {
+async fn a_certificate_of_an_unknown_issuer_ends_the_delivery() {
     for tls in [Tls::Upgrade, Tls::Implicit] {
         let server = SmtpServer::start(tls).await;
         let config = SmtpConfig { ca_file: None, ..server.config(SmtpAuthMethod::Plain) };

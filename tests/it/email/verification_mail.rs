@@ -82,8 +82,8 @@ async fn of_many_who_follow_a_link_at_once_one_is_signed_in() {
     let mailbox = Mailbox::start().await;
     let (app, ticket) = signed_up(&mailbox, &[]).await;
     let follow = (0..8).map(|_| verify(&app, &ticket, CLIENT_URL));
-    let answers = futures_util::future::join_all(follow).await;
-    let good = answers.iter().filter(|a| a.redirect().1.contains_key("refreshToken")).count();
+    let responses = futures_util::future::join_all(follow).await;
+    let good = responses.iter().filter(|a| a.redirect().1.contains_key("refreshToken")).count();
     assert_eq!(good, 1);
     assert_eq!(app.database.count("select count(*) from auth.refresh_tokens").await, 1);
 }
@@ -180,9 +180,9 @@ async fn only_get_follows_a_link_so_that_looking_at_it_does_not_use_it_up() {
     let (app, ticket) = signed_up(&mailbox, &[]).await;
     let path = format!("/verify?ticket={ticket}&redirectTo=http%3A%2F%2Flocalhost%3A3000");
     for method in [Method::HEAD, Method::POST, Method::PUT] {
-        let answer = Client::send(app.request(method, &path)).await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.header("allow"), Some("GET"));
+        let response = Client::send(app.request(method, &path)).await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.header("allow"), Some("GET"));
     }
     assert!(!is_verified(&app).await);
     assert!(app.get(&path).await.redirect().1.contains_key("refreshToken"));

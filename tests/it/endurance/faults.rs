@@ -14,7 +14,7 @@ use crate::support::process::ServerProcess;
 /// What breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breakage {
-    /// SIGKILL, and a new process after a moment.
+    /// SIGKILL, and a new process a little later.
     NodeKilled,
     PostgresStopped,
     PostgresCrashed,

@@ -14,7 +14,7 @@ use crate::support::process::ServerProcess;
 /// Nodes in a fleet.
 pub(super) const NODES: usize = 3;
 
-/// The time in which each request is answered or refused.
+/// The time in which each request is served or refused.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 const SETTINGS: &[(&str, &str)] = &[
@@ -57,7 +57,7 @@ impl Directory {
         let nodes = (0..NODES).map(|node| self.client(node));
         let ready = join_all(nodes.map(|client| async move {
             let request = client.request(Method::GET, "/healthz");
-            Client::try_send(request).await.is_ok_and(|answer| answer.status == StatusCode::OK)
+            Client::try_send(request).await.is_ok_and(|response| response.status == StatusCode::OK)
         }));
         ready.await.into_iter().all(|is_ready| is_ready)
     }

@@ -1,8 +1,8 @@
 //! Nodes under load while something breaks: nothing that was acknowledged is lost, nobody is signed
 //! out, nothing stale is served, and everything recovers by itself.
 //!
-//! `make test` runs each fault for a moment, `make soak` for minutes (`KEYWRIGHT_SOAK`); the code is
-//! the same. Each run ends with a table, which `make soak` keeps.
+//! `make test` runs each fault for a second, `make soak` for minutes (`KEYWRIGHT_SOAK`); the code
+//! is the same. Each run ends with a table, which `make soak` keeps.
 
 mod faults;
 mod fleet;
@@ -18,14 +18,14 @@ use self::report::Table;
 use crate::support::soak;
 
 /// How long a fault lasts in `make test`.
-const MOMENT: Duration = Duration::from_millis(1_200);
+const SHORT: Duration = Duration::from_millis(1_200);
 
 /// What the faults of one test have for themselves.
 async fn endure(title: &'static str, kind: Kind, faults: &[Breakage]) {
     let mut fleet = Fleet::start(kind).await;
     let mut table = Table::new(title);
     let share = u32::try_from(faults.len()).unwrap();
-    let length = soak::duration().map_or(MOMENT, |duration| duration / share);
+    let length = soak::duration().map_or(SHORT, |duration| duration / share);
     for fault in faults {
         let row = meet(&mut fleet, *fault, length).await;
         table.add(&row);

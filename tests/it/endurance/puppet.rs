@@ -47,7 +47,7 @@ impl Order {
     }
 }
 
-/// Comes back once it serves.
+/// Returns once it serves.
 pub(super) async fn start(database: &TestDatabase, more: &[(&str, &str)]) -> ServerProcess {
     let (url, patient) = (database.url(), [PATIENT, more].concat());
     let mut command = Command::new(std::env::current_exe().unwrap());

@@ -22,10 +22,10 @@ pub(super) struct Row {
     pub(super) must_be_felt: bool,
     pub(super) duration: Duration,
     pub(super) requests: usize,
-    pub(super) answered: usize,
+    pub(super) served: usize,
     /// 503 with `Retry-After`.
     pub(super) shed: usize,
-    /// Connections that were refused or ended before an answer.
+    /// Connections that were refused or ended before a response.
     pub(super) unanswered: usize,
     pub(super) slowest: Duration,
     /// `None`: it did not recover.
@@ -45,12 +45,12 @@ impl Row {
         let fault = &self.fault;
         let few: Vec<_> = self.violations.iter().take(10).collect();
         assert!(few.is_empty(), "{fault}: {} violations: {few:#?}", self.violations.len());
-        assert!(self.slowest < LONGEST_ANSWER, "{fault}: an answer took {:?}", self.slowest);
+        assert!(self.slowest < LONGEST_ANSWER, "{fault}: a response took {:?}", self.slowest);
         assert!(self.recovery.is_some(), "{fault}: no recovery within {LONGEST_RECOVERY:?}");
         assert!(self.memory < MOST_MEMORY, "{fault}: {} bytes of memory", self.memory);
         let is_felt = self.shed + self.unanswered > 0;
         assert!(is_felt || !self.must_be_felt, "{fault}: nobody noticed");
-        assert!(self.answered > 0 && self.sessions > 0 && self.sign_ups > 0, "{self:?}");
+        assert!(self.served > 0 && self.sessions > 0 && self.sign_ups > 0, "{self:?}");
     }
 }
 
@@ -66,10 +66,10 @@ impl Table {
             "fault",
             "duration",
             "requests",
-            "answered",
+            "served",
             "503",
-            "no answer",
-            "slowest answer",
+            "no response",
+            "slowest response",
             "recovery",
             "change noticed after",
             "memory",
@@ -92,7 +92,7 @@ impl Table {
             row.fault,
             row.duration.as_secs_f64(),
             row.requests,
-            row.answered,
+            row.served,
             row.shed,
             row.unanswered,
             row.slowest.as_millis(),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::fleet::{Directory, NODES};
 use super::report::Row;
-use crate::support::app::{Answer, Client, PASSWORD, Session};
+use crate::support::app::{Client, PASSWORD, Session, TestResponse};
 use crate::support::jwt;
 use crate::support::smtp::eventually;
 
@@ -22,7 +22,7 @@ use crate::support::smtp::eventually;
 const REFRESHERS: usize = 8;
 /// How long somebody else's change may go unnoticed at the very worst (ARCHITECTURE.md, Caches).
 const LEASE: Duration = Duration::from_secs(2);
-/// Far longer than any answer takes.
+/// Far longer than any response takes.
 const NEVER: Duration = Duration::from_secs(20);
 /// Accounts whose sign-in is tried at the end; that the others exist is looked up.
 const SIGN_INS: usize = 10;
@@ -31,7 +31,7 @@ const SIGN_INS: usize = 10;
 #[derive(Default)]
 pub(super) struct Seen {
     requests: AtomicUsize,
-    answered: AtomicUsize,
+    served: AtomicUsize,
     shed: AtomicUsize,
     unanswered: AtomicUsize,
     refreshes: AtomicUsize,
@@ -65,7 +65,7 @@ impl Seen {
     pub(super) fn into_row(self) -> Row {
         Row {
             requests: self.requests.into_inner(),
-            answered: self.answered.into_inner(),
+            served: self.served.into_inner(),
             shed: self.shed.into_inner(),
             unanswered: self.unanswered.into_inner(),
             slowest: self.slowest.into_inner().unwrap(),
@@ -81,36 +81,36 @@ impl Seen {
         self.violations.lock().unwrap().push(what.into());
     }
 
-    /// The answer, unless there was none or it was 503.
-    async fn send(&self, request: RequestBuilder) -> Option<Answer> {
+    /// The response, unless there was none or it was 503.
+    async fn send(&self, request: RequestBuilder) -> Option<TestResponse> {
         add(&self.requests);
         let began = Instant::now();
         let Ok(sent) = tokio::time::timeout(NEVER, Client::try_send(request)).await else {
-            self.complain(format!("no answer within {NEVER:?}"));
+            self.complain(format!("no response within {NEVER:?}"));
             return None;
         };
-        let Ok(answer) = sent else {
+        let Ok(response) = sent else {
             add(&self.unanswered);
             return None;
         };
         raise(&self.slowest, began.elapsed());
-        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+        if response.status == StatusCode::SERVICE_UNAVAILABLE {
             add(&self.shed);
-            let says_when = answer.header("retry-after").is_some();
-            if !says_when || answer.error() != "service-unavailable" {
-                self.complain(format!("not how a request is shed: {answer:?}"));
+            let says_when = response.header("retry-after").is_some();
+            if !says_when || response.error() != "service-unavailable" {
+                self.complain(format!("not how a request is shed: {response:?}"));
             }
             return None;
         }
-        if answer.status.is_server_error() {
-            self.complain(format!("a failure: {answer:?}"));
+        if response.status.is_server_error() {
+            self.complain(format!("a failure: {response:?}"));
             return None;
         }
-        add(&self.answered);
-        Some(answer)
+        add(&self.served);
+        Some(response)
     }
 
-    async fn refresh(&self, client: &Client, token: &str) -> Option<Answer> {
+    async fn refresh(&self, client: &Client, token: &str) -> Option<TestResponse> {
         let body = json!({"refreshToken": token});
         self.send(client.request(Method::POST, "/token").json(&body)).await
     }
@@ -172,13 +172,13 @@ impl Clients<'_> {
         let mut ticks = tokio::time::interval(Duration::from_millis(15));
         while !self.stop.is_cancelled() {
             ticks.tick().await;
-            let Some(answer) = self.seen.refresh(&self.any(), &held).await else { continue };
-            if answer.status != StatusCode::OK {
-                self.seen.complain(format!("signed out: {answer:?}"));
+            let Some(response) = self.seen.refresh(&self.any(), &held).await else { continue };
+            if response.status != StatusCode::OK {
+                self.seen.complain(format!("signed out: {response:?}"));
                 break;
             }
             add(&self.seen.refreshes);
-            answer.session().refresh_token().clone_into(&mut held);
+            response.session().refresh_token().clone_into(&mut held);
         }
         held
     }
@@ -187,12 +187,12 @@ impl Clients<'_> {
     async fn goes_on(&self, session: &Session, mut held: String) {
         add(&self.seen.sessions);
         for node in 0..NODES {
-            let answer = self.directory.client(node).refresh(&held).await;
-            if answer.status != StatusCode::OK {
-                self.seen.complain(format!("a session was lost: {answer:?}"));
+            let response = self.directory.client(node).refresh(&held).await;
+            if response.status != StatusCode::OK {
+                self.seen.complain(format!("a session was lost: {response:?}"));
                 return;
             }
-            let next = answer.session();
+            let next = response.session();
             if next.id() != session.id() {
                 self.seen.complain("another session");
             }
@@ -209,12 +209,12 @@ impl Clients<'_> {
             let email = format!("{}@example.com", Uuid::new_v4().simple());
             let body = json!({"email": email, "password": PASSWORD});
             let request = self.any().request(Method::POST, "/signup/email-password").json(&body);
-            let Some(answer) = self.seen.send(request).await else { continue };
-            if answer.status == StatusCode::OK {
+            let Some(response) = self.seen.send(request).await else { continue };
+            if response.status == StatusCode::OK {
                 add(&self.seen.sign_ups);
-                accounts.push((email, answer.session().user_id()));
+                accounts.push((email, response.session().user_id()));
             } else {
-                self.seen.complain(format!("no sign-up: {answer:?}"));
+                self.seen.complain(format!("no sign-up: {response:?}"));
             }
         }
         accounts
@@ -222,9 +222,9 @@ impl Clients<'_> {
 
     async fn exist(&self, accounts: &[(String, Uuid)]) {
         for (email, id) in accounts.iter().rev().take(SIGN_INS) {
-            let answer = self.any().sign_in(email, PASSWORD).await;
-            if answer.status != StatusCode::OK || answer.session().user_id() != *id {
-                self.seen.complain(format!("an account was lost: {answer:?}"));
+            let response = self.any().sign_in(email, PASSWORD).await;
+            if response.status != StatusCode::OK || response.session().user_id() != *id {
+                self.seen.complain(format!("an account was lost: {response:?}"));
             }
         }
         let url = self.direct.borrow().clone().expect("Postgres is there");
@@ -247,8 +247,8 @@ impl Clients<'_> {
         while !self.stop.is_cancelled() {
             ticks.tick().await;
             let request = self.any().request(Method::POST, "/signin/anonymous").json(&json!({}));
-            let Some(answer) = self.seen.send(request).await else { continue };
-            let token = answer.session().refresh_token().to_owned();
+            let Some(response) = self.seen.send(request).await else { continue };
+            let token = response.session().refresh_token().to_owned();
             // Now and then one that every node knows.
             for node in 0..self.next.load(Ordering::SeqCst) % NODES {
                 self.seen.refresh(&self.directory.client(node), &token).await;
@@ -256,9 +256,9 @@ impl Clients<'_> {
             if self.sign_out(&token).await {
                 for node in 0..NODES {
                     let client = self.directory.client(node);
-                    let Some(answer) = self.seen.refresh(&client, &token).await else { continue };
-                    if answer.error() != "invalid-refresh-token" {
-                        self.seen.complain(format!("goes on after its sign-out: {answer:?}"));
+                    let Some(response) = self.seen.refresh(&client, &token).await else { continue };
+                    if response.error() != "invalid-refresh-token" {
+                        self.seen.complain(format!("goes on after its sign-out: {response:?}"));
                     }
                 }
             }
@@ -272,16 +272,17 @@ impl Clients<'_> {
         while !self.stop.is_cancelled() {
             ticks.tick().await;
             let request = self.any().request(Method::POST, "/signout").json(&body);
-            let Some(answer) = self.seen.send(request).await else { continue };
-            if answer.status != StatusCode::OK {
-                self.seen.complain(format!("no sign-out: {answer:?}"));
+            let Some(response) = self.seen.send(request).await else { continue };
+            if response.status != StatusCode::OK {
+                self.seen.complain(format!("no sign-out: {response:?}"));
             }
             return true;
         }
         false
     }
 
-    /// Somebody else changes a user by SQL; nodes may not answer from before for longer than a lease.
+    /// Somebody else changes a user by SQL; nodes may not serve what was before for longer than a
+    /// lease.
     async fn keep_changing_a_user(&self, session: &Session) {
         let mut held = session.refresh_token().to_owned();
         for number in 0_usize.. {
@@ -318,7 +319,7 @@ impl Clients<'_> {
         tokio::time::timeout(LEASE, work).await.ok()?.ok().map(|_| ())
     }
 
-    /// Until every node has answered with the change, or could have.
+    /// Until every node has served the change, or could have.
     async fn watch(&self, wanted: &Wanted, written_at: Instant, held: &mut String) {
         let mut noticed = [false; NODES];
         let mut ticks = tokio::time::interval(Duration::from_millis(15));
@@ -330,18 +331,18 @@ impl Clients<'_> {
                 ticks.tick().await;
                 let age = written_at.elapsed();
                 let client = self.directory.client(node);
-                let Some(answer) = self.seen.refresh(&client, held).await else { continue };
-                if answer.status == StatusCode::OK {
-                    answer.session().refresh_token().clone_into(held);
+                let Some(response) = self.seen.refresh(&client, held).await else { continue };
+                if response.status == StatusCode::OK {
+                    response.session().refresh_token().clone_into(held);
                 }
-                if wanted.is_in(&answer) {
+                if wanted.is_in(&response) {
                     *noticed = true;
                     continue;
                 }
                 raise(&self.seen.staleness, age);
                 if age > LEASE || *noticed {
-                    let what = "an answer from before a change";
-                    self.seen.complain(format!("{what}, {age:?} after it: {answer:?}"));
+                    let what = "a response from before a change";
+                    self.seen.complain(format!("{what}, {age:?} after it: {response:?}"));
                 }
             }
         }
@@ -364,12 +365,12 @@ impl Wanted {
         }
     }
 
-    /// Whether a refresh was answered by someone who knows.
-    fn is_in(&self, answer: &Answer) -> bool {
-        if answer.status != StatusCode::OK {
-            return self.is_disabled && answer.error() == "disabled-user";
+    /// Whether a refresh was served by a node that knows.
+    fn is_in(&self, response: &TestResponse) -> bool {
+        if response.status != StatusCode::OK {
+            return self.is_disabled && response.error() == "disabled-user";
         }
-        let session = answer.session();
+        let session = response.session();
         let claims = jwt::payload(session.access_token());
         let role = &claims["https://hasura.io/jwt/claims"]["x-hasura-default-role"];
         !self.is_disabled && session.0["user"]["displayName"] == self.name && *role == self.role

@@ -53,7 +53,7 @@ impl Default for Probe {
 }
 
 impl Probe {
-    /// Comes back when `n` more requests are inside `/wait`.
+    /// Returns when `n` more requests are inside `/wait`.
     pub(crate) async fn entered(&self, n: u32) {
         tokio::time::timeout(DEADLINE, self.entered.acquire_many(n))
             .await
@@ -188,7 +188,7 @@ impl Site {
     }
 
     /// Sends one request from 127.0.0.1.
-    pub(crate) async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: &str) -> RawResponse {
         self.send_from("127.0.0.1", request, body).await
     }
 
@@ -197,11 +197,11 @@ impl Site {
         peer: &str,
         request: http::request::Builder,
         body: &str,
-    ) -> Answer {
+    ) -> RawResponse {
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         let peer: IpAddr = peer.parse().unwrap();
         let reply = self.front_end.clone().oneshot(Inbound { request, peer }).await;
-        Answer::read(reply.unwrap()).await
+        RawResponse::read(reply.unwrap()).await
     }
 
     /// Ends logging and gives every line.
@@ -215,13 +215,13 @@ impl Site {
 
 /// A reply that has been read.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl RawResponse {
     pub(crate) async fn read<B>(reply: Response<B>) -> Self
     where
         B: hyper::body::Body<Data = Bytes>,

@@ -38,26 +38,29 @@ async fn sensitive_errors_are_concealed_when_asked() {
 async fn a_panic_is_a_500_of_its_own_request_only() {
     let site = Site::new(&Options { max_concurrency: 1, ..Options::default() });
     for path in ["/broken?panic", "/panics-at-once"] {
-        let answer = site.send(get(path), "").await;
-        assert_eq!((answer.status, answer.error_code().as_str()), (500, "internal-server-error"));
+        let response = site.send(get(path), "").await;
+        assert_eq!(
+            (response.status, response.error_code().as_str()),
+            (500, "internal-server-error")
+        );
     }
     assert_eq!(site.send(get("/healthz"), "").await.status, 200);
 }
 
 #[tokio::test]
-async fn options_is_answered_on_every_path() {
+async fn options_has_a_response_on_every_path() {
     let site = Site::new(&Options::default());
     let request = Request::options("/nothing")
         .header("origin", "https://app.example")
         .header("access-control-request-headers", "x-a, x-b");
-    let answer = site.send(request, "").await;
-    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"));
-    assert_eq!(answer.header("access-control-allow-headers"), Some("x-a, x-b"));
-    assert_eq!(answer.header("access-control-allow-methods"), Some("POST, GET"));
-    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-    assert_eq!(answer.header("access-control-max-age"), Some("86400"));
-    assert_eq!(answer.header("vary"), Some("Origin, Access-Control-Request-Method"));
+    let response = site.send(request, "").await;
+    assert_eq!((response.status, response.body.as_str()), (204, ""));
+    assert_eq!(response.header("access-control-allow-origin"), Some("https://app.example"));
+    assert_eq!(response.header("access-control-allow-headers"), Some("x-a, x-b"));
+    assert_eq!(response.header("access-control-allow-methods"), Some("POST, GET"));
+    assert_eq!(response.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(response.header("access-control-max-age"), Some("86400"));
+    assert_eq!(response.header("vary"), Some("Origin, Access-Control-Request-Method"));
 
     let bare = site.send(Request::options("/healthz"), "").await;
     assert_eq!(bare.status, 204);
@@ -99,10 +102,10 @@ async fn request_ids_are_echoed_or_made() {
 async fn trace_headers_are_echoed_and_not_invented() {
     let site = Site::new(&Options::default());
     let request = get("/healthz").header("x-b3-traceid", "4bf9").header("x-b3-spanid", "00f0");
-    let answer = site.send(request, "").await;
-    assert_eq!(answer.header("x-b3-traceid"), Some("4bf9"));
-    assert_eq!(answer.header("x-b3-spanid"), Some("00f0"));
-    assert_eq!(answer.header("x-b3-parentspanid"), None);
+    let response = site.send(request, "").await;
+    assert_eq!(response.header("x-b3-traceid"), Some("4bf9"));
+    assert_eq!(response.header("x-b3-spanid"), Some("00f0"));
+    assert_eq!(response.header("x-b3-parentspanid"), None);
     assert_eq!(site.send(get("/healthz"), "").await.header("x-b3-traceid"), None);
 }
 
@@ -119,9 +122,9 @@ async fn forwarded_addresses_are_believed_from_trusted_peers_only() {
 #[tokio::test]
 async fn routes_move_with_the_prefix_except_those_outside() {
     let site = Site::new(&Options { prefix: "/v1", ..Options::default() });
-    let answer = site.send(get("/v1/about/?a=b"), "").await;
-    assert_eq!(answer.json()["path"], "/about/");
-    assert_eq!(answer.json()["query"], "a=b");
+    let response = site.send(get("/v1/about/?a=b"), "").await;
+    assert_eq!(response.json()["path"], "/about/");
+    assert_eq!(response.json()["query"], "a=b");
     assert_eq!(site.send(get("/about"), "").await.status, 404);
     assert_eq!(site.send(get("/livez"), "").await.status, 200);
     assert_eq!(site.send(get("/v1/livez"), "").await.status, 404);

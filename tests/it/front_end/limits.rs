@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::harness::{Answer, MAX_BODY, Options, Server, Site, get, post};
+use super::harness::{MAX_BODY, Options, RawResponse, Server, Site, get, post};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -106,9 +106,9 @@ async fn a_body_that_comes_too_slowly_is_a_408() {
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_a_503_and_is_dropped() {
     let site = Site::new(&Options { request_timeout: SHORT, ..Options::default() });
-    let answer = site.send(get("/wait"), "").await;
-    assert_eq!((answer.status, answer.error_code().as_str()), (503, "service-unavailable"));
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    let response = site.send(get("/wait"), "").await;
+    assert_eq!((response.status, response.error_code().as_str()), (503, "service-unavailable"));
+    assert_eq!(response.header("retry-after"), Some("1"));
     assert_eq!(site.probe.abandoned.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
@@ -154,7 +154,7 @@ async fn a_client_that_goes_away_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_before_the_last_answer_is_answered_next() {
+async fn a_request_that_comes_before_the_last_response_is_served_next() {
     let server = Server::start(Options::default()).await;
     let mut client = server.connect().await;
     client.send(WAIT).await;
@@ -196,9 +196,9 @@ async fn http_2_without_tls_is_spoken_with_prior_knowledge() {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .unwrap();
-        let answer = Answer::read(client.send_request(request).await.unwrap()).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.json()["bodyBytes"], body.len());
+        let response = RawResponse::read(client.send_request(request).await.unwrap()).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.json()["bodyBytes"], body.len());
         // Longer than a head may take: frames that are not requests do not start that clock.
         wait(2 * SHORT).await;
     }
@@ -207,7 +207,7 @@ async fn http_2_without_tls_is_spoken_with_prior_knowledge() {
 }
 
 #[tokio::test]
-async fn a_bodyless_answer_to_head_keeps_the_connection() {
+async fn a_bodyless_response_to_head_keeps_the_connection() {
     let server = Server::start(Options::default()).await;
     let mut client = server.connect().await;
     client.send("HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;

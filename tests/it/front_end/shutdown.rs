@@ -64,7 +64,7 @@ async fn what_outlasts_the_drain_is_cut() {
 }
 
 #[tokio::test]
-async fn while_draining_everything_is_served_and_each_answer_ends_its_connection() {
+async fn while_draining_everything_is_served_and_each_response_ends_its_connection() {
     let server = Server::start(Options::default()).await;
     let mut old = server.connect().await;
     old.send(HEALTH).await;
@@ -105,7 +105,7 @@ async fn a_connection_that_waits_is_not_ended_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_request_that_has_arrived_when_the_server_stops_is_answered() {
+async fn a_request_that_has_arrived_when_the_server_stops_is_served() {
     let server = Server::start(Options::default()).await;
     let mut idle = server.connect().await;
     idle.send(HEALTH).await;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse};
 
 const WRONG: &str = "wrong-Passw0rd";
 
@@ -18,7 +18,7 @@ async fn start(more: &[(&str, &str)]) -> TestApp {
     app
 }
 
-async fn sign_in_from(app: &Client, client: &str, email: &str, password: &str) -> Answer {
+async fn sign_in_from(app: &Client, client: &str, email: &str, password: &str) -> TestResponse {
     let request = app
         .request(Method::POST, "/signin/email-password")
         .header("x-forwarded-for", client)
@@ -27,9 +27,9 @@ async fn sign_in_from(app: &Client, client: &str, email: &str, password: &str) -
 }
 
 #[track_caller]
-fn assert_closed(answer: &Answer) {
-    answer.assert_refused(429, "too-many-requests");
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+fn assert_closed(response: &TestResponse) {
+    response.assert_refused(429, "too-many-requests");
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=1_800).contains(&wait), "{wait}");
 }
 
@@ -57,13 +57,13 @@ async fn unknown_accounts_are_counted_alike() {
         app.sign_up("ann@example.com").await.session();
         let mut seen = Vec::new();
         for email in ["ann@example.com", "nobody@example.com"] {
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             for _ in 0..5 {
-                let answer = app.sign_in(email, WRONG).await;
-                answers.push((answer.status, answer.text));
+                let response = app.sign_in(email, WRONG).await;
+                responses.push((response.status, response.text));
             }
-            assert_eq!(answers[4].0, 429);
-            seen.push(answers);
+            assert_eq!(responses[4].0, 429);
+            seen.push(responses);
         }
         assert_eq!(seen[0], seen[1]);
     }
@@ -145,8 +145,8 @@ async fn guesses_in_parallel_find_out_no_more_than_the_limit() {
     // Right ones in parallel do not hinder each other.
     app.clock.advance(Duration::minutes(30));
     let right = (0..16).map(|_| app.sign_in("ann@example.com", PASSWORD));
-    for answer in futures_util::future::join_all(right).await {
-        answer.session();
+    for response in futures_util::future::join_all(right).await {
+        response.session();
     }
 }
 

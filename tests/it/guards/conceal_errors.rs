@@ -1,9 +1,9 @@
-//! `AUTH_CONCEAL_ERRORS`: answers that tell nothing about accounts.
+//! `AUTH_CONCEAL_ERRORS`: responses that tell nothing about accounts.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
+use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::mailbox::{Mailbox, verify};
 
 const CONCEAL: (&str, &str) = ("AUTH_CONCEAL_ERRORS", "true");
@@ -13,10 +13,10 @@ const MFA: (&str, &str) = ("AUTH_MFA_ENABLED", "true");
 
 /// A sensitive refusal as it looks when concealed, to the byte.
 #[track_caller]
-fn assert_concealed(answer: &Answer) {
-    answer.assert_refused(400, "invalid-request");
+fn assert_concealed(response: &TestResponse) {
+    response.assert_refused(400, "invalid-request");
     assert_eq!(
-        answer.text,
+        response.text,
         "{\"error\":\"invalid-request\",\"message\":\"The request payload is incorrect\",\"status\":400}\n"
     );
 }
@@ -65,7 +65,7 @@ impl Case {
         Self { sql, ..self }
     }
 
-    async fn answer(&self, conceal: bool) -> Answer {
+    async fn response(&self, conceal: bool) -> TestResponse {
         let before = TestApp::start(&[]).await;
         let ann = before.sign_up("ann@example.com").await.session();
         let world = World { ann, anonymous: before.anonymous().await };
@@ -86,11 +86,11 @@ impl Case {
             Bearer::Ann => request.bearer_auth(world.ann.access_token()),
             Bearer::Anonymous => request.bearer_auth(world.anonymous.access_token()),
         };
-        let answer = Client::send(request).await;
+        let response = Client::send(request).await;
         // There are many cases, and Postgres has room for so many connections.
         app.stop().await;
         before.stop().await;
-        answer
+        response
     }
 }
 
@@ -186,13 +186,13 @@ fn sign_in_cases() -> Vec<Case> {
 async fn every_operation_says_what_is_wrong_only_when_nothing_is_concealed() {
     for case in cases() {
         let (status, code) = case.refused;
-        case.answer(false).await.assert_refused(status, code);
-        assert_concealed(&case.answer(true).await);
+        case.response(false).await.assert_refused(status, code);
+        assert_concealed(&case.response(true).await);
     }
 }
 
 #[tokio::test]
-async fn asking_for_a_mail_is_answered_alike_for_everyone() {
+async fn asking_for_a_mail_has_the_same_response_for_everyone() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[CONCEAL])).await;
     app.sign_up("ann@example.com").await;

@@ -1,5 +1,5 @@
-//! `keywright bench enumeration`: what answers tell about an address. How long they take is for that
-//! command to measure, not for a test.
+//! `keywright bench enumeration`: what responses tell about an address. How long they take is for
+//! that command to measure, not for a test.
 
 use std::sync::atomic::AtomicBool;
 
@@ -53,7 +53,7 @@ async fn run(more: &[(&str, &str)]) -> Report {
 /// (docs/reference-behaviour.md#state-is-for-the-owner,
 /// docs/reference-behaviour.md#timing-does-not-tell).
 #[tokio::test]
-async fn concealed_answers_are_the_same_for_every_operation() {
+async fn concealed_responses_are_the_same_for_every_operation() {
     for signup in ["true", "false"] {
         let settings = [("AUTH_CONCEAL_ERRORS", "true"), ("AUTH_DISABLE_SIGNUP", signup)];
         let report = run(&settings).await;
@@ -67,7 +67,7 @@ async fn concealed_answers_are_the_same_for_every_operation() {
 
 /// Without concealment the contract's own codes differ, and the command says so.
 #[tokio::test]
-async fn open_answers_are_reported() {
+async fn open_responses_are_reported() {
     let report = run(&[("AUTH_DISABLE_SIGNUP", "true")]).await;
     let telling: Vec<_> =
         report.operations.iter().filter(|o| o.known_answers != o.unknown_answers).collect();

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp, settings};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse, settings};
 
 const ON: (&str, &str) = ("AUTH_RATE_LIMIT_ENABLE", "true");
 
@@ -26,37 +26,37 @@ fn to_next_window(app: &TestApp, seconds: i64) {
     app.clock.advance(Duration::seconds(3 * seconds - now % seconds));
 }
 
-async fn from(app: &Client, client: &str, method: Method, path: &str) -> Answer {
+async fn from(app: &Client, client: &str, method: Method, path: &str) -> TestResponse {
     let request = app.request(method, path).header("x-forwarded-for", client);
     Client::send(request.json(&json!({}))).await
 }
 
-async fn post(app: &Client, path: &str) -> Answer {
+async fn post(app: &Client, path: &str) -> TestResponse {
     from(app, "203.0.113.1", Method::POST, path).await
 }
 
 #[track_caller]
-fn assert_limited(answer: &Answer, limit: &str) {
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (429, ""), "{answer:?}");
-    assert_eq!(answer.header("content-length"), Some("0"));
-    assert_eq!(answer.header("content-type"), None);
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+fn assert_limited(response: &TestResponse, limit: &str) {
+    assert_eq!((response.status.as_u16(), response.text.as_str()), (429, ""), "{response:?}");
+    assert_eq!(response.header("content-length"), Some("0"));
+    assert_eq!(response.header("content-type"), None);
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!(wait >= 1, "{wait}");
-    let last = answer.header("ratelimit").unwrap().rsplit(", ").next().unwrap();
+    let last = response.header("ratelimit").unwrap().rsplit(", ").next().unwrap();
     assert_eq!(last, format!("\"{limit}\";r=0;t={wait}"));
 }
 
 #[track_caller]
-fn assert_passes(answer: &Answer) {
-    assert_ne!(answer.status, 429, "{answer:?}");
+fn assert_passes(response: &TestResponse) {
+    assert_ne!(response.status, 429, "{response:?}");
 }
 
 #[tokio::test]
 async fn nothing_is_limited_or_announced_unless_enabled() {
     let app = TestApp::start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", "0")]).await;
-    let answer = app.get("/version").await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("ratelimit"), None);
+    let response = app.get("/version").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("ratelimit"), None);
 }
 
 #[tokio::test]
@@ -94,8 +94,8 @@ async fn every_limit_has_its_paths_and_its_default() {
         let more = if name == "user-oauth2-server" { "1000" } else { "100" };
         let app = start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", more)]).await;
         for number in 0..limit {
-            let answer = post(&app, path).await;
-            assert!(answer.status != 429, "{path} {number}: {answer:?}");
+            let response = post(&app, path).await;
+            assert!(response.status != 429, "{path} {number}: {response:?}");
         }
         assert_limited(&post(&app, path).await, name);
     }
@@ -184,14 +184,14 @@ async fn a_refused_request_costs_its_limit_and_later_ones_nothing() {
 }
 
 #[tokio::test]
-async fn answers_say_what_is_left_of_every_limit_that_counts() {
+async fn responses_say_what_is_left_of_every_limit_that_counts() {
     let app = start(&[]).await;
-    let answer = post(&app, "/signin/pat").await;
+    let response = post(&app, "/signin/pat").await;
     assert_eq!(
-        answer.header("ratelimit-policy"),
+        response.header("ratelimit-policy"),
         Some("\"user-global\";q=100;w=60, \"user-bruteforce\";q=10;w=300")
     );
-    let left = answer.header("ratelimit").unwrap();
+    let left = response.header("ratelimit").unwrap();
     assert!(left.starts_with("\"user-global\";r=99;t="), "{left}");
     assert!(left.contains(", \"user-bruteforce\";r=9;t="), "{left}");
 }
@@ -200,8 +200,8 @@ async fn answers_say_what_is_left_of_every_limit_that_counts() {
 async fn options_are_never_limited_and_cost_nothing() {
     let app = start(&[("AUTH_RATE_LIMIT_GLOBAL_BURST", "1")]).await;
     for _ in 0..3 {
-        let answer = from(&app, "203.0.113.1", Method::OPTIONS, "/signin/pat").await;
-        assert_eq!(answer.status, 204);
+        let response = from(&app, "203.0.113.1", Method::OPTIONS, "/signin/pat").await;
+        assert_eq!(response.status, 204);
     }
     assert_passes(&post(&app, "/version").await);
 }
@@ -247,8 +247,8 @@ async fn a_reload_changes_limits_at_once_and_keeps_counts() {
 async fn of_many_at_once_exactly_the_limit_passes() {
     let app = start(&[]).await;
     let tries = (0..32).map(|_| post(&app, "/signin/pat"));
-    let answers = futures_util::future::join_all(tries).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status != 429).count(), 10);
+    let responses = futures_util::future::join_all(tries).await;
+    assert_eq!(responses.iter().filter(|response| response.status != 429).count(), 10);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! `AUTH_TURNSTILE_SECRET`: a proof that a person stands behind a sign-up.
+//! `AUTH_TURNSTILE_SECRET`: a check that a person stands behind a sign-up.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::app::{Answer, Client, PASSWORD, TestApp};
+use crate::support::app::{Client, PASSWORD, TestApp, TestResponse};
 use crate::support::http_simulator::{HttpSimulator, Reply};
 
 const HEADER: &str = "x-cf-turnstile-response";
@@ -17,27 +17,27 @@ async fn start(turnstile: &HttpSimulator) -> TestApp {
     .await
 }
 
-async fn sign_up(app: &TestApp, proof: &str) -> Answer {
+async fn sign_up(app: &TestApp, token: &str) -> TestResponse {
     let body = json!({"email": "ann@example.com", "password": PASSWORD});
     let request =
-        app.request(Method::POST, "/signup/email-password").header(HEADER, proof).json(&body);
+        app.request(Method::POST, "/signup/email-password").header(HEADER, token).json(&body);
     Client::send(request).await
 }
 
 #[tokio::test]
-async fn a_good_proof_lets_a_sign_up_through_and_travels_as_json() {
+async fn a_good_token_lets_a_sign_up_through_and_travels_as_json() {
     let turnstile = HttpSimulator::start(Reply::json(200, &json!({"success": true}))).await;
     let app = start(&turnstile).await;
     // Nothing in it becomes a member of its own.
-    let proof = "x\",\"secret\":\"y";
-    sign_up(&app, proof).await.session();
+    let token = "x\",\"secret\":\"y";
+    sign_up(&app, token).await.session();
     let asked = turnstile.only();
-    assert_eq!(asked.json(), json!({"secret": "s3cret", "response": proof}));
+    assert_eq!(asked.json(), json!({"secret": "s3cret", "response": token}));
     assert_eq!(asked.header("content-type"), Some("application/json"));
 }
 
 #[tokio::test]
-async fn without_a_good_proof_there_is_no_sign_up() {
+async fn without_a_good_token_there_is_no_sign_up() {
     let refusal = json!({"success": false, "messages": ["bad"]});
     let turnstile = HttpSimulator::start(Reply::json(200, &refusal)).await;
     let app = start(&turnstile).await;
@@ -59,6 +59,6 @@ async fn only_sign_up_paths_ask_for_it() {
     let app = start(&turnstile).await;
     app.anonymous().await;
     assert!(turnstile.asked().is_empty());
-    let answer = Client::send(app.request(Method::POST, "/signup/nowhere")).await;
-    assert_eq!(answer.status, 403, "also paths that nobody serves");
+    let response = Client::send(app.request(Method::POST, "/signup/nowhere")).await;
+    assert_eq!(response.status, 403, "also paths that nobody serves");
 }

@@ -4,7 +4,7 @@ use keywright::domain::clock::Clock;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
+use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::authenticator::Authenticator;
 use crate::support::two_nodes::TwoNodes;
 
@@ -14,27 +14,27 @@ const ANN: &str = "ann@example.com";
 /// A secret in base32 as an old row may hold it.
 const OLD_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-async fn generate(client: &Client, session: &Session) -> Answer {
+async fn generate(client: &Client, session: &Session) -> TestResponse {
     client.get_as("/mfa/totp/generate", session.access_token()).await
 }
 
-async fn change(client: &Client, session: &Session, kind: &str, code: &str) -> Answer {
+async fn change(client: &Client, session: &Session, kind: &str, code: &str) -> TestResponse {
     let body = json!({"activeMfaType": kind, "code": code});
     client.post_as("/user/mfa", session.access_token(), body).await
 }
 
-async fn activate(client: &Client, session: &Session, code: &str) -> Answer {
+async fn activate(client: &Client, session: &Session, code: &str) -> TestResponse {
     change(client, session, "totp", code).await
 }
 
 /// The ticket that a right password leads to.
 async fn ticket(client: &Client) -> String {
-    let answer = client.sign_in(ANN, PASSWORD).await;
-    let ticket = answer.json()["mfa"]["ticket"].as_str().map(ToOwned::to_owned);
-    ticket.unwrap_or_else(|| panic!("no ticket in {answer:?}"))
+    let response = client.sign_in(ANN, PASSWORD).await;
+    let ticket = response.json()["mfa"]["ticket"].as_str().map(ToOwned::to_owned);
+    ticket.unwrap_or_else(|| panic!("no ticket in {response:?}"))
 }
 
-async fn answer_challenge(client: &Client, ticket: &str, code: &str) -> Answer {
+async fn finish_challenge(client: &Client, ticket: &str, code: &str) -> TestResponse {
     client.post("/signin/mfa/totp", json!({"ticket": ticket, "otp": code})).await
 }
 
@@ -57,11 +57,11 @@ async fn stored_secret(app: &TestApp) -> String {
 async fn a_user_enrols_and_signs_in_with_both_factors() {
     let app = TestApp::start(&[MFA]).await;
     let session = app.sign_up(ANN).await.session();
-    let answer = generate(&app, &session).await;
-    let body = answer.json();
-    assert_eq!(body.as_object().unwrap().len(), 2, "{answer:?}");
+    let response = generate(&app, &session).await;
+    let body = response.json();
+    assert_eq!(body.as_object().unwrap().len(), 2, "{response:?}");
     assert!(body["imageUrl"].as_str().unwrap().starts_with("data:image/png;base64,"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
     let authenticator = Authenticator::new(body["totpSecret"].as_str().unwrap());
     // Nothing is asked for before the secret is confirmed.
     app.sign_in(ANN, PASSWORD).await.session();
@@ -74,7 +74,7 @@ async fn a_user_enrols_and_signs_in_with_both_factors() {
     assert_eq!(challenge.json()["session"], Value::Null);
     let ticket = challenge.json()["mfa"]["ticket"].as_str().unwrap().to_owned();
     let code = authenticator.code(app.clock.now());
-    let signed_in = answer_challenge(&app, &ticket, &code).await.session();
+    let signed_in = finish_challenge(&app, &ticket, &code).await.session();
     assert_eq!(signed_in.user_id(), session.user_id());
     app.refresh(signed_in.refresh_token()).await.session();
     // What was issued before goes on.
@@ -88,7 +88,7 @@ async fn every_operation_is_refused_while_the_feature_is_off() {
     generate(&app, &session).await.assert_refused(409, "disabled-endpoint");
     activate(&app, &session, "123456").await.assert_refused(409, "disabled-endpoint");
     let ticket = format!("mfaTotp:{}", uuid::Uuid::new_v4());
-    answer_challenge(&app, &ticket, "123456").await.assert_refused(409, "disabled-endpoint");
+    finish_challenge(&app, &ticket, "123456").await.assert_refused(409, "disabled-endpoint");
 }
 
 /// The challenge stays, so the feature fails safe
@@ -104,7 +104,7 @@ async fn a_user_with_a_second_factor_stays_challenged_when_the_feature_is_switch
         .await;
     let ticket = ticket(&app).await;
     let code = Authenticator::new(OLD_SECRET).code(app.clock.now());
-    answer_challenge(&app, &ticket, &code).await.assert_refused(409, "disabled-endpoint");
+    finish_challenge(&app, &ticket, &code).await.assert_refused(409, "disabled-endpoint");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_new_secret_cannot_replace_the_active_one() {
     generate(&app, &session).await.assert_refused(400, "totp-already-active");
     assert_eq!(stored_secret(&app).await, before);
     let ticket = ticket(&app).await;
-    answer_challenge(&app, &ticket, &authenticator.code(app.clock.now())).await.session();
+    finish_challenge(&app, &ticket, &authenticator.code(app.clock.now())).await.session();
 }
 
 #[tokio::test]
@@ -170,8 +170,8 @@ async fn a_second_secret_before_activation_takes_the_place_of_the_first() {
     let session = app.sign_up(ANN).await.session();
     let mut secrets = Vec::new();
     for _ in 0..2 {
-        let answer = generate(&app, &session).await.json();
-        secrets.push(Authenticator::new(answer["totpSecret"].as_str().unwrap()));
+        let response = generate(&app, &session).await.json();
+        secrets.push(Authenticator::new(response["totpSecret"].as_str().unwrap()));
     }
     let now = app.clock.now();
     activate(&app, &session, &secrets[0].code(now)).await.assert_refused(401, "invalid-totp");
@@ -185,19 +185,19 @@ async fn a_code_is_good_once_on_all_nodes_and_for_all_purposes() {
     let [one, other] = &two.nodes;
     let (session, authenticator) = enrolled(one, &two.clock).await;
     let code = authenticator.code(two.clock.now());
-    answer_challenge(one, &ticket(one).await, &code).await.session();
+    finish_challenge(one, &ticket(one).await, &code).await.session();
     for node in [one, other] {
-        answer_challenge(node, &ticket(node).await, &code)
+        finish_challenge(node, &ticket(node).await, &code)
             .await
             .assert_refused(401, "invalid-totp");
         change(node, &session, "", &code).await.assert_refused(401, "invalid-totp");
     }
     // Nor one that is older than the last.
     let older = authenticator.code(two.clock.now() - Duration::seconds(30));
-    answer_challenge(other, &ticket(other).await, &older).await.assert_refused(401, "invalid-totp");
+    finish_challenge(other, &ticket(other).await, &older).await.assert_refused(401, "invalid-totp");
     two.clock.advance(Duration::seconds(30));
     let next = authenticator.code(two.clock.now());
-    answer_challenge(other, &ticket(other).await, &next).await.session();
+    finish_challenge(other, &ticket(other).await, &next).await.session();
 }
 
 #[tokio::test]
@@ -212,15 +212,15 @@ async fn of_many_tickets_with_one_code_at_once_one_signs_in() {
     }
     let last = tickets.pop().unwrap();
     let code = authenticator.code(two.clock.now());
-    let answers = futures_util::future::join_all((0..5).map(|number| {
+    let responses = futures_util::future::join_all((0..5).map(|number| {
         let node = if number % 2 == 0 { one } else { other };
-        answer_challenge(node, &last, &code)
+        finish_challenge(node, &last, &code)
     }))
     .await;
-    let signed_in = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(signed_in, 1, "{answers:?}");
+    let signed_in = responses.iter().filter(|response| response.status == 200).count();
+    assert_eq!(signed_in, 1, "{responses:?}");
     for old in tickets {
-        answer_challenge(one, &old, &code).await.assert_refused(401, "invalid-ticket");
+        finish_challenge(one, &old, &code).await.assert_refused(401, "invalid-ticket");
     }
 }
 
@@ -232,15 +232,15 @@ async fn a_ticket_takes_five_codes_and_no_more_also_at_once() {
     let (_, authenticator) = enrolled(one, &two.clock).await;
     let ticket = ticket(one).await;
     let wrong = authenticator.wrong_code(two.clock.now());
-    let answers = futures_util::future::join_all((0..12).map(|number| {
+    let responses = futures_util::future::join_all((0..12).map(|number| {
         let node = if number % 2 == 0 { one } else { other };
-        answer_challenge(node, &ticket, &wrong)
+        finish_challenge(node, &ticket, &wrong)
     }))
     .await;
-    let looked_at = answers.iter().filter(|answer| answer.error() == "invalid-totp").count();
-    assert_eq!(looked_at, 5, "{answers:?}");
+    let looked_at = responses.iter().filter(|response| response.error() == "invalid-totp").count();
+    assert_eq!(looked_at, 5, "{responses:?}");
     let right = authenticator.code(two.clock.now());
-    answer_challenge(one, &ticket, &right).await.assert_refused(401, "invalid-ticket");
+    finish_challenge(one, &ticket, &right).await.assert_refused(401, "invalid-ticket");
 }
 
 #[tokio::test]
@@ -249,11 +249,11 @@ async fn a_mistyped_code_does_not_cost_the_ticket() {
     let (_, authenticator) = enrolled(&app, &app.clock).await;
     let ticket = ticket(&app).await;
     let now = app.clock.now();
-    answer_challenge(&app, &ticket, &authenticator.wrong_code(now))
+    finish_challenge(&app, &ticket, &authenticator.wrong_code(now))
         .await
         .assert_refused(401, "invalid-totp");
-    answer_challenge(&app, &ticket, &format!(" {} ", authenticator.code(now))).await.session();
-    answer_challenge(&app, &ticket, &authenticator.code(now))
+    finish_challenge(&app, &ticket, &format!(" {} ", authenticator.code(now))).await.session();
+    finish_challenge(&app, &ticket, &authenticator.code(now))
         .await
         .assert_refused(401, "invalid-ticket");
 }
@@ -274,7 +274,7 @@ async fn wrong_codes_close_the_account_for_a_while_whatever_the_tickets() {
     let right = authenticator.code(app.clock.now());
     change(&app, &session, "", &right).await.assert_refused(429, "too-many-requests");
     let ticket = ticket(&app).await;
-    answer_challenge(&app, &ticket, &right).await.assert_refused(429, "too-many-requests");
+    finish_challenge(&app, &ticket, &right).await.assert_refused(429, "too-many-requests");
 }
 
 #[tokio::test]
@@ -284,25 +284,25 @@ async fn a_challenge_is_refused_step_by_step() {
     let code = || authenticator.code(app.clock.now());
     let unknown = format!("mfaTotp:{}", uuid::Uuid::new_v4());
     for bad in ["", "mfaTotp", "verifyEmail:7b9d4c1e-7a90-4b6b-8d1e-5cf16c4f0f11"] {
-        answer_challenge(&app, bad, &code()).await.assert_refused(400, "invalid-request");
+        finish_challenge(&app, bad, &code()).await.assert_refused(400, "invalid-request");
     }
-    answer_challenge(&app, &unknown, &code()).await.assert_refused(401, "invalid-ticket");
+    finish_challenge(&app, &unknown, &code()).await.assert_refused(401, "invalid-ticket");
     let late = ticket(&app).await;
     app.clock.advance(Duration::minutes(5));
-    answer_challenge(&app, &late, &code()).await.assert_refused(401, "invalid-ticket");
+    finish_challenge(&app, &late, &code()).await.assert_refused(401, "invalid-ticket");
 
     let held = ticket(&app).await;
     app.database.execute("update auth.users set disabled = true").await;
     app.app().sessions.users().forget_all();
-    answer_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-user");
+    finish_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-user");
     app.database.execute("update auth.users set disabled = false, active_mfa_type = null").await;
     app.app().sessions.users().forget_all();
-    answer_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-mfa-totp");
+    finish_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-mfa-totp");
     app.database
         .execute("update auth.users set totp_secret = null, active_mfa_type = 'totp'")
         .await;
     app.app().sessions.users().forget_all();
-    answer_challenge(&app, &held, &code()).await.assert_refused(400, "no-totp-secret");
+    finish_challenge(&app, &held, &code()).await.assert_refused(400, "no-totp-secret");
 }
 
 #[tokio::test]
@@ -320,9 +320,9 @@ async fn secrets_are_sealed_at_rest_and_bound_to_their_row() {
         )
         .await;
     app.app().sessions.users().forget_all();
-    let answer = app.sign_in("bob@example.com", PASSWORD).await;
-    let ticket = answer.json()["mfa"]["ticket"].as_str().unwrap().to_owned();
-    answer_challenge(&app, &ticket, &authenticator.code(app.clock.now()))
+    let response = app.sign_in("bob@example.com", PASSWORD).await;
+    let ticket = response.json()["mfa"]["ticket"].as_str().unwrap().to_owned();
+    finish_challenge(&app, &ticket, &authenticator.code(app.clock.now()))
         .await
         .assert_refused(500, "internal-server-error");
 }
@@ -338,14 +338,14 @@ async fn a_plain_secret_of_the_reference_is_read_and_sealed_on_use() {
         .await;
     let authenticator = Authenticator::new(OLD_SECRET);
     let wrong = authenticator.wrong_code(app.clock.now());
-    answer_challenge(&app, &ticket(&app).await, &wrong).await.assert_refused(401, "invalid-totp");
+    finish_challenge(&app, &ticket(&app).await, &wrong).await.assert_refused(401, "invalid-totp");
     assert_eq!(stored_secret(&app).await, OLD_SECRET);
-    answer_challenge(&app, &ticket(&app).await, &authenticator.code(app.clock.now()))
+    finish_challenge(&app, &ticket(&app).await, &authenticator.code(app.clock.now()))
         .await
         .session();
     assert!(stored_secret(&app).await.starts_with("kw1:"));
     app.clock.advance(Duration::seconds(30));
-    answer_challenge(&app, &ticket(&app).await, &authenticator.code(app.clock.now()))
+    finish_challenge(&app, &ticket(&app).await, &authenticator.code(app.clock.now()))
         .await
         .session();
 }
@@ -359,7 +359,7 @@ async fn where_the_reference_must_read_them_secrets_stay_plain() {
 
 /// A ticket that the reference wrote before the servers were exchanged.
 #[tokio::test]
-async fn a_pending_challenge_of_the_reference_is_answered_once() {
+async fn a_pending_challenge_of_the_reference_is_finished_once() {
     let app = TestApp::start(&[MFA]).await;
     let (_, authenticator) = enrolled(&app, &app.clock).await;
     let ticket = format!("mfaTotp:{}", uuid::Uuid::new_v4());
@@ -370,6 +370,6 @@ async fn a_pending_challenge_of_the_reference_is_answered_once() {
         ))
         .await;
     let code = authenticator.code(app.clock.now());
-    answer_challenge(&app, &ticket, &code).await.session();
-    answer_challenge(&app, &ticket, &code).await.assert_refused(401, "invalid-ticket");
+    finish_challenge(&app, &ticket, &code).await.session();
+    finish_challenge(&app, &ticket, &code).await.assert_refused(401, "invalid-ticket");
 }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::support::app::{Answer, Session, TestApp};
+use crate::support::app::{Session, TestApp, TestResponse};
 use crate::support::link::{Fault, Link, On};
 use crate::support::postgres::TestDatabase;
 use crate::support::random::Random;
@@ -42,7 +42,7 @@ impl Cached {
         self.session.user_id()
     }
 
-    async fn profile(&self) -> Answer {
+    async fn profile(&self) -> TestResponse {
         self.app.get_as("/user", self.session.access_token()).await
     }
 
@@ -50,7 +50,7 @@ impl Cached {
         self.app.app().sessions.users().get(UserId(self.user_id())).is_some()
     }
 
-    /// Waits until the cache answers for this user.
+    /// Waits until the cache serves this user.
     async fn in_memory(&self) {
         eventually("the user to be in memory", async || {
             self.profile().await;
@@ -144,8 +144,8 @@ async fn a_disabled_a_deleted_and_a_truncated_user_are_noticed() {
         let mut cached = Cached::start().await;
         cached.change(statement).await;
         eventually(statement, async || cached.profile().await.status != StatusCode::OK).await;
-        let answer = cached.app.refresh(cached.session.refresh_token()).await;
-        answer.assert_refused(status, code);
+        let response = cached.app.refresh(cached.session.refresh_token()).await;
+        response.assert_refused(status, code);
     }
 }
 
@@ -191,7 +191,7 @@ async fn a_killed_feed_connection_is_replaced_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_feed_that_hears_nothing_stops_vouching_and_recovers() {
+async fn a_feed_that_hears_nothing_lets_its_lease_run_out_and_recovers() {
     let mut cached = Cached::start().await;
     cached.link.set(Fault::Freeze(On::Listeners));
     cached.set_name("unheard").await;

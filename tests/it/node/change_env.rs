@@ -19,9 +19,9 @@ async fn it_does_not_exist_unless_enabled() {
 async fn members_take_effect_at_once_and_others_stay() {
     let app = TestApp::start(&ENABLED).await;
     let change = async |body: serde_json::Value| {
-        let answer = app.post("/change-env", body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-        assert_eq!(answer.json(), json!({"message": "environment changed successfully"}));
+        let response = app.post("/change-env", body).await;
+        assert_eq!(response.status, StatusCode::OK, "{response:?}");
+        assert_eq!(response.json(), json!({"message": "environment changed successfully"}));
     };
     change(json!({"AUTH_DISABLE_SIGNUP": true})).await;
     app.sign_up("ann@example.com").await.assert_refused(403, "signup-disabled");
@@ -53,9 +53,9 @@ async fn a_body_with_one_wrong_member_changes_nothing() {
             .request(Method::POST, "/change-env")
             .header("content-type", "application/json")
             .body(body);
-        let answer = Client::send(request).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {answer:?}");
-        assert!(answer.json()["error"].is_string(), "{answer:?}");
+        let response = Client::send(request).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}: {response:?}");
+        assert!(response.json()["error"].is_string(), "{response:?}");
     }
     app.sign_up("ann@example.com").await.session();
 }

@@ -3,10 +3,10 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::app::{Answer, Client, TestApp};
+use crate::support::app::{Client, TestApp, TestResponse};
 use crate::support::smtp::eventually;
 
-async fn head(app: &TestApp, path: &str) -> Answer {
+async fn head(app: &TestApp, path: &str) -> TestResponse {
     Client::send(app.request(Method::HEAD, path)).await
 }
 
@@ -21,7 +21,7 @@ async fn a_running_server_is_ready_and_alive() {
 }
 
 #[tokio::test]
-async fn with_a_prefix_both_paths_answer_each_in_its_form() {
+async fn with_a_prefix_both_paths_respond_each_in_its_form() {
     let app = TestApp::start(&[("AUTH_API_PREFIX", "/v1/auth")]).await;
     app.get("/v1/auth/healthz").await.assert_ok();
     assert_eq!(app.get("/healthz").await.json(), json!({"status": "ok"}));

@@ -35,12 +35,12 @@ async fn two_processes_on_one_database_behave_as_one() {
     let signed_in = other.sign_in("bea@example.com", PASSWORD).await.session();
     assert_eq!(signed_in.user_id(), signed_up.user_id());
     let uses = (0..20).map(|n| [one, other][n % 2].refresh(signed_up.refresh_token()));
-    let successors: HashSet<String> = join_all(uses)
+    let next_tokens: HashSet<String> = join_all(uses)
         .await
         .iter()
-        .map(|answer| answer.session().refresh_token().to_owned())
+        .map(|response| response.session().refresh_token().to_owned())
         .collect();
-    assert_eq!(successors.len(), 1);
+    assert_eq!(next_tokens.len(), 1);
 
     // An access token of one is good at the other.
     let profile = other.get_as("/user", signed_up.access_token()).await;
@@ -64,7 +64,7 @@ async fn two_processes_on_one_database_behave_as_one() {
     let body = json!({"all": true});
     let out = one.post_as("/signout", signed_up.access_token(), body).await;
     assert_eq!(out.status, StatusCode::OK);
-    let current = successors.into_iter().next().unwrap();
+    let current = next_tokens.into_iter().next().unwrap();
     for token in [&current, signed_in.refresh_token()] {
         other.refresh(token).await.assert_refused(401, "invalid-refresh-token");
     }
@@ -110,7 +110,7 @@ async fn a_terminated_process_refuses_nothing_and_ends_well() {
 }
 
 #[tokio::test]
-async fn a_terminated_process_answers_the_requests_that_it_has_begun() {
+async fn a_terminated_process_finishes_the_requests_that_it_has_begun() {
     let database = TestDatabase::new().await;
     let mut server = ServerProcess::start(&database, &[]).await;
     let session = server.client().anonymous().await;
@@ -133,8 +133,8 @@ async fn a_terminated_process_answers_the_requests_that_it_has_begun() {
         lock.commit().await.unwrap();
         server.wait().await
     };
-    let (answer, code) = tokio::join!(client.refresh(session.refresh_token()), terminating);
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let (response, code) = tokio::join!(client.refresh(session.refresh_token()), terminating);
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
     assert_eq!(code, Some(0));
 }
 
@@ -163,13 +163,13 @@ async fn processes_that_start_together_migrate_once_and_agree() {
     for node in &nodes {
         session = node.client().refresh(session.refresh_token()).await.session();
     }
-    // Each has the same rotation key: a repeated use has the same successor everywhere.
-    let mut successors = HashSet::new();
+    // Each has the same rotation key: a repeated use gets the same next token everywhere.
+    let mut next_tokens = HashSet::new();
     for node in &nodes {
-        let answer = node.client().refresh(session.refresh_token()).await;
-        successors.insert(answer.session().refresh_token().to_owned());
+        let response = node.client().refresh(session.refresh_token()).await;
+        next_tokens.insert(response.session().refresh_token().to_owned());
     }
-    assert_eq!(successors.len(), 1);
+    assert_eq!(next_tokens.len(), 1);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use keywright::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::app::{Answer, PASSWORD, Session, TestApp};
+use crate::support::app::{PASSWORD, Session, TestApp, TestResponse};
 use crate::support::link::{Fault, Link, On};
 use crate::support::load::{Seen, assert_shed, under_load};
 use crate::support::postgres::TestDatabase;
@@ -37,7 +37,7 @@ async fn sessions(app: &TestApp, count: usize) -> Vec<Session> {
 /// Every kind of request is shed quickly.
 async fn all_is_shed(app: &TestApp, session: &Session) {
     let began = Instant::now();
-    let answers = tokio::join!(
+    let responses = tokio::join!(
         app.refresh(session.refresh_token()),
         app.refresh("9a1b0c6e-0000-4000-8000-000000000000"),
         app.sign_in("ida@example.com", PASSWORD),
@@ -46,8 +46,8 @@ async fn all_is_shed(app: &TestApp, session: &Session) {
         app.post("/signout", json!({"refreshToken": session.refresh_token()})),
     );
     assert!(began.elapsed() < QUICK, "{:?}", began.elapsed());
-    for answer in <[Answer; 6]>::from(answers) {
-        answer.assert_refused(503, "service-unavailable");
+    for response in <[TestResponse; 6]>::from(responses) {
+        response.assert_refused(503, "service-unavailable");
     }
     let health = app.get("/healthz").await;
     assert_shed(&health);

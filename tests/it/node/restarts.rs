@@ -1,4 +1,4 @@
-//! Nodes that are told to end while clients use them: no request fails.
+//! Nodes that are signalled to end while clients use them: no request fails.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::{Answer, Client, Session};
+use crate::support::app::{Client, Session, TestResponse};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{ServerProcess, send, serve};
 use crate::support::smtp::eventually;
@@ -22,32 +22,32 @@ const GRACE: &[(&str, &str)] = &[("AUTH_SHUTDOWN_GRACE", "1s")];
 /// What clients have seen.
 #[derive(Default)]
 struct Seen {
-    answers: AtomicUsize,
+    responses: AtomicUsize,
     failures: Mutex<Vec<String>>,
 }
 
 impl Seen {
-    fn answers(&self) -> usize {
-        self.answers.load(Ordering::SeqCst)
+    fn responses(&self) -> usize {
+        self.responses.load(Ordering::SeqCst)
     }
 
-    async fn more_answers(&self, count: usize) {
-        let goal = self.answers() + count;
-        eventually("more answers", async || self.answers() >= goal).await;
+    async fn more_responses(&self, count: usize) {
+        let goal = self.responses() + count;
+        eventually("more responses", async || self.responses() >= goal).await;
     }
 
     /// Refreshes once; `None` if the node takes no connections, which is no failure.
-    async fn refresh(&self, client: &Client, held: &mut String) -> Option<Answer> {
+    async fn refresh(&self, client: &Client, held: &mut String) -> Option<TestResponse> {
         let request = client.request(Method::POST, "/token").json(&json!({"refreshToken": held}));
         match Client::try_send(request).await {
             Err(error) if error.is_connect() => return None,
             Err(error) => self.failures.lock().unwrap().push(format!("{error:?}")),
-            Ok(answer) if answer.status == StatusCode::OK => {
-                self.answers.fetch_add(1, Ordering::SeqCst);
-                answer.session().refresh_token().clone_into(held);
-                return Some(answer);
+            Ok(response) if response.status == StatusCode::OK => {
+                self.responses.fetch_add(1, Ordering::SeqCst);
+                response.session().refresh_token().clone_into(held);
+                return Some(response);
             }
-            Ok(answer) => self.failures.lock().unwrap().push(format!("{answer:?}")),
+            Ok(response) => self.failures.lock().unwrap().push(format!("{response:?}")),
         }
         None
     }
@@ -63,7 +63,7 @@ async fn sessions(client: &Client, count: usize) -> Vec<Session> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_told_to_end_says_so_and_fails_no_request() {
+async fn a_node_that_is_signalled_to_end_says_so_and_fails_no_request() {
     let database = TestDatabase::new().await;
     let (mut leaving, staying) = tokio::join!(
         ServerProcess::start(&database, GRACE),
@@ -80,15 +80,15 @@ async fn a_node_that_is_told_to_end_says_so_and_fails_no_request() {
             let (mut held, mut has_left) = (session.refresh_token().to_owned(), false);
             while !stop.is_cancelled() {
                 let client = if has_left { &other } else { &one };
-                let answer = seen.refresh(client, &mut held).await;
+                let response = seen.refresh(client, &mut held).await;
                 has_left |=
-                    answer.is_none_or(|answer| answer.header("connection") == Some("close"));
+                    response.is_none_or(|response| response.header("connection") == Some("close"));
             }
             has_left
         }
     });
     let ending = async {
-        seen.more_answers(100).await;
+        seen.more_responses(100).await;
         leaving.signal(Signal::SIGTERM);
         // It still serves while it says that it is not ready.
         eventually("it to be not ready", async || {
@@ -102,7 +102,7 @@ async fn a_node_that_is_told_to_end_says_so_and_fails_no_request() {
             Client::try_send(request).await.is_err()
         })
         .await;
-        seen.more_answers(100).await;
+        seen.more_responses(100).await;
         stop.cancel();
     };
     let (have_left, ()) = tokio::join!(join_all(clients), ending);
@@ -132,7 +132,7 @@ async fn an_interrupt_does_not_wait_for_the_grace_period() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_still_starting_ends_as_it_is_told() {
+async fn a_server_that_is_still_starting_ends_when_signalled() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         // A Postgres that never says anything.
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -183,8 +183,8 @@ async fn look_after(backends: &[Backend], stop: &CancellationToken) {
         ticks.tick().await;
         for backend in backends {
             let request = backend.client().request(Method::GET, "/healthz");
-            let answer = Client::try_send(request).await;
-            let is_ready = answer.is_ok_and(|answer| answer.status == StatusCode::OK);
+            let response = Client::try_send(request).await;
+            let is_ready = response.is_ok_and(|response| response.status == StatusCode::OK);
             backend.is_ready.store(is_ready, Ordering::SeqCst);
         }
     }
@@ -220,12 +220,12 @@ async fn a_rolling_restart_behind_a_balancer_fails_no_request() {
         let mut rolls = 0;
         while rolls == 0 || soak::duration().is_some_and(|duration| began.elapsed() < duration) {
             for backend in &backends {
-                seen.more_answers(50).await;
+                seen.more_responses(50).await;
                 backend.restart(&database).await;
             }
             rolls += 1;
         }
-        seen.more_answers(50).await;
+        seen.more_responses(50).await;
         stop.cancel();
     };
     tokio::join!(join_all(clients), look_after(&backends, &stop), rolling);

@@ -227,7 +227,7 @@ async fn change_env_is_warned_about() {
         .iter()
         .any(|entry| entry["setting"] == "AUTH_ENABLE_CHANGE_ENV" && entry["level"] == "WARN");
     assert!(warned, "{:?}", server.log());
-    let answer = server.client().post("/change-env", json!({"AUTH_DISABLE_SIGNUP": true})).await;
-    assert_eq!(answer.status, 200);
+    let response = server.client().post("/change-env", json!({"AUTH_DISABLE_SIGNUP": true})).await;
+    assert_eq!(response.status, 200);
     server.client().sign_up("ann@example.com").await.assert_refused(403, "signup-disabled");
 }

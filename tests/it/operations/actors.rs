@@ -1,4 +1,4 @@
-//! Every actor may die at any moment: nothing acknowledged is lost, and the server recovers.
+//! Every actor may die at any time: nothing acknowledged is lost, and the server recovers.
 
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
@@ -151,8 +151,8 @@ async fn a_dying_courier_is_not_noticed_and_every_mail_arrives_once() {
     ];
     let app = TestApp::start(&patient(&mail)).await;
     for number in 0..FAULTS {
-        let answer = app.sign_up(&format!("user{number}@example.com")).await;
-        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let response = app.sign_up(&format!("user{number}@example.com")).await;
+        assert_eq!(response.status, StatusCode::OK, "{response:?}");
         let courier = &app.app().courier;
         if number % 2 == 0 { courier.crash() } else { courier.kill() }
     }
@@ -174,11 +174,11 @@ async fn a_dying_password_hasher_hits_sign_ins_alone_and_recovers() {
         let mut accepted = 0;
         for _ in 0..FAULTS {
             let batch = (0..4).map(|_| app.sign_in("eve@example.com", PASSWORD));
-            for answer in join_all(batch).await {
-                if answer.status == StatusCode::OK {
+            for response in join_all(batch).await {
+                if response.status == StatusCode::OK {
                     accepted += 1;
                 } else {
-                    assert_shed(&answer);
+                    assert_shed(&response);
                 }
             }
         }
@@ -222,12 +222,12 @@ async fn requests_past_the_bound_of_a_shard_are_shed_at_once() {
         for _ in 0..20 {
             assert_shed(&app.refresh(other.refresh_token()).await);
         }
-        // What needs no shard is answered.
+        // What needs no shard is served.
         assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
         lock.commit().await.unwrap();
     };
-    let (answer, ()) = tokio::join!(app.refresh(held.refresh_token()), shedding);
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let (response, ()) = tokio::join!(app.refresh(held.refresh_token()), shedding);
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
     assert_eq!(app.refresh(other.refresh_token()).await.status, StatusCode::OK);
 }
 
@@ -273,8 +273,8 @@ async fn a_node_that_gave_up_finishes_what_it_has_begun() {
         };
         tokio::join!(app.stop(), release);
     };
-    let (answer, ()) = tokio::join!(client.refresh(&token), ending);
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let (response, ()) = tokio::join!(client.refresh(&token), ending);
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
 }
 
 const CHILD: &str = "operations::actors::a_server_whose_actor_fails_too_often";
@@ -296,8 +296,8 @@ async fn a_server_whose_actor_fails_too_often() {
             app.courier.crash();
             restarted(&app, "courier", restarts).await;
         }
-        let answer = client.post("/token", json!({"refreshToken": sessions[0].refresh_token()}));
-        assert_eq!(answer.await.status, StatusCode::OK);
+        let response = client.post("/token", json!({"refreshToken": sessions[0].refresh_token()}));
+        assert_eq!(response.await.status, StatusCode::OK);
         app.courier.crash();
     };
     let (code, ()) = tokio::join!(run_node(node, Signals::listen().unwrap()), failing);

@@ -47,9 +47,9 @@ async fn nobody_gets_in_without_the_token_and_the_page_alone_is_open() {
     let stranger = operator.stranger();
     for path in ["/metrics", "/ops/actors", "/ops/settings", "/ops/nothing", "/nothing", "/"] {
         for token in ["", "wrong", PASSWORD, &TOKEN[1..], &TOKEN.to_uppercase()] {
-            let answer = stranger.get_as(path, token).await;
-            answer.assert_refused(401, "unauthorized");
-            let challenge = answer.header("www-authenticate").unwrap();
+            let response = stranger.get_as(path, token).await;
+            response.assert_refused(401, "unauthorized");
+            let challenge = response.header("www-authenticate").unwrap();
             assert!(challenge.starts_with("Bearer "), "{challenge}");
         }
         stranger.get(path).await.assert_refused(401, "unauthorized");
@@ -107,7 +107,7 @@ async fn a_refused_token_is_logged_without_the_token() {
     assert!(!log.contains(TOKEN) && !log.contains("a-wrong-token"), "{log}");
 }
 
-/// A port that was free a moment ago.
+/// A port that was free just now.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -133,10 +133,10 @@ async fn a_taken_port_and_a_missing_token_stop_the_start_and_name_the_setting() 
 async fn the_tree_is_shown_with_every_actor_in_its_place() {
     let app = TestApp::start(&with_admin(&[("AUTH_SESSION_SHARDS", "2")])).await;
     let operator = Operator::of(&app);
-    let answer = operator.get("/ops/actors").await.json();
-    assert_eq!(answer["standing"], true);
-    assert_eq!(answer["version"], env!("CARGO_PKG_VERSION"));
-    assert!(answer["uptimeS"].as_f64().unwrap() >= 0.0);
+    let response = operator.get("/ops/actors").await.json();
+    assert_eq!(response["standing"], true);
+    assert_eq!(response["version"], env!("CARGO_PKG_VERSION"));
+    assert!(response["uptimeS"].as_f64().unwrap() >= 0.0);
     let root = operator.actor("").await;
     assert_eq!((&root["kind"], &root["state"]), (&json!("supervisor"), &json!("running")));
     assert_eq!(root["restartPolicy"]["maxRestarts"], 10);
@@ -196,7 +196,7 @@ async fn what_waits_for_an_actor_shows_while_it_waits() {
     let session = app.anonymous().await;
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &session).await;
-    let (answer, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
+    let (response, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
         eventually("a call in flight", async || {
             let shard = operator.actor("session_registry/shard-0").await;
             shard["mailbox"]["inFlight"] == 1
@@ -208,7 +208,7 @@ async fn what_waits_for_an_actor_shows_while_it_waits() {
         assert_eq!(metrics.count("keywright_http_requests_in_flight"), 1);
         lock.commit().await.unwrap();
     });
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(response.status, StatusCode::OK);
     assert_eq!(operator.metrics().await.count("keywright_http_requests_in_flight"), 0);
 }
 
@@ -252,7 +252,7 @@ async fn an_actor_that_crashed_shows_its_restarts_and_why() {
 }
 
 #[tokio::test]
-async fn an_actor_that_is_down_shows_while_operators_are_still_answered() {
+async fn an_actor_that_is_down_shows_while_operators_are_still_served() {
     let slow = [("AUTH_ACTOR_BACKOFF_MIN", "1h"), ("AUTH_ACTOR_BACKOFF_MAX", "1h")];
     let app = TestApp::start(&with_admin(&slow)).await;
     let operator = Operator::of(&app);
@@ -268,23 +268,23 @@ async fn an_actor_that_is_down_shows_while_operators_are_still_answered() {
 }
 
 #[tokio::test]
-async fn operators_are_answered_while_the_main_listener_is_full() {
+async fn operators_are_served_while_the_main_listener_is_full() {
     let app = TestApp::start(&with_admin(&[("AUTH_HTTP_MAX_CONCURRENCY", "1")])).await;
     let operator = Operator::of(&app);
     let session = app.anonymous().await;
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &session).await;
-    let (answer, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
+    let (response, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
         eventually("a full server", async || app.get("/version").await.status == 503).await;
         assert_eq!(operator.get("/ops/actors").await.status, StatusCode::OK);
         assert!(operator.metrics().await.count("keywright_http_requests_shed_total") >= 1);
         lock.commit().await.unwrap();
     });
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(response.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn operators_are_answered_until_the_last_request_is_finished() {
+async fn operators_are_served_until_the_last_request_is_finished() {
     let app = TestApp::start(&with_admin(&[])).await;
     let operator = Operator::of(&app);
     let session = app.anonymous().await;
@@ -305,8 +305,8 @@ async fn operators_are_answered_until_the_last_request_is_finished() {
         };
         tokio::join!(app.stop(), watched);
     };
-    let (answer, ()) = tokio::join!(client.refresh(session.refresh_token()), stopping);
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let (response, ()) = tokio::join!(client.refresh(session.refresh_token()), stopping);
+    assert_eq!(response.status, StatusCode::OK, "{response:?}");
     let gone = operator.stranger().request(Method::GET, "/ops");
     assert!(Client::try_send(gone).await.is_err(), "the listener is gone with its server");
 }
@@ -336,8 +336,8 @@ async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in(
             eventually("both in flight", async || shard.in_flight() == 2).await;
             lock.commit().await.unwrap();
         };
-        let (answer, ()) = tokio::join!(waiting, release);
-        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let (response, ()) = tokio::join!(waiting, release);
+        assert_eq!(response.status, StatusCode::OK, "{response:?}");
     });
     assert_eq!(held.status, StatusCode::OK);
     let limit = &operator.actor("session_registry/shard-0").await["mailbox"]["limit"];
@@ -356,12 +356,12 @@ async fn a_smaller_batch_takes_more_statements() {
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &sessions[0]).await;
     let refreshes = sessions.iter().map(|session| app.refresh(session.refresh_token()));
-    let (answers, ()) = tokio::join!(futures_util::future::join_all(refreshes), async {
+    let (responses, ()) = tokio::join!(futures_util::future::join_all(refreshes), async {
         let shard = &app.app().sessions.shards()[0];
         eventually("all in flight", async || shard.in_flight() >= 1).await;
         lock.commit().await.unwrap();
     });
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
     let shard = operator.actor("session_registry/shard-0").await;
     let rotate = shard["batches"].as_array().unwrap().iter().find(|lane| lane["lane"] == "rotate");
     assert_eq!(rotate.unwrap()["size"]["count"], 6, "one row a statement: {shard}");
@@ -415,14 +415,14 @@ async fn what_cannot_be_changed_is_refused_by_name_and_nothing_changes() {
         ("AUTH_ACTOR_BACKOFF_MIN", json!("1h"), "AUTH_ACTOR_BACKOFF_MAX"),
     ] {
         let body = json!({"AUTH_SESSION_MAX_IN_FLIGHT": 5, name: value});
-        let answer = operator.patch(body).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}: {answer:?}");
-        let body = answer.json();
+        let response = operator.patch(body).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{name}: {response:?}");
+        let body = response.json();
         assert_eq!(body["error"], "invalid-settings");
         let problem = &body["problems"][0];
         assert_eq!(problem["name"], name, "{body}");
         assert!(problem["reason"].as_str().unwrap().contains(reason), "{name}: {body}");
-        assert!(!answer.text.contains("elsewhere"), "{body}");
+        assert!(!response.text.contains("elsewhere"), "{body}");
     }
     for body in [json!([]), json!({"AUTH_SESSION_BATCH_MAX": [1]}), json!("x")] {
         assert_eq!(operator.patch(body).await.status, StatusCode::BAD_REQUEST);
@@ -466,8 +466,8 @@ async fn changes_survive_a_reload_of_the_env_file_and_win_over_it() {
         (value("AUTH_SESSION_BATCH_MAX"), value("AUTH_COURIER_CONCURRENCY"))
     };
     let change = client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
-    let answer = Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": 20}))).await;
-    assert_eq!(answer.json()["changed"][0]["old"], "10", "{answer:?}");
+    let response = Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": 20}))).await;
+    assert_eq!(response.json()["changed"][0]["old"], "10", "{response:?}");
     file.write("AUTH_SESSION_BATCH_MAX=30\nAUTH_COURIER_CONCURRENCY=5\n");
     server.signal(nix::sys::signal::Signal::SIGHUP);
     eventually("the reload", async || values().await.1 == "5").await;

@@ -31,11 +31,11 @@ enum Fault {
     None,
     /// Forgets a session at every hundredth refresh.
     Forgets,
-    /// Answers 503 at every tenth refresh.
+    /// Responds with 503 to every tenth refresh.
     Overloaded,
-    /// Cuts every tenth connection instead of answering.
+    /// Cuts every tenth connection instead of responding.
     Cuts,
-    /// Never answers a refresh after the first.
+    /// Never responds to a refresh after the first.
     Hangs,
     /// Refuses anonymous users, and wants addresses verified.
     NeedsAccount,
@@ -78,7 +78,7 @@ impl FakeServer {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let seen = Arc::clone(&server);
-                let service = service_fn(move |request| Arc::clone(&seen).answer(request));
+                let service = service_fn(move |request| Arc::clone(&seen).response(request));
                 let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 connections.spawn(async move {
                     let _ = serving.await;
@@ -90,7 +90,7 @@ impl FakeServer {
 }
 
 impl Seen {
-    async fn answer(
+    async fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, std::io::Error> {
@@ -196,7 +196,7 @@ async fn run(url: &str, more: &[&str]) -> anyhow::Result<Report> {
 }
 
 #[tokio::test]
-async fn a_good_server_loses_nothing_and_figures_agree_with_what_it_saw() {
+async fn a_good_server_loses_nothing_and_results_agree_with_what_it_saw() {
     let server = FakeServer::start(Fault::None).await;
     let pid = format!("self={}", std::process::id());
     let more = ["--sessions", "1,8", "--seconds", "0.4", "--threads", "2", "--pid", &pid];
@@ -301,7 +301,7 @@ async fn a_server_that_throttles_sign_ins_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_stopped_run_gives_the_figures_so_far() {
+async fn a_stopped_run_gives_the_results_so_far() {
     let server = FakeServer::start(Fault::None).await;
     let args = refresh_args(&server.url, &["--sessions", "2,4", "--seconds", "60"]);
     let stop = Arc::new(AtomicBool::new(false));
@@ -328,13 +328,13 @@ async fn a_process_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
-async fn the_floor_measures_answers_and_signatures_without_a_database() {
+async fn the_baseline_measures_responses_and_signatures_without_a_database() {
     let line = ["bench", "floor", "--sessions", "1,4", "--seconds", "0.1"];
     let BenchCommand::Floor(args) = parse(&line) else { unreachable!("the line says floor") };
     let args: FloorArgs = *args;
     let report = floor(&args, Arc::new(AtomicBool::new(false))).await.unwrap();
-    assert!(report.answers.iter().all(|answer| answer.client.requests > 0));
-    assert_eq!(report.answers.len(), 2);
+    assert!(report.responses.iter().all(|response| response.client.requests > 0));
+    assert_eq!(report.responses.len(), 2);
     assert_eq!(report.signatures.len(), 4);
     assert!(report.updates.is_none());
     assert!(report.table().contains("RS256"));

@@ -68,8 +68,8 @@ async fn every_family_is_there_with_help_and_samples() {
     let app = TestApp::start(&with_admin(&[])).await;
     let session = app.anonymous().await;
     app.refresh(session.refresh_token()).await.session();
-    let answer = Operator::of(&app).get("/metrics").await;
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let response = Operator::of(&app).get("/metrics").await;
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let metrics = Operator::of(&app).metrics().await;
     let seen: Vec<_> = metrics
         .kinds
@@ -120,7 +120,7 @@ fn dashboard_and_documentation_speak_of_metrics_that_exist() {
     }
     let unseen = known.iter().filter(|name| !shown.contains(name));
     let unseen: Vec<_> = unseen.copied().collect();
-    // What others imply, or what answers a question that no graph asks.
+    // What others imply, or what no graph needs.
     let left_out = [
         "keywright_actor_calls_in_flight_max",
         "keywright_cache_entries",
@@ -153,9 +153,9 @@ async fn requests_count_by_route_and_never_by_what_clients_send() {
     app.get("/v1/token").await.assert_refused(405, "method-not-allowed");
     app.get("/v1/verify?ticket=secret&type=emailVerify").await;
 
-    let answer = operator.get("/metrics").await;
+    let response = operator.get("/metrics").await;
     for text in ["no/such/path", "secret", "ticket"] {
-        assert!(!answer.text.contains(text), "{text}");
+        assert!(!response.text.contains(text), "{text}");
     }
     let metrics = operator.metrics().await;
     assert_eq!(requests(&metrics, "POST", "/v1/token", "2xx"), 1);
@@ -232,9 +232,9 @@ async fn waits_for_connections_are_measured_and_those_given_up_are_counted() {
     while let Ok(connection) = app.app().pool.acquire().await {
         held.push(connection);
     }
-    let answer = app.post("/signin/anonymous", json!({})).await;
+    let response = app.post("/signin/anonymous", json!({})).await;
     drop(held);
-    answer.assert_refused(503, "service-unavailable");
+    response.assert_refused(503, "service-unavailable");
     let metrics = operator.metrics().await;
     assert!(metrics.count(waits) >= before + 3, "{metrics:?}");
     assert!(metrics.count("keywright_pool_acquire_timeouts_total") >= 2);

@@ -166,8 +166,8 @@ async fn a_failure_marks_its_span_and_a_path_is_never_more_than_its_route() {
              select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';"
         ))
         .await;
-    let answer = setup.client().post("/signin/anonymous", json!({})).await;
-    answer.assert_refused(503, "service-unavailable");
+    let response = setup.client().post("/signin/anonymous", json!({})).await;
+    response.assert_refused(503, "service-unavailable");
     let failed = setup.named("POST /signin/anonymous").await.remove(0);
     assert_eq!(failed.status.clone().unwrap().code, 2, "{failed:?}");
     let verified = setup.named("GET /verify").await.remove(0);

@@ -27,8 +27,8 @@ async fn bring_along(app: &TestApp, owner: &Session, key: &mut SecurityKey) {
 }
 
 async fn assert_refused(app: &TestApp, what: &str, credential: &Value) {
-    let answer = finish_sign_in(app, credential).await;
-    let (status, error) = (answer.status.as_u16(), answer.error());
+    let response = finish_sign_in(app, credential).await;
+    let (status, error) = (response.status.as_u16(), response.error());
     assert_eq!((status, error.as_str()), (400, "invalid-request"), "{what}");
 }
 
@@ -79,7 +79,7 @@ async fn a_key_of_the_reference_signs_in_and_elevates_whatever_its_algorithm() {
 }
 
 #[tokio::test]
-async fn proofs_that_are_wrong_are_refused_for_every_algorithm() {
+async fn assertions_that_are_wrong_are_refused_for_every_algorithm() {
     let app = TestApp::start(&[ON]).await;
     let owner = app.sign_up(ANN).await.session();
     for algorithm in Algorithm::ALL {
@@ -194,8 +194,8 @@ async fn a_key_that_says_it_is_for_an_algorithm_of_other_keys_is_refused() {
             let mut key = SecurityKey::of(algorithm);
             key.algorithm = claimed;
             let options = begin_sign_up(&app, "bob@example.com").await;
-            let answer = finish_sign_up(&app, &key.create(&options)).await;
-            assert_eq!(answer.status.as_u16(), 400, "{what}: {answer:?}");
+            let response = finish_sign_up(&app, &key.create(&options)).await;
+            assert_eq!(response.status.as_u16(), 400, "{what}: {response:?}");
             bring_along(&app, &owner, &mut key).await;
             let credential = key.get(&begin_sign_in(&app, None).await);
             assert_refused(&app, &what, &credential).await;

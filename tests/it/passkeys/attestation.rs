@@ -12,13 +12,13 @@ use crate::support::app::TestApp;
 use crate::support::attestation::{Maker, text};
 use crate::support::ceremonies::{ON, begin_sign_up, finish_sign_up, sign_in, sign_up};
 use crate::support::key_pair::Algorithm;
-use crate::support::security_key::{Attestation, SecurityKey, base64url};
+use crate::support::security_key::{AttestationKind, SecurityKey, base64url};
 
 const ANN: &str = "ann@example.com";
 
 type Members = BTreeMap<Cbor, Cbor>;
 
-/// Changes the attestation object of an answer.
+/// Changes the attestation object of a response.
 fn altered(mut credential: Value, change: impl FnOnce(&mut Members)) -> Value {
     let object = &mut credential["response"]["attestationObject"];
     let bytes = URL_SAFE_NO_PAD.decode(object.as_str().unwrap()).unwrap();
@@ -41,16 +41,16 @@ fn with_statement(credential: Value, change: impl FnOnce(&mut Members)) -> Value
 }
 
 async fn assert_refused(app: &TestApp, what: &str, credential: &Value) {
-    let answer = finish_sign_up(app, credential).await;
-    let (status, error) = (answer.status.as_u16(), answer.error());
+    let response = finish_sign_up(app, credential).await;
+    let (status, error) = (response.status.as_u16(), response.error());
     assert_eq!((status, error.as_str()), (400, "invalid-request"), "{what}");
 }
 
 #[tokio::test]
-async fn keys_of_every_algorithm_may_vouch_for_themselves_or_be_vouched_for_by_a_maker() {
+async fn keys_of_every_algorithm_may_attest_themselves_or_be_attested_by_a_maker() {
     let app = TestApp::start(&[ON]).await;
     for algorithm in Algorithm::ALL {
-        for attestation in [Attestation::Own, Attestation::Maker(Maker::default())] {
+        for attestation in [AttestationKind::Own, AttestationKind::Maker(Maker::default())] {
             let mut key = SecurityKey::of(algorithm);
             key.attestation = attestation;
             let email = format!("{}@example.com", uuid::Uuid::new_v4());
@@ -65,7 +65,7 @@ async fn keys_of_every_algorithm_may_vouch_for_themselves_or_be_vouched_for_by_a
 async fn keys_of_u2f_are_registered_if_their_maker_signed_for_them() {
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
-    key.attestation = Attestation::U2f(Maker::default());
+    key.attestation = AttestationKind::U2f(Maker::default());
     let credential = key.create(&begin_sign_up(&app, ANN).await);
     let forged = with_statement(credential, |statement| flip(statement, "sig"));
     assert_refused(&app, "a forged signature", &forged).await;
@@ -87,13 +87,13 @@ fn flip(members: &mut Members, name: &str) {
 async fn statements_that_do_not_hold_are_refused_for_every_algorithm() {
     let app = TestApp::start(&[ON]).await;
     for algorithm in Algorithm::ALL {
-        let create = async |attestation: Attestation| {
+        let create = async |attestation: AttestationKind| {
             let mut key = SecurityKey::of(algorithm);
             key.attestation = attestation;
             key.create(&begin_sign_up(&app, ANN).await)
         };
-        let own = async || create(Attestation::Own).await;
-        let made = async |maker: Maker| create(Attestation::Maker(maker)).await;
+        let own = async || create(AttestationKind::Own).await;
+        let made = async |maker: Maker| create(AttestationKind::Maker(maker)).await;
         let other = if algorithm == Algorithm::Ps256 { Algorithm::Rs256 } else { Algorithm::Ps256 };
         let other = Cbor::Integer(other.number().into());
         let ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -95,11 +95,11 @@ async fn every_form_of_user_handle_is_taken_and_none_only_where_the_user_is_know
         let by_address = begin_sign_in(&app, Some(ANN)).await;
         finish_sign_in(&app, &key.get(&by_address)).await.session();
         let by_key = begin_sign_in(&app, None).await;
-        let answer = finish_sign_in(&app, &key.get(&by_key)).await;
+        let response = finish_sign_in(&app, &key.get(&by_key)).await;
         if handle == Handle::None {
-            answer.assert_refused(400, "invalid-request");
+            response.assert_refused(400, "invalid-request");
         } else {
-            answer.session();
+            response.session();
         }
     }
     key.handle = Handle::Decoded;
@@ -111,7 +111,7 @@ async fn every_form_of_user_handle_is_taken_and_none_only_where_the_user_is_know
 }
 
 #[tokio::test]
-async fn half_a_ceremony_on_each_node_works_and_an_answer_is_taken_once_on_all_of_them() {
+async fn half_a_ceremony_on_each_node_works_and_a_response_is_taken_once_on_all_of_them() {
     let two = TwoNodes::start(&[ON]).await;
     let [one, other] = &two.nodes;
     let mut key = SecurityKey::new();
@@ -125,8 +125,8 @@ async fn half_a_ceremony_on_each_node_works_and_an_answer_is_taken_once_on_all_o
     }
     let credential = key.get(&begin_sign_in(other, Some(ANN)).await);
     let calls = (0..16).map(|n| finish_sign_in(&two.nodes[n % 2], &credential));
-    let answers = join_all(calls).await;
-    let accepted = answers.iter().filter(|answer| answer.status == 200).count();
+    let responses = join_all(calls).await;
+    let accepted = responses.iter().filter(|response| response.status == 200).count();
     assert_eq!(accepted, 1, "of 16 parallel calls on two nodes");
     for node in [one, other] {
         finish_sign_in(node, &credential).await.assert_refused(400, "invalid-request");
@@ -161,7 +161,7 @@ async fn a_ceremony_expires_after_the_time_that_browsers_are_told() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_uses_the_ceremony_up() {
+async fn a_wrong_response_uses_the_ceremony_up() {
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
     sign_up(&app, ANN, &mut key).await;
@@ -174,7 +174,7 @@ async fn a_wrong_answer_uses_the_ceremony_up() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_what_was_asked_for_are_refused() {
+async fn responses_that_are_not_what_was_asked_for_are_refused() {
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
     sign_up(&app, ANN, &mut key).await;
@@ -210,9 +210,9 @@ async fn answers_that_are_not_what_was_asked_for_are_refused() {
     cut["response"]["authenticatorData"] = json!(base64url("short"));
     refused.push(("junk authenticator data", cut));
     for (what, credential) in refused {
-        let answer = finish_sign_in(&app, &credential).await;
+        let response = finish_sign_in(&app, &credential).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.error().as_str()),
+            (response.status.as_u16(), response.error().as_str()),
             (400, "invalid-request"),
             "{what}"
         );
@@ -244,9 +244,9 @@ async fn registrations_that_are_wrong_are_refused_and_leave_no_user() {
     key.flags = 0;
     refused.push(("user not present", key.create(&begin_sign_up(&app, ANN).await)));
     for (what, credential) in refused {
-        let answer = app.post("/signup/webauthn/verify", json!({"credential": credential})).await;
+        let response = app.post("/signup/webauthn/verify", json!({"credential": credential})).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.error().as_str()),
+            (response.status.as_u16(), response.error().as_str()),
             (400, "invalid-request"),
             "{what}"
         );
@@ -255,7 +255,7 @@ async fn registrations_that_are_wrong_are_refused_and_leave_no_user() {
 }
 
 #[tokio::test]
-async fn bodies_outside_the_contract_name_the_field_and_use_nothing_up() {
+async fn bodies_against_the_contract_name_the_field_and_use_nothing_up() {
     let app = TestApp::start(&[ON]).await;
     let mut key = SecurityKey::new();
     sign_up(&app, ANN, &mut key).await;
@@ -273,9 +273,9 @@ async fn bodies_outside_the_contract_name_the_field_and_use_nothing_up() {
         let mut body = credential.clone();
         let (parent, member) = pointer.rsplit_once('/').unwrap();
         body.pointer_mut(parent).unwrap()[member] = value;
-        let answer = finish_sign_in(&app, &body).await;
-        answer.assert_refused(400, "invalid-request");
-        assert!(answer.text.contains("credential"), "{pointer}: {answer:?}");
+        let response = finish_sign_in(&app, &body).await;
+        response.assert_refused(400, "invalid-request");
+        assert!(response.text.contains("credential"), "{pointer}: {response:?}");
     }
     finish_sign_in(&app, &credential).await.session();
 }
@@ -290,7 +290,7 @@ async fn a_counter_that_does_not_advance_is_refused_also_for_old_rows() {
     let signed_in = finish_sign_in(&app, &key.get(&begin_sign_in(&app, Some(ANN)).await)).await;
     signed_in.session();
     for counter in [9, 10] {
-        // The next answer carries one more.
+        // The next response carries one more.
         key.counter = counter;
         let options = begin_sign_in(&app, Some(ANN)).await;
         finish_sign_in(&app, &key.get(&options)).await.assert_refused(400, "invalid-request");
@@ -350,8 +350,8 @@ async fn a_second_key_signs_in_too_and_no_key_is_registered_twice() {
     let mut first = SecurityKey::synced();
     let session = sign_up(&app, ANN, &mut first).await;
     let mut second = SecurityKey::new();
-    let answer = add_key(&app, session.access_token(), &mut second, "Blue").await;
-    assert_eq!(answer.json()["nickname"], "Blue", "{answer:?}");
+    let response = add_key(&app, session.access_token(), &mut second, "Blue").await;
+    assert_eq!(response.json()["nickname"], "Blue", "{response:?}");
     for key in [&mut first, &mut second] {
         let options = begin_sign_in(&app, Some(ANN)).await;
         let session_again = finish_sign_in(&app, &key.get(&options)).await.session();
@@ -411,8 +411,8 @@ async fn the_first_key_needs_no_elevation_also_under_a_prefix() {
         let at = Client::new(format!("{}{prefix}", app.url()));
         let session = at.sign_up(ANN).await.session();
         let mut first = SecurityKey::new();
-        let answer = add_key(&at, session.access_token(), &mut first, "First").await;
-        assert_eq!(answer.status, 200, "{mode} {prefix}: {answer:?}");
+        let response = add_key(&at, session.access_token(), &mut first, "First").await;
+        assert_eq!(response.status, 200, "{mode} {prefix}: {response:?}");
         let second = at.post_as("/user/webauthn/add", session.access_token(), json!({})).await;
         assert_eq!(second.error(), "elevated-claim-required", "{mode} {prefix}");
         app.stop().await;
@@ -431,8 +431,8 @@ async fn keys_are_listed_renamed_and_deleted_by_their_owner_only() {
         .to_owned();
     finish_sign_in(&app, &second.get(&begin_sign_in(&app, Some(ANN)).await)).await.session();
     let list = async || {
-        let answer = app.get_as("/user/webauthn/keys", ann.access_token()).await;
-        answer.json()["securityKeys"].as_array().unwrap().clone()
+        let response = app.get_as("/user/webauthn/keys", ann.access_token()).await;
+        response.json()["securityKeys"].as_array().unwrap().clone()
     };
     let keys = list().await;
     assert_eq!(keys.len(), 2);
@@ -461,13 +461,13 @@ async fn keys_are_listed_renamed_and_deleted_by_their_owner_only() {
 
     let first_id = keys[0]["id"].as_str().unwrap().to_owned();
     let both = [&first_id, &second_id].map(|id| call(Method::DELETE, id, &ann, json!({})));
-    let answers = join_all(both).await;
-    let deleted = answers.iter().filter(|answer| answer.status == 200).count();
+    let responses = join_all(both).await;
+    let deleted = responses.iter().filter(|response| response.status == 200).count();
     assert_eq!(deleted, 1, "the last way to sign in stays, also of two deletions at once");
     let left = list().await[0]["id"].as_str().unwrap().to_owned();
-    let answer = call(Method::DELETE, &left, &ann, json!({})).await;
-    answer.assert_refused(400, "invalid-request");
-    assert!(answer.text.contains("last way"), "{answer:?}");
+    let response = call(Method::DELETE, &left, &ann, json!({})).await;
+    response.assert_refused(400, "invalid-request");
+    assert!(response.text.contains("last way"), "{response:?}");
 }
 
 #[tokio::test]
@@ -531,9 +531,9 @@ async fn all_operations_are_off_by_default() {
         ("/user/webauthn/add", json!({})),
         ("/user/webauthn/verify", json!({"credential": created})),
     ] {
-        let answer = app.post_as(path, session.access_token(), body).await;
+        let response = app.post_as(path, session.access_token(), body).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.error().as_str()),
+            (response.status.as_u16(), response.error().as_str()),
             (409, "disabled-endpoint"),
             "{path}"
         );

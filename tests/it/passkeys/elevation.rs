@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, Session, TestApp};
+use crate::support::app::{Session, TestApp, TestResponse};
 use crate::support::jwt;
 use crate::support::mailbox::Mailbox;
 
@@ -22,7 +22,7 @@ fn body(path: &str) -> Value {
     }
 }
 
-async fn call(app: &TestApp, path: &str, token: &str) -> Answer {
+async fn call(app: &TestApp, path: &str, token: &str) -> TestResponse {
     app.post_as(path, token, body(path)).await
 }
 

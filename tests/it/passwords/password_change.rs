@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::app::{Answer, Client, PASSWORD, Session, TestApp};
+use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::jwt;
 use crate::support::mailbox::{Mailbox, verify};
 use crate::support::two_nodes::TwoNodes;
@@ -13,16 +13,16 @@ const ANN: &str = "ann@example.com";
 const NEW: &str = "another-Passw0rd";
 const NO_VERIFICATION: (&str, &str) = ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false");
 
-async fn ask(client: &Client, email: &str) -> Answer {
+async fn ask(client: &Client, email: &str) -> TestResponse {
     client.post("/user/password/reset", json!({"email": email})).await
 }
 
-async fn change(client: &Client, session: &Session, password: &str) -> Answer {
+async fn change(client: &Client, session: &Session, password: &str) -> TestResponse {
     let body = json!({"newPassword": password});
     client.post_as("/user/password", session.access_token(), body).await
 }
 
-async fn reset(client: &Client, ticket: &str, password: &str) -> Answer {
+async fn reset(client: &Client, ticket: &str, password: &str) -> TestResponse {
     client.post("/user/password", json!({"newPassword": password, "ticket": ticket})).await
 }
 
@@ -70,9 +70,9 @@ async fn following_the_link_signs_in_and_the_new_password_is_set_with_that_sessi
     app.sign_in(ANN, NEW).await.session();
 }
 
-/// Neither the answer nor a mail tells who is known.
+/// Neither the response nor a mail tells who is known.
 #[tokio::test]
-async fn the_answer_is_the_same_for_everybody() {
+async fn the_response_is_the_same_for_everybody() {
     let mailbox = Mailbox::start().await;
     let settings =
         mailbox.settings(&[("AUTH_ACCESS_CONTROL_BLOCKED_EMAILS", "blocked@example.com")]);
@@ -175,13 +175,13 @@ async fn of_many_resets_with_one_ticket_one_succeeds() {
     ask(one, ANN).await.assert_ok();
     let ticket = mailbox.last(&one.database, 1).await.ticket().to_owned();
     let passwords: Vec<String> = (0..8).map(|number| format!("{NEW}-{number}")).collect();
-    let answers =
+    let responses =
         futures_util::future::join_all(passwords.iter().enumerate().map(|(number, password)| {
             reset(if number % 2 == 0 { one } else { other }, &ticket, password)
         }))
         .await;
-    let winners: Vec<usize> = (0..8).filter(|number| answers[*number].status == 200).collect();
-    assert_eq!(winners.len(), 1, "{answers:?}");
+    let winners: Vec<usize> = (0..8).filter(|number| responses[*number].status == 200).collect();
+    assert_eq!(winners.len(), 1, "{responses:?}");
     one.sign_in(ANN, &passwords[winners[0]]).await.session();
 }
 

@@ -48,7 +48,7 @@ async fn others_and_padding_are_no_reason_to_refuse() {
 /// While that cannot be found out no password is set, but everybody can sign in
 /// (docs/reference-behaviour.md#leak-check-fails-closed).
 #[tokio::test]
-async fn without_an_answer_no_password_is_taken() {
+async fn without_a_response_no_password_is_taken() {
     let hibp = HttpSimulator::start(Reply::Status(200, String::new())).await;
     let app = start(&hibp).await;
     let session = app.sign_up("ann@example.com").await.session();

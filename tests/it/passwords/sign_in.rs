@@ -9,9 +9,9 @@ use crate::support::app::{PASSWORD, TestApp};
 async fn a_right_password_opens_a_session_of_its_own() {
     let app = TestApp::start(&[]).await;
     let first = app.sign_up("ann@example.com").await.session();
-    let answer = app.sign_in("ann@example.com", PASSWORD).await;
-    assert_eq!(answer.json().as_object().unwrap().len(), 1, "only `session`: {answer:?}");
-    let second = answer.session();
+    let response = app.sign_in("ann@example.com", PASSWORD).await;
+    assert_eq!(response.json().as_object().unwrap().len(), 1, "only `session`: {response:?}");
+    let second = response.session();
     assert_eq!(first.user_id(), second.user_id());
     assert_ne!(first.id(), second.id());
     assert_ne!(first.refresh_token(), second.refresh_token());
@@ -28,7 +28,7 @@ async fn the_address_may_be_typed_in_any_case() {
 }
 
 #[tokio::test]
-async fn wrong_unknown_and_passwordless_are_answered_by_the_same_bytes() {
+async fn wrong_unknown_and_passwordless_get_the_same_bytes() {
     let app = TestApp::start(&[]).await;
     for email in ["ann@example.com", "null@example.com", "empty@example.com", "odd@example.com"] {
         app.sign_up(email).await.session();
@@ -48,8 +48,8 @@ async fn wrong_unknown_and_passwordless_are_answered_by_the_same_bytes() {
         ("empty@example.com", PASSWORD),
         ("odd@example.com", "plain"),
     ] {
-        let answer = app.sign_in(email, password).await;
-        assert_eq!((answer.status, &answer.text), (wrong.status, &wrong.text), "{email}");
+        let response = app.sign_in(email, password).await;
+        assert_eq!((response.status, &response.text), (wrong.status, &wrong.text), "{email}");
     }
 }
 

@@ -12,12 +12,12 @@ async fn without_verification_a_session_comes_at_once_and_no_mail() {
     let mailbox = Mailbox::start().await;
     let off = [("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")];
     let app = TestApp::start(&mailbox.settings(&off)).await;
-    let answer = app.sign_up("Ann@Example.com").await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.json().as_object().unwrap().len(), 1, "only `session`");
+    let response = app.sign_up("Ann@Example.com").await;
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert_eq!(response.json().as_object().unwrap().len(), 1, "only `session`");
 
-    let session = answer.session();
+    let session = response.session();
     assert_eq!(session.0["accessTokenExpiresIn"], 900);
     let user = &session.0["user"];
     assert_eq!(user["email"], "Ann@Example.com", "in the spelling of its owner");
@@ -65,11 +65,11 @@ async fn the_row_has_what_the_reference_would_have_written() {
 }
 
 #[tokio::test]
-async fn with_verification_the_answer_is_empty_and_one_mail_goes_out() {
+async fn with_verification_the_response_is_empty_and_one_mail_goes_out() {
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&[])).await;
-    let answer = app.sign_up("ann@example.com").await;
-    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "{}\n"));
+    let response = app.sign_up("ann@example.com").await;
+    assert_eq!((response.status, response.text.as_str()), (StatusCode::OK, "{}\n"));
     let mail = mailbox.last(&app.database, 1).await;
     assert_eq!(mail.to, ["ann@example.com"]);
     let rows = "select count(*) from auth.refresh_tokens";
@@ -102,12 +102,12 @@ async fn an_address_signs_up_once_in_whatever_case() {
 async fn of_many_parallel_sign_ups_with_one_address_one_succeeds() {
     let app = TestApp::start(&[]).await;
     let attempts = (0..8).map(|_| app.sign_up("ann@example.com"));
-    let answers = futures_util::future::join_all(attempts).await;
+    let responses = futures_util::future::join_all(attempts).await;
     let (good, bad): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|answer| answer.status == StatusCode::OK);
+        responses.into_iter().partition(|response| response.status == StatusCode::OK);
     assert_eq!(good.len(), 1);
-    for answer in bad {
-        answer.assert_refused(409, "email-already-in-use");
+    for response in bad {
+        response.assert_refused(409, "email-already-in-use");
     }
 }
 

@@ -43,9 +43,9 @@ async fn no_kind_of_address_is_refused_much_faster_than_another() {
     for _ in 0..8 {
         for (email, fastest) in ADDRESSES.iter().zip(&mut fastest) {
             let start = Instant::now();
-            let answer = app.sign_in(email, "wrong-Passw0rd").await;
+            let response = app.sign_in(email, "wrong-Passw0rd").await;
             *fastest = start.elapsed().min(*fastest);
-            answer.assert_refused(401, "invalid-email-password");
+            response.assert_refused(401, "invalid-email-password");
         }
     }
     let (least, most) = (fastest.iter().min().unwrap(), fastest.iter().max().unwrap());
@@ -60,9 +60,9 @@ async fn every_kind_of_address_waits_for_the_hasher() {
     for email in ADDRESSES {
         // One runs and one waits: of so many at once some find no place, if they ask for one.
         let attempts = (0..12).map(|_| app.sign_in(email, "wrong-Passw0rd"));
-        let answers = futures_util::future::join_all(attempts).await;
-        let shed = answers.iter().filter(|answer| answer.status == 503).count();
+        let responses = futures_util::future::join_all(attempts).await;
+        let shed = responses.iter().filter(|response| response.status == 503).count();
         assert!(shed > 0, "{email} does not ask the hasher");
-        assert!(shed < answers.len(), "{email} is always shed");
+        assert!(shed < responses.len(), "{email} is always shed");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::PASSWORD;
 use crate::support::mailbox::Mailbox;
-use crate::support::providers::browser::{Browser, Landing, Step};
+use crate::support::providers::browser::{Browser, FinalPage, Step};
 use crate::support::providers::social::{
     Social, assert_at_home, begin, callback, links, start, users,
 };
@@ -33,8 +33,8 @@ const THREE: [&str; 3] = ["google", "discord", "facebook"];
 /// Ann has an account with a password; verified or not.
 async fn with_ann(more: &[(&str, &str)], is_verified: bool) -> Social {
     let social = Social::start(&THREE, more).await;
-    let answer = social.app.sign_up(ANN).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = social.app.sign_up(ANN).await;
+    assert_eq!(response.status, 200, "{response:?}");
     if is_verified {
         social.app.database.execute(VERIFY_ANN).await;
     }
@@ -88,11 +88,11 @@ async fn an_account_is_not_taken_over_by_an_address_that_is_not_proven_on_both_s
             for id in providers {
                 for page in ["signin", "signup"] {
                     let url = format!("{SERVER_URL}/{page}/provider/{id}");
-                    let landing = social.browser().follow(&begin(&url, &[])).await;
-                    assert_at_home(&landing);
+                    let final_page = social.browser().follow(&begin(&url, &[])).await;
+                    assert_at_home(&final_page);
                     let code =
                         if page == "signin" { "unverified-user" } else { "user-already-exists" };
-                    assert_eq!(landing.error(), code, "{id}, verification {verification}");
+                    assert_eq!(final_page.error(), code, "{id}, verification {verification}");
                 }
                 assert!(social.links().await.is_empty(), "{id}");
                 assert_eq!(social.rows().await, rows, "{id}");
@@ -164,8 +164,8 @@ async fn users_who_are_kept_out_are_told_why() {
             let rows = social.rows().await;
             let strict = social.another(&["google"], more).await;
             let mut browser = Browser::new(SERVER_URL, strict.url());
-            let landing = browser.follow(&start("google", &[])).await;
-            assert_eq!(landing.error(), code, "{what}, linked: {is_linked}");
+            let final_page = browser.follow(&start("google", &[])).await;
+            assert_eq!(final_page.error(), code, "{what}, linked: {is_linked}");
             assert_eq!(social.rows().await, rows, "{what}, linked: {is_linked}");
         }
     }
@@ -279,8 +279,8 @@ async fn sign_up_that_is_disabled_keeps_out_new_users_only() {
     assert_eq!(social.rows().await, 0);
     social.sign_in("google", &[]).await.refresh_token();
     browser.follow(&start("google", &[])).await.refresh_token();
-    let answer = closed.get("/signup/provider/google").await;
-    answer.assert_refused(403, "signup-disabled");
+    let response = closed.get("/signup/provider/google").await;
+    response.assert_refused(403, "signup-disabled");
 }
 
 #[tokio::test]
@@ -304,9 +304,9 @@ async fn sign_in_creates_nobody_where_that_is_disabled_and_sign_up_does() {
     assert_eq!(social.sign_in("google", &[]).await.error(), "invalid-email-password");
     assert_eq!(social.rows().await, 0);
     let sign_up = begin(&format!("{SERVER_URL}/signup/provider/google"), &[("state", "up")]);
-    let landing = social.browser().follow(&sign_up).await;
-    assert_eq!(landing.query()["state"], "up");
-    let session = social.session(&landing).await;
+    let final_page = social.browser().follow(&sign_up).await;
+    assert_eq!(final_page.query()["state"], "up");
+    let session = social.session(&final_page).await;
     assert_eq!(session.0["user"]["email"], "google@x.test");
     social.sign_in("google", &[]).await.refresh_token();
 }
@@ -349,13 +349,13 @@ async fn welcome_and_unwelcome_addresses_are_told_apart_in_any_case() {
         (&[("AUTH_ACCESS_CONTROL_ALLOWED_EMAIL_DOMAINS", "X.TEST")], None),
     ] {
         let social = Social::start(&["google", "strava"], more).await;
-        let landing = social.sign_in("google", &[]).await;
+        let final_page = social.sign_in("google", &[]).await;
         match code {
             Some(code) => {
-                assert_eq!(landing.error(), code, "{more:?}");
+                assert_eq!(final_page.error(), code, "{more:?}");
                 assert_eq!(social.rows().await, 0, "{more:?}");
             }
-            None => assert!(!landing.refresh_token().is_empty(), "{more:?}"),
+            None => assert!(!final_page.refresh_token().is_empty(), "{more:?}"),
         }
         // Without an address there is nothing to compare.
         social.sign_in("strava", &[]).await.refresh_token();
@@ -365,9 +365,9 @@ async fn welcome_and_unwelcome_addresses_are_told_apart_in_any_case() {
 #[tokio::test]
 async fn what_is_concealed_is_concealed_in_redirects_too() {
     let conceal = ("AUTH_CONCEAL_ERRORS", "true");
-    let concealed = |landing: &Landing| {
-        assert_eq!(landing.error(), "invalid-request");
-        assert_eq!(landing.query()["errorDescription"], "The request payload is incorrect");
+    let concealed = |final_page: &FinalPage| {
+        assert_eq!(final_page.error(), "invalid-request");
+        assert_eq!(final_page.query()["errorDescription"], "The request payload is incorrect");
     };
     let social = with_ann(&[conceal], true).await;
     concealed(&social.sign_in("discord", &[]).await);
@@ -407,9 +407,9 @@ async fn at_once(two: &TwoNodes, providers: &Providers, ids: &[&str], count: usi
         let step = callback(&mut browser, &start(ids[number % ids.len()], &[])).await;
         ready.push((browser, step));
     }
-    let landings = join_all(ready.iter_mut().map(|(browser, step)| browser.follow(step))).await;
-    for landing in &landings {
-        let token = landing.refresh_token();
+    let final_pages = join_all(ready.iter_mut().map(|(browser, step)| browser.follow(step))).await;
+    for final_page in &final_pages {
+        let token = final_page.refresh_token();
         two.nodes[0].refresh(&token).await.session();
     }
 }
@@ -455,7 +455,8 @@ async fn first_sign_ins_of_one_address_at_once_by_two_providers_all_succeed() {
     }
 }
 
-/// The address is still to be proven: no session, no link, a mail; and after the mail's link both.
+/// The address is still to be verified: no session, no link, a mail; and after the mail's link
+/// both.
 #[tokio::test]
 async fn an_unverified_address_is_verified_by_mail_and_only_then_linked() {
     for (id, name) in [("discord", "104"), ("facebook", "112"), ("spotify", "105")] {
@@ -464,10 +465,10 @@ async fn an_unverified_address_is_verified_by_mail_and_only_then_linked() {
         let page = "http://localhost:3000/welcome?x=1";
         let mut browser = social.browser();
         let query = [("redirectTo", page), ("state", "mine")];
-        let landing = browser.follow(&social.link(id, &query)).await;
-        landing.assert_silent();
-        assert_eq!(landing.target(), "http://localhost:3000/welcome");
-        assert_eq!(landing.query()["state"], "mine");
+        let final_page = browser.follow(&social.link(id, &query)).await;
+        final_page.assert_silent();
+        assert_eq!(final_page.target(), "http://localhost:3000/welcome");
+        assert_eq!(final_page.query()["state"], "mine");
         let user = social.user().await;
         assert_eq!((&user["email_verified"], &user["disabled"]), (&json!(false), &json!(false)));
         assert!(social.links().await.is_empty(), "{id}");
@@ -480,10 +481,10 @@ async fn an_unverified_address_is_verified_by_mail_and_only_then_linked() {
         assert_eq!(mail.to, [user["email"].as_str().unwrap()]);
         assert!(mail.header("X-Redirect-To").is_some_and(|to| to.starts_with(page)), "{mail:?}");
         let mailed = Step::typed(&format!("{SERVER_URL}{}", mail.path()));
-        let landing = browser.follow(&mailed).await;
-        assert_eq!(landing.target(), "http://localhost:3000/welcome");
-        assert_eq!(landing.query()["type"], "verifyEmail");
-        social.session(&landing).await;
+        let final_page = browser.follow(&mailed).await;
+        assert_eq!(final_page.target(), "http://localhost:3000/welcome");
+        assert_eq!(final_page.query()["type"], "verifyEmail");
+        social.session(&final_page).await;
         let user = social.user().await;
         assert_eq!(user["email_verified"], true);
         let email = user["email"].as_str().unwrap().to_owned();
@@ -503,11 +504,11 @@ async fn the_identity_of_another_browser_is_not_attached_by_the_mail_that_it_cau
         let social = Social::start(&["discord"], &mailbox.settings(&[required])).await;
         denied(&social);
         let mut attacker = social.browser();
-        let landing = attacker.follow(&social.link("discord", &[])).await;
+        let final_page = attacker.follow(&social.link("discord", &[])).await;
         if verification == "true" {
-            landing.assert_silent();
+            final_page.assert_silent();
         } else {
-            landing.refresh_token();
+            final_page.refresh_token();
             let path = "/user/email/send-verification-email";
             social.app.post(path, json!({"email": ANN})).await.assert_ok();
         }
@@ -522,7 +523,7 @@ async fn the_identity_of_another_browser_is_not_attached_by_the_mail_that_it_cau
 
 /// An attacker signs up with the victim's address, and the victim proves it in another way.
 #[tokio::test]
-async fn the_identity_that_came_first_is_not_attached_by_another_proof_of_the_address() {
+async fn the_identity_that_came_first_is_not_attached_when_the_address_is_verified_otherwise() {
     let mailbox = Mailbox::start().await;
     let settings = mailbox.settings(&[("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true")]);
     let social = Social::start(&["discord"], &settings).await;

@@ -37,9 +37,9 @@ async fn the_name_comes_with_the_form_and_only_then() {
         let mut account = Account::new(account());
         account.user_field = user.map(ToOwned::to_owned);
         social.providers.at("apple").account(account);
-        let landing = social.sign_in("apple", &[]).await;
-        assert_at_home(&landing);
-        landing.refresh_token();
+        let final_page = social.sign_in("apple", &[]).await;
+        assert_at_home(&final_page);
+        final_page.refresh_token();
         let user_row = social.user().await;
         assert_eq!(user_row["display_name"], name, "{user:?}");
         assert_eq!(user_row["email"], "apple@x.test", "{user:?}");
@@ -48,7 +48,7 @@ async fn the_name_comes_with_the_form_and_only_then() {
 
 /// What passes through the browser is not the identity.
 #[tokio::test]
-async fn the_identity_is_that_of_the_token_answer() {
+async fn the_identity_is_that_of_the_token_response() {
     let social = start(&[]).await;
     let control = social.providers.at("apple");
     let victim = control.id_token(&json!({"sub": "001.victim", "email": "victim@x.test"}));
@@ -66,7 +66,7 @@ async fn the_identity_is_that_of_the_token_answer() {
 }
 
 #[tokio::test]
-async fn the_answer_may_come_in_the_query_too() {
+async fn the_response_may_come_in_the_query_too() {
     let social = start(&[]).await;
     let (mut browser, step) = social.to_callback("apple", &[]).await;
     let fields = step.form.clone().expect("Apple posts");
@@ -79,10 +79,11 @@ async fn the_answer_may_come_in_the_query_too() {
 async fn unknown_fields_are_ignored_and_other_forms_are_refused() {
     let social = start(&[]).await;
     let (mut browser, step) = social.to_callback("apple", &[]).await;
-    let landing = browser.follow(&step.with("surprise", Some("x")).with("error", Some(""))).await;
-    landing.refresh_token();
-    let answer = social.app.post("/signin/provider/apple/callback", json!({"state": "x"})).await;
-    answer.assert_refused(400, "invalid-request");
+    let final_page =
+        browser.follow(&step.with("surprise", Some("x")).with("error", Some(""))).await;
+    final_page.refresh_token();
+    let response = social.app.post("/signin/provider/apple/callback", json!({"state": "x"})).await;
+    response.assert_refused(400, "invalid-request");
 }
 
 #[tokio::test]
@@ -91,10 +92,10 @@ async fn a_user_who_cancels_is_told_to_the_application() {
     let control = social.providers.at("apple");
     control.refuse(&[("error", "user_cancelled_authorize")]);
     let page = "http://localhost:3000/in";
-    let landing = social.sign_in("apple", &[("redirectTo", page)]).await;
-    assert_eq!(landing.error(), "oauth-provider-error");
-    assert_eq!(landing.target(), page);
-    assert_eq!(landing.query()["provider_error"], "user_cancelled_authorize");
+    let final_page = social.sign_in("apple", &[("redirectTo", page)]).await;
+    assert_eq!(final_page.error(), "oauth-provider-error");
+    assert_eq!(final_page.target(), page);
+    assert_eq!(final_page.query()["provider_error"], "user_cancelled_authorize");
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ fn a_key_that_is_none_stops_the_start_by_name() {
 async fn the_form_is_bound_to_the_browser_too() {
     let social = start(&[]).await;
     let (mut browser, step) = social.to_callback("apple", &[]).await;
-    let landing = social.browser().follow(&step).await;
-    assert_eq!(landing.error(), "invalid-state");
+    let final_page = social.browser().follow(&step).await;
+    assert_eq!(final_page.error(), "invalid-state");
     browser.follow(&step).await.refresh_token();
 }

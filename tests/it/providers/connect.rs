@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Client, Session, TestApp};
 use crate::support::jwt;
-use crate::support::providers::browser::{Browser, Landing, Step};
+use crate::support::providers::browser::{Browser, FinalPage, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback};
 use crate::support::providers::{Endpoint, Fault, SERVER_URL};
 
 const ALREADY: &str = "provider-account-already-linked";
 
-async fn connect(social: &Social, provider: &str, session: &Session) -> Landing {
+async fn connect(social: &Social, provider: &str, session: &Session) -> FinalPage {
     social.sign_in(provider, &[("connect", session.access_token())]).await
 }
 
 #[track_caller]
-fn assert_connected(landing: &Landing) {
-    assert_at_home(landing);
-    landing.assert_silent();
-    assert!(landing.query().is_empty(), "{}", landing.url);
+fn assert_connected(final_page: &FinalPage) {
+    assert_at_home(final_page);
+    final_page.assert_silent();
+    assert!(final_page.query().is_empty(), "{}", final_page.url);
 }
 
 fn link(provider: &str, id: &str, user: &str) -> (String, String, String) {
@@ -58,9 +58,9 @@ async fn no_session_comes_of_connecting_and_the_application_gets_its_state_back(
         ("state", "mine"),
         ("codeChallenge", &challenge),
     ];
-    let landing = social.sign_in("github", &query).await;
-    landing.assert_silent();
-    assert_eq!(landing.url.as_str(), "http://localhost:3000/settings?state=mine&tab=1#here");
+    let final_page = social.sign_in("github", &query).await;
+    final_page.assert_silent();
+    assert_eq!(final_page.url.as_str(), "http://localhost:3000/settings?state=mine&tab=1#here");
     assert_eq!(social.app.database.count(sessions).await, before);
 }
 
@@ -69,8 +69,8 @@ async fn no_session_comes_of_connecting_and_the_application_gets_its_state_back(
 async fn the_access_token_is_told_to_nobody() {
     let social = Social::start(&["github"], &[]).await;
     let ann = social.app.sign_up("ann@example.com").await.session();
-    let landing = connect(&social, "github", &ann).await;
-    for visit in landing.visits.iter().skip(1) {
+    let final_page = connect(&social, "github", &ann).await;
+    for visit in final_page.visits.iter().skip(1) {
         assert!(!visit.url.as_str().contains(ann.access_token()), "{visit:?}");
         let state = visit.url.query_pairs().find(|(name, _)| name == "state").unwrap().1;
         assert!(!state.contains('.'), "an opaque state: {state}");
@@ -85,9 +85,9 @@ async fn an_identity_belongs_to_one_account() {
     let bob = social.app.sign_up("bob@example.com").await.session();
     assert_connected(&connect(&social, "github", &ann).await);
     for session in [&ann, &bob] {
-        let landing = connect(&social, "github", session).await;
-        assert_at_home(&landing);
-        assert_eq!(landing.error(), ALREADY);
+        let final_page = connect(&social, "github", session).await;
+        assert_at_home(&final_page);
+        assert_eq!(final_page.error(), ALREADY);
     }
     assert_eq!(social.links().await, [link("github", "101", "ann@example.com")]);
 }
@@ -113,10 +113,10 @@ async fn tokens_that_are_none_are_refused_before_anybody_leaves() {
     tokens.push(("a refresh token", ann.refresh_token().to_owned()));
     for (what, token) in tokens {
         let query = [("connect", token.as_str()), ("state", "mine")];
-        let landing = social.sign_in("github", &query).await;
-        assert_at_home(&landing);
-        assert_eq!(landing.error(), "invalid-request", "{what}");
-        assert_eq!(landing.query()["state"], "mine", "{what}");
+        let final_page = social.sign_in("github", &query).await;
+        assert_at_home(&final_page);
+        assert_eq!(final_page.error(), "invalid-request", "{what}");
+        assert_eq!(final_page.query()["state"], "mine", "{what}");
     }
     assert!(social.providers.at("github").authorizations().is_empty());
 }
@@ -136,9 +136,11 @@ async fn of_two_users_who_connect_one_identity_at_once_on_two_nodes_one_gets_it(
             ready.push((browser, step));
         }
         social.providers.at("github").fail(Endpoint::Emails, Fault::together(2));
-        let landings = join_all(ready.iter_mut().map(|(browser, step)| browser.follow(step))).await;
-        let refused = landings.iter().filter(|landing| landing.query().contains_key("error"));
-        let codes: Vec<String> = refused.map(Landing::error).collect();
+        let final_pages =
+            join_all(ready.iter_mut().map(|(browser, step)| browser.follow(step))).await;
+        let refused =
+            final_pages.iter().filter(|final_page| final_page.query().contains_key("error"));
+        let codes: Vec<String> = refused.map(FinalPage::error).collect();
         assert_eq!(codes, [ALREADY]);
         assert_eq!(social.links().await.len(), 1);
     }
@@ -195,10 +197,10 @@ async fn a_victim_is_not_made_to_connect_an_identity_to_the_attackers_account() 
     let mut browser = social.browser();
     let first = social.link("github", &[("connect", attacker.access_token())]);
     let (visit, next) = browser.visit(&first).await.expect("our server");
-    assert_eq!(visit.answer.status, 302);
+    assert_eq!(visit.response.status, 302);
     let mut victim = social.browser();
-    let landing = victim.follow(&next.expect("the provider")).await;
-    assert_eq!(landing.error(), "invalid-state");
+    let final_page = victim.follow(&next.expect("the provider")).await;
+    assert_eq!(final_page.error(), "invalid-state");
     assert!(social.links().await.is_empty());
     assert!(social.providers.at("github").calls(Endpoint::Token).is_empty());
 }
@@ -222,9 +224,9 @@ async fn a_page_of_somebody_else_does_not_begin_to_connect() {
         to_app.on("https://evil.test/"),
         to_app.hidden(),
     ] {
-        let landing = social.browser().follow(&foreign).await;
-        assert_eq!(landing.error(), "invalid-request", "{foreign:?}");
-        assert!(landing.last().header("set-cookie").is_none(), "{foreign:?}");
+        let final_page = social.browser().follow(&foreign).await;
+        assert_eq!(final_page.error(), "invalid-request", "{foreign:?}");
+        assert!(final_page.last().header("set-cookie").is_none(), "{foreign:?}");
     }
     assert!(social.providers.at("github").authorizations().is_empty());
     assert!(social.links().await.is_empty());
@@ -253,10 +255,10 @@ async fn whether_an_address_may_connect_is_configured() {
             [(link.on("https://elsewhere.test/").hidden(), from_anywhere), (link, from_own)]
         {
             social.app.database.execute("delete from auth.user_providers").await;
-            let landing = social.browser().follow(&step).await;
+            let final_page = social.browser().follow(&step).await;
             match refusal {
-                Some(error) => assert_eq!(landing.error(), error, "{mode} {step:?}"),
-                None => assert_connected(&landing),
+                Some(error) => assert_eq!(final_page.error(), error, "{mode} {step:?}"),
+                None => assert_connected(&final_page),
             }
         }
         assert_eq!(social.links().await.is_empty(), from_own.is_some());
@@ -296,13 +298,13 @@ async fn post_link(
     provider: &str,
     token: &str,
     body: Value,
-) -> Result<Step, crate::support::app::Answer> {
-    let answer = app.post_as(&format!("/link/provider/{provider}"), token, body).await;
-    if answer.status != 200 {
-        return Err(answer);
+) -> Result<Step, crate::support::app::TestResponse> {
+    let response = app.post_as(&format!("/link/provider/{provider}"), token, body).await;
+    if response.status != 200 {
+        return Err(response);
     }
-    browser.take_cookies(&answer);
-    Ok(Step::link(answer.json()["url"].as_str().expect("an address")))
+    browser.take_cookies(&response);
+    Ok(Step::link(response.json()["url"].as_str().expect("an address")))
 }
 
 #[tokio::test]
@@ -318,9 +320,9 @@ async fn a_signed_in_application_asks_for_the_address_to_connect_at() {
     let copy = step.clone();
     // Without the cookie it is worth nothing.
     assert_eq!(social.browser().follow(&copy).await.error(), "invalid-state");
-    let landing = browser.follow(&step).await;
-    landing.assert_silent();
-    assert_eq!(landing.url.as_str(), "http://localhost:3000/settings?state=mine");
+    let final_page = browser.follow(&step).await;
+    final_page.assert_silent();
+    assert_eq!(final_page.url.as_str(), "http://localhost:3000/settings?state=mine");
     assert_eq!(social.links().await, [link("github", "101", "ann@example.com")]);
 }
 
@@ -351,10 +353,10 @@ async fn the_address_to_connect_at_is_for_pages_that_are_returned_to() {
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
-        let answer = Client::send(request).await;
-        assert_eq!(answer.status, status, "{origin:?} {redirect_to:?}: {answer:?}");
-        let sets = answer.header("set-cookie").is_some();
-        assert_eq!(sets, status == 200, "{origin:?} {redirect_to:?}: {answer:?}");
+        let response = Client::send(request).await;
+        assert_eq!(response.status, status, "{origin:?} {redirect_to:?}: {response:?}");
+        let sets = response.header("set-cookie").is_some();
+        assert_eq!(sets, status == 200, "{origin:?} {redirect_to:?}: {response:?}");
     }
 }
 
@@ -375,9 +377,13 @@ async fn the_address_to_connect_at_is_refused_as_json() {
         ("github", &token, json!({"surprise": 1}), 400, "invalid-request"),
         ("github", &anonymous, json!({}), 403, "forbidden-anonymous"),
     ] {
-        let answer = post_link(&mut browser, &social.app, provider, token, body.clone()).await;
-        let answer = answer.expect_err("a refusal");
-        assert_eq!((answer.status.as_u16(), answer.error()), (status, code.to_owned()), "{body}");
+        let response = post_link(&mut browser, &social.app, provider, token, body.clone()).await;
+        let response = response.expect_err("a refusal");
+        assert_eq!(
+            (response.status.as_u16(), response.error()),
+            (status, code.to_owned()),
+            "{body}"
+        );
     }
     let request = social.app.request(reqwest::Method::POST, "/link/provider/github");
     Client::send(request.json(&json!({}))).await.assert_refused(400, "invalid-request");

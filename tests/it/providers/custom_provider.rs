@@ -175,9 +175,9 @@ async fn a_document_that_lies_or_does_not_come_is_told_to_the_application() {
         let social = start(|_| {}, &[("AUTH_PROVIDER_TIMEOUT", "300ms")]).await;
         let control = social.providers.at(ACME);
         control.fail(Endpoint::Discovery, fault.clone());
-        let landing = social.sign_in(ACME, &[("state", "mine")]).await;
-        landing.error();
-        assert_eq!(landing.query()["state"], "mine", "{fault:?}");
+        let final_page = social.sign_in(ACME, &[("state", "mine")]).await;
+        final_page.error();
+        assert_eq!(final_page.query()["state"], "mine", "{fault:?}");
         control.recover();
         // It comes back by itself, without a restart.
         social.providers.clock.advance(Duration::minutes(6));
@@ -207,11 +207,11 @@ async fn a_document_does_not_lead_into_the_private_network() {
         });
         document[member] = json!(address);
         social.providers.at(ACME).fail(Endpoint::Discovery, Fault::json(200, &document));
-        let landing = social.sign_in(ACME, &[]).await;
-        (landing, social.rows().await)
+        let final_page = social.sign_in(ACME, &[]).await;
+        (final_page, social.rows().await)
     };
-    let (landing, _) = with("about", "nothing in particular").await;
-    landing.refresh_token();
+    let (final_page, _) = with("about", "nothing in particular").await;
+    final_page.refresh_token();
     for (member, address) in [
         ("token_endpoint", format!("https://localhost:{port}/token")),
         ("token_endpoint", format!("http://localhost:{port}/token")),
@@ -221,8 +221,8 @@ async fn a_document_does_not_lead_into_the_private_network() {
         ("jwks_uri", format!("https://localhost:{port}/jwks")),
         ("jwks_uri", "file:///etc/passwd".to_owned()),
     ] {
-        let (landing, rows) = with(member, &address).await;
-        landing.error();
+        let (final_page, rows) = with(member, &address).await;
+        final_page.error();
         assert_eq!(rows, 0, "{member}: {address}");
     }
     let knocked = inside.accept().map(|_| ()).map_err(|error| error.kind());
@@ -239,7 +239,7 @@ async fn keys_that_rotate_are_fetched() {
     social.sign_in(ACME, &[]).await.refresh_token();
 }
 
-/// The same rules as for the sixteen: proven on both sides, or not at all.
+/// The same rules as for the sixteen: verified on both sides, or not at all.
 #[tokio::test]
 async fn an_account_is_not_taken_over_by_a_provider_of_ones_own() {
     let mailbox = Mailbox::start().await;
@@ -272,10 +272,10 @@ async fn it_is_connected_and_refreshed_like_any_other() {
 async fn names_that_are_not_configured_are_disabled_or_unknown() {
     let social = start(|_| {}, &[]).await;
     for id in ["c:other", "acme", "c%3Aother", "c:"] {
-        let answer = social.app.get(&format!("/signin/provider/{id}")).await;
-        assert!(matches!(answer.status.as_u16(), 302 | 400 | 404), "{id}: {answer:?}");
-        if answer.status == 302 {
-            assert_eq!(answer.redirect().1["error"], "disabled-endpoint", "{id}");
+        let response = social.app.get(&format!("/signin/provider/{id}")).await;
+        assert!(matches!(response.status.as_u16(), 302 | 400 | 404), "{id}: {response:?}");
+        if response.status == 302 {
+            assert_eq!(response.redirect().1["error"], "disabled-endpoint", "{id}");
         }
     }
     // As the colon comes out of many URL builders.

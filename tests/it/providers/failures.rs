@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::http_simulator::{HttpSimulator, Reply};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
-use crate::support::providers::browser::{Browser, Landing};
+use crate::support::providers::browser::{Browser, FinalPage};
 use crate::support::providers::social::{Social, assert_at_home, callback, start};
 use crate::support::providers::{Endpoint, Fault, Providers, SERVER_URL, vectors};
 
@@ -27,10 +27,10 @@ async fn check(social: &Social, provider: &str, endpoint: Endpoint, fault: Fault
     let who = format!("{provider} {endpoint:?} {fault:?}");
     let control = social.providers.at(provider);
     control.fail(endpoint, fault);
-    let landing = social.sign_in(provider, &[("redirectTo", PAGE), ("state", "mine")]).await;
-    assert_eq!(landing.error(), code, "{who}");
-    assert_eq!(landing.target(), "http://localhost:3000/signed-in", "{who}");
-    let query = landing.query();
+    let final_page = social.sign_in(provider, &[("redirectTo", PAGE), ("state", "mine")]).await;
+    assert_eq!(final_page.error(), code, "{who}");
+    assert_eq!(final_page.target(), "http://localhost:3000/signed-in", "{who}");
+    let query = final_page.query();
     let names: Vec<&str> = query.keys().map(String::as_str).collect();
     assert_eq!(names, ["error", "errorDescription", "from", "state"], "{who}");
     assert_eq!(query["state"], "mine", "{who}");
@@ -48,10 +48,10 @@ async fn what_a_provider_says_no_with_is_told_to_the_application() {
     let control = social.providers.at("github");
     let refused = async |parameters: &[(&str, &str)]| {
         control.refuse(parameters);
-        let landing = social.sign_in("github", &[("redirectTo", PAGE), ("state", "a b")]).await;
-        assert_eq!(landing.error(), "oauth-provider-error");
-        assert_eq!(landing.target(), "http://localhost:3000/signed-in");
-        let query = landing.query();
+        let final_page = social.sign_in("github", &[("redirectTo", PAGE), ("state", "a b")]).await;
+        assert_eq!(final_page.error(), "oauth-provider-error");
+        assert_eq!(final_page.target(), "http://localhost:3000/signed-in");
+        let query = final_page.query();
         assert_eq!((query["from"].as_str(), query["state"].as_str()), ("test", "a b"));
         ["provider_error", "provider_error_description", "provider_error_url"]
             .map(|name| query.get(name).cloned().unwrap_or_default())
@@ -95,9 +95,9 @@ async fn a_callback_without_a_code_is_a_failed_exchange() {
     let social = Social::start(&["github"], &[]).await;
     for code in [None, Some(""), Some("nobody gave this out"), Some("\u{0}")] {
         let (mut browser, step) = social.to_callback("github", &[]).await;
-        let landing = browser.follow(&step.with("code", code)).await;
-        assert_at_home(&landing);
-        assert_eq!(landing.error(), TOKEN, "{code:?}");
+        let final_page = browser.follow(&step.with("code", code)).await;
+        assert_at_home(&final_page);
+        assert_eq!(final_page.error(), TOKEN, "{code:?}");
     }
     assert_eq!(social.rows().await, 0);
 }
@@ -108,8 +108,8 @@ async fn the_code_of_another_sign_in_is_worth_nothing() {
     let social = Social::start(&["discord"], &[]).await;
     let (_, stolen) = social.to_callback("discord", &[]).await;
     let (mut attacker, step) = social.to_callback("discord", &[]).await;
-    let landing = attacker.follow(&step.with("code", stolen.parameter("code").as_deref())).await;
-    assert_eq!(landing.error(), TOKEN, "PKCE binds a code to the state it was made for");
+    let final_page = attacker.follow(&step.with("code", stolen.parameter("code").as_deref())).await;
+    assert_eq!(final_page.error(), TOKEN, "PKCE binds a code to the state it was made for");
     assert_eq!(social.rows().await, 0);
 }
 
@@ -200,8 +200,8 @@ async fn profiles_without_an_id_or_of_wrong_types_end_the_sign_in() {
         let control = social.providers.at(id);
         control.account(vectors::account(id));
         control.change_profile(&changes);
-        let landing = social.sign_in(id, &[]).await;
-        assert_eq!(landing.error(), PROFILE, "{id} {changes}");
+        let final_page = social.sign_in(id, &[]).await;
+        assert_eq!(final_page.error(), PROFILE, "{id} {changes}");
         assert_eq!(social.rows().await, 0, "{id} {changes}");
     }
 }
@@ -257,7 +257,7 @@ async fn lists_of_addresses_that_fail_end_the_sign_in() {
 }
 
 #[tokio::test]
-async fn answers_that_never_come_or_never_end_cost_bounded_time() {
+async fn responses_that_never_come_or_never_end_cost_bounded_time() {
     let social = Social::start(&["discord"], &[HASTY]).await;
     for (endpoint, code) in [(Endpoint::Token, TOKEN), (Endpoint::Profile, PROFILE)] {
         for fault in [Fault::Hang, Fault::Padded, Fault::Endless] {
@@ -267,7 +267,7 @@ async fn answers_that_never_come_or_never_end_cost_bounded_time() {
     works_again(&social, "discord").await;
 }
 
-/// Neither a code nor a token goes to a place that an answer names.
+/// Neither a code nor a token goes to a place that a response names.
 #[tokio::test]
 async fn redirects_of_providers_are_not_followed() {
     let social = Social::start(&["discord"], &[]).await;
@@ -293,8 +293,8 @@ async fn a_provider_that_is_down_is_told_apart_in_the_log_and_nothing_else_is() 
     let mut browser = Browser::new(SERVER_URL, server.client().base());
     let step = callback(&mut browser, &start("github", &[])).await;
     let cookie = browser.jar.cookies[0].value.clone();
-    let landing: Landing = browser.follow(&step).await;
-    assert_eq!(landing.error(), TOKEN);
+    let final_page: FinalPage = browser.follow(&step).await;
+    assert_eq!(final_page.error(), TOKEN);
     // The log is written by a thread of its own; a line of a later request is proof that it is through.
     let marker = "/signin/provider/nobody-has-this-name";
     crate::support::smtp::eventually("the log to be written", async || {

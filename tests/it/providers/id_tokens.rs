@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp, TestResponse};
 use crate::support::hex::hex;
 use crate::support::jwt;
 use crate::support::mailbox::Mailbox;
@@ -25,15 +25,15 @@ async fn start(more: &[(&str, &str)]) -> Social {
     Social::start(&BOTH, more).await
 }
 
-async fn sign_in(app: &TestApp, provider: &str, token: &str) -> Answer {
+async fn sign_in(app: &TestApp, provider: &str, token: &str) -> TestResponse {
     app.post("/signin/idtoken", json!({"provider": provider, "idToken": token})).await
 }
 
-async fn sign_up(app: &TestApp, provider: &str, token: &str) -> Answer {
+async fn sign_up(app: &TestApp, provider: &str, token: &str) -> TestResponse {
     app.post("/signup/idtoken", json!({"provider": provider, "idToken": token})).await
 }
 
-async fn link(app: &TestApp, bearer: &str, provider: &str, token: &str) -> Answer {
+async fn link(app: &TestApp, bearer: &str, provider: &str, token: &str) -> TestResponse {
     let body = json!({"provider": provider, "idToken": token});
     app.post_as("/link/idtoken", bearer, body).await
 }
@@ -114,14 +114,14 @@ async fn id_tokens_that_are_not_right_in_everything_are_refused_everywhere() {
     let rows = social.rows().await;
     for provider in BOTH {
         for (what, token) in refused(&social, provider) {
-            for answer in [
+            for response in [
                 sign_in(&social.app, provider, &token).await,
                 sign_up(&social.app, provider, &token).await,
                 link(&social.app, ann.access_token(), provider, &token).await,
             ] {
-                assert_eq!(answer.error(), "invalid-request", "{provider}, {what}: {answer:?}");
-                answer.assert_refused(400, "invalid-request");
-                assert_eq!(social.rows().await, rows, "{provider}, {what}: {answer:?}");
+                assert_eq!(response.error(), "invalid-request", "{provider}, {what}: {response:?}");
+                response.assert_refused(400, "invalid-request");
+                assert_eq!(social.rows().await, rows, "{provider}, {what}: {response:?}");
             }
         }
         // And a right one is right.
@@ -150,9 +150,9 @@ async fn what_may_differ_in_a_right_token_may_differ() {
         ("apple", json!({"email_verified": "true"})),
     ] {
         let token = social.providers.at(provider).id_token(&claims);
-        let answer = sign_in(&social.app, provider, &token).await;
-        assert_eq!(answer.status, 200, "{provider} {claims}: {answer:?}");
-        answer.session();
+        let response = sign_in(&social.app, provider, &token).await;
+        assert_eq!(response.status, 200, "{provider} {claims}: {response:?}");
+        response.session();
     }
 }
 
@@ -201,8 +201,8 @@ async fn an_id_token_and_the_browser_lead_to_the_same_user() {
     for provider in BOTH {
         let token = social.providers.at(provider).id_token(&json!({}));
         let first = sign_in(&social.app, provider, &token).await.session();
-        let landing = social.sign_in(provider, &[]).await;
-        assert_eq!(social.session(&landing).await.user_id(), first.user_id(), "{provider}");
+        let final_page = social.sign_in(provider, &[]).await;
+        assert_eq!(social.session(&final_page).await.user_id(), first.user_id(), "{provider}");
         let again = sign_in(&social.app, provider, &token).await.session();
         assert_eq!(again.user_id(), first.user_id(), "{provider}");
     }
@@ -237,11 +237,11 @@ async fn a_nonce_binds_a_token_to_its_request() {
             if !nonce.is_null() {
                 body["nonce"] = nonce;
             }
-            let answer = social.app.post("/signin/idtoken", body).await;
+            let response = social.app.post("/signin/idtoken", body).await;
             let expected = if is_good { 200 } else { 400 };
-            assert_eq!(answer.status, expected, "{provider}, {what}: {answer:?}");
+            assert_eq!(response.status, expected, "{provider}, {what}: {response:?}");
             if !is_good {
-                answer.assert_refused(400, "invalid-request");
+                response.assert_refused(400, "invalid-request");
             }
         }
     }
@@ -272,12 +272,12 @@ async fn it_is_disabled_unless_an_audience_is_configured() {
     let ann = app.sign_up("ann@example.com").await.session();
     for provider in BOTH {
         let token = simulator.at(provider).id_token(&json!({}));
-        for answer in [
+        for response in [
             sign_in(&app, provider, &token).await,
             sign_up(&app, provider, &token).await,
             link(&app, ann.access_token(), provider, &token).await,
         ] {
-            answer.assert_refused(409, "disabled-endpoint");
+            response.assert_refused(409, "disabled-endpoint");
         }
     }
 }
@@ -298,7 +298,7 @@ async fn it_needs_no_enabled_browser_flow() {
 }
 
 #[tokio::test]
-async fn bodies_outside_the_contract_are_refused() {
+async fn bodies_against_the_contract_are_refused() {
     let social = start(&[]).await;
     let token = social.providers.at("google").id_token(&json!({}));
     let ann = social.app.sign_up("ann@example.com").await.session();
@@ -314,9 +314,9 @@ async fn bodies_outside_the_contract_are_refused() {
             json!({"provider": "google", "idToken": token, "nonce": 7}),
             json!({"provider": "google", "idToken": token, "surprise": 1}),
         ] {
-            let answer = social.app.post_as(path, ann.access_token(), body.clone()).await;
-            assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
-            answer.assert_refused(400, "invalid-request");
+            let response = social.app.post_as(path, ann.access_token(), body.clone()).await;
+            assert_eq!(response.status, 400, "{path} {body}: {response:?}");
+            response.assert_refused(400, "invalid-request");
         }
     }
 }
@@ -383,8 +383,8 @@ async fn without_keys_a_token_is_refused_in_bounded_time() {
         let social = Social::start(&BOTH, &[("AUTH_PROVIDER_TIMEOUT", "300ms")]).await;
         let other = social.providers.at("google");
         other.fail(Endpoint::Jwks, fault.clone());
-        let answer = sign_in(&social.app, "google", &other.id_token(&json!({}))).await;
-        assert_eq!(answer.error(), "invalid-request", "{fault:?}: {answer:?}");
+        let response = sign_in(&social.app, "google", &other.id_token(&json!({}))).await;
+        assert_eq!(response.error(), "invalid-request", "{fault:?}: {response:?}");
         other.recover();
         social.providers.clock.advance(Duration::minutes(6));
         sign_in(&social.app, "google", &other.id_token(&json!({}))).await.session();
@@ -425,8 +425,8 @@ async fn an_unverified_address_is_verified_by_mail_first() {
     let mailbox = Mailbox::start().await;
     let social = start(&mailbox.settings(&[])).await;
     let token = social.providers.at("google").id_token(&json!({"email_verified": false}));
-    let answer = sign_in(&social.app, "google", &token).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({})));
+    let response = sign_in(&social.app, "google", &token).await;
+    assert_eq!((response.status.as_u16(), response.json()), (200, json!({})));
     assert!(social.links().await.is_empty());
     sign_in(&social.app, "google", &token).await.assert_refused(401, "unverified-user");
     let mail = mailbox.last(&social.app.database, 1).await;
@@ -456,15 +456,15 @@ async fn the_rules_for_new_users_hold_and_options_shape_them() {
         if code == "invalid-request" {
             social.app.sign_up("google@x.test").await.session();
         }
-        for answer in [
+        for response in [
             sign_in(&social.app, "google", &token(&social)).await,
             sign_up(&social.app, "google", &token(&social)).await,
         ] {
-            if code == "disabled-user" && answer.status == 409 {
+            if code == "disabled-user" && response.status == 409 {
                 // The first call has left the row behind.
-                answer.assert_refused(409, "user-already-exists");
+                response.assert_refused(409, "user-already-exists");
             } else {
-                answer.assert_refused(status, code);
+                response.assert_refused(status, code);
             }
         }
     }
@@ -536,8 +536,8 @@ async fn linking_needs_a_bearer_in_good_standing_and_elevated_where_that_is_requ
     social.app.post("/link/idtoken", body).await.assert_refused(400, "invalid-request");
     let ann = social.app.sign_up("ann@example.com").await.session();
     for (what, bearer) in jwt::refused_tokens(ann.user_id()) {
-        let answer = link(&social.app, &bearer, "google", &token).await;
-        assert_eq!(answer.error(), "invalid-request", "{what}: {answer:?}");
+        let response = link(&social.app, &bearer, "google", &token).await;
+        assert_eq!(response.error(), "invalid-request", "{what}: {response:?}");
     }
     let anonymous = social.app.anonymous().await;
     link(&social.app, anonymous.access_token(), "google", &token)
@@ -579,7 +579,7 @@ async fn first_sign_ins_with_one_token_at_once_on_two_nodes_all_succeed() {
         two.nodes[0].database.execute("delete from auth.users").await;
         let calls = (0..16).map(|n| sign_in(&two.nodes[n % 2], "google", &token));
         let mut ids: Vec<_> =
-            join_all(calls).await.iter().map(|answer| answer.session().user_id()).collect();
+            join_all(calls).await.iter().map(|response| response.session().user_id()).collect();
         ids.dedup();
         assert_eq!(ids.len(), 1);
         assert_eq!(two.nodes[0].database.count(users).await, 1);

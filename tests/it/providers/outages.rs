@@ -9,7 +9,7 @@ use crate::support::env_file::EnvFile;
 use crate::support::link::{Fault as Cut, Link, On};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
-use crate::support::providers::browser::{Browser, Landing};
+use crate::support::providers::browser::{Browser, FinalPage};
 use crate::support::providers::social::{Social, callback, start};
 use crate::support::providers::{Endpoint, Fault, Providers, SERVER_URL};
 use crate::support::smtp::eventually;
@@ -40,17 +40,17 @@ async fn mend(link: &Link, social: &Social) {
     eventually("ready", async || social.app.get("/healthz").await.status == 200).await;
 }
 
-fn assert_told_in_redirect(landing: &Landing) {
-    assert_eq!(landing.error(), "service-unavailable");
+fn assert_told_in_redirect(final_page: &FinalPage) {
+    assert_eq!(final_page.error(), "service-unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_in_that_begins_without_postgres_is_told_to_the_application() {
     let (database, link, social) = behind_link().await;
     link.set(Cut::Cut(On::All));
-    let landing = social.sign_in("github", &[]).await;
-    assert_told_in_redirect(&landing);
-    assert!(landing.last().header("set-cookie").is_none());
+    let final_page = social.sign_in("github", &[]).await;
+    assert_told_in_redirect(&final_page);
+    assert!(final_page.last().header("set-cookie").is_none());
     assert!(social.providers.at("github").authorizations().is_empty());
     mend(&link, &social).await;
     nothing_is_written(&database).await;
@@ -71,7 +71,7 @@ async fn a_callback_without_postgres_uses_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_goes_while_the_provider_answers_leaves_no_half_an_account() {
+async fn a_postgres_that_goes_while_the_provider_responds_leaves_no_half_an_account() {
     let (database, link, social) = behind_link().await;
     let (mut browser, step) = social.to_callback("github", &[]).await;
     let meeting = Arc::new(Barrier::new(2));
@@ -82,8 +82,8 @@ async fn a_postgres_that_goes_while_the_provider_answers_leaves_no_half_an_accou
         link.set(Cut::Cut(On::All));
         meeting.wait().await;
     };
-    let (landing, ()) = tokio::join!(browser.follow(&step), cutting);
-    assert_told_in_redirect(&landing);
+    let (final_page, ()) = tokio::join!(browser.follow(&step), cutting);
+    assert_told_in_redirect(&final_page);
     nothing_is_written(&database).await;
     social.providers.at("github").recover();
     mend(&link, &social).await;

@@ -55,11 +55,11 @@ async fn check(social: &Social, vector: &Vector) {
     social.providers.at(vector.provider).account(vector.account.clone());
     social.app.database.execute("delete from auth.users").await;
 
-    let landing = social.sign_in(vector.provider, &[]).await;
-    assert_at_home(&landing);
-    let names: Vec<String> = landing.query().into_keys().collect();
+    let final_page = social.sign_in(vector.provider, &[]).await;
+    assert_at_home(&final_page);
+    let names: Vec<String> = final_page.query().into_keys().collect();
     assert_eq!(names, ["refreshToken"], "{who}");
-    let session = social.session(&landing).await;
+    let session = social.session(&final_page).await;
 
     let user = social.user().await;
     assert_row(vector, &user);
@@ -149,7 +149,7 @@ async fn authorization_requests_have_what_the_provider_wants_and_nothing_else() 
         }
         expected.extend(provider.extra.iter().map(|(name, _)| name));
         expected.extend(provider.scope.map(|_| "scope"));
-        // Those who answer with id tokens that are looked at.
+        // Those that return id tokens that are looked at.
         let names: BTreeSet<&str> =
             first.keys().map(String::as_str).filter(|name| *name != "nonce").collect();
         assert_eq!(names, expected, "{id}");
@@ -266,7 +266,7 @@ async fn pkce_is_switched_off_for_one_provider() {
 }
 
 #[tokio::test]
-async fn token_answers_are_understood_in_every_shape() {
+async fn token_responses_are_understood_in_every_shape() {
     use shape::{Expiry, Format, RefreshToken};
     let social = Social::start(&["discord"], &[]).await;
     let control = social.providers.at("discord");
@@ -281,8 +281,8 @@ async fn token_answers_are_understood_in_every_shape() {
                     shape.refresh_token =
                         if flag { RefreshToken::Absent } else { RefreshToken::Kept };
                 });
-                let landing = social.sign_in("discord", &[]).await;
-                assert!(!landing.refresh_token().is_empty(), "{format:?} {expiry:?} {flag}");
+                let final_page = social.sign_in("discord", &[]).await;
+                assert!(!final_page.refresh_token().is_empty(), "{format:?} {expiry:?} {flag}");
             }
         }
     }
@@ -314,8 +314,8 @@ async fn without_overrides_browsers_go_to_the_real_providers() {
         ("windowslive", "https://login.live.com/oauth20_authorize.srf"),
         ("workos", "https://api.workos.com/sso/authorize"),
     ] {
-        let answer = app.get(&format!("/signin/provider/{id}")).await;
-        let (target, query) = answer.redirect();
+        let response = app.get(&format!("/signin/provider/{id}")).await;
+        let (target, query) = response.redirect();
         assert_eq!(target, expected);
         if id == "azuread" {
             assert_eq!(query["prompt"], "select_account");
@@ -329,9 +329,9 @@ async fn without_overrides_browsers_go_to_the_real_providers() {
 async fn the_callback_is_below_the_servers_own_url() {
     let simulator = Providers::start_for("http://auth.test/v1").await;
     let social = Social::start_with(simulator, &["github"], &[("AUTH_API_PREFIX", "/v1")]).await;
-    let landing = social.sign_in("github", &[]).await;
-    assert_at_home(&landing);
+    let final_page = social.sign_in("github", &[]).await;
+    assert_at_home(&final_page);
     let callback = "http://auth.test/v1/signin/provider/github/callback";
     assert_eq!(social.providers.at("github").authorization()["redirect_uri"], callback);
-    assert!(landing.last().header("location").is_some());
+    assert!(final_page.last().header("location").is_some());
 }

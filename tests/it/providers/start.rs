@@ -25,8 +25,8 @@ async fn a_provider_that_does_not_exist_is_a_bad_request() {
     }
     // Such a name may be configured on another day.
     for id in ["c:acme", "c%3Aacme"] {
-        let landing = social.sign_in(id, &[]).await;
-        assert_eq!(landing.error(), "disabled-endpoint", "{id}");
+        let final_page = social.sign_in(id, &[]).await;
+        assert_eq!(final_page.error(), "disabled-endpoint", "{id}");
     }
     assert_eq!(social.rows().await, 0);
 }
@@ -34,18 +34,18 @@ async fn a_provider_that_does_not_exist_is_a_bad_request() {
 #[tokio::test]
 async fn a_provider_that_is_not_enabled_is_told_to_the_application() {
     let social = Social::start(&["github"], &[ALLOWED]).await;
-    let landing = social.sign_in("gitlab", &[]).await;
-    assert_at_home(&landing);
-    assert_eq!(landing.error(), "disabled-endpoint");
+    let final_page = social.sign_in("gitlab", &[]).await;
+    assert_at_home(&final_page);
+    assert_eq!(final_page.error(), "disabled-endpoint");
     let query = [("redirectTo", "https://app.test/ok?x=1#part"), ("state", "mine")];
-    let landing = social.sign_in("gitlab", &query).await;
-    assert_eq!(landing.target(), "https://app.test/ok");
-    assert_eq!(landing.query()["x"], "1");
-    assert_eq!(landing.url.fragment(), Some("part"));
-    assert_eq!(landing.error(), "disabled-endpoint");
+    let final_page = social.sign_in("gitlab", &query).await;
+    assert_eq!(final_page.target(), "https://app.test/ok");
+    assert_eq!(final_page.query()["x"], "1");
+    assert_eq!(final_page.url.fragment(), Some("part"));
+    assert_eq!(final_page.error(), "disabled-endpoint");
     for route in ["callback?state=x", "callback?code=x&state=x"] {
-        let answer = social.app.get(&format!("/signin/provider/gitlab/{route}")).await;
-        let (target, query) = answer.redirect();
+        let response = social.app.get(&format!("/signin/provider/gitlab/{route}")).await;
+        let (target, query) = response.redirect();
         assert_eq!(target.trim_end_matches('/'), CLIENT_URL);
         assert!(["invalid-state", "disabled-endpoint"].contains(&query["error"].as_str()));
     }
@@ -80,9 +80,9 @@ async fn places_that_are_not_allowed_are_refused_without_a_redirect() {
         "http://localhost:30001/",
     ] {
         for id in ["github", "gitlab"] {
-            let answer = social.app.get(&path(id, &[("redirectTo", bad)])).await;
-            assert_eq!(answer.status, 400, "{bad:?}: {answer:?}");
-            answer.assert_refused(400, "redirectTo-not-allowed");
+            let response = social.app.get(&path(id, &[("redirectTo", bad)])).await;
+            assert_eq!(response.status, 400, "{bad:?}: {response:?}");
+            response.assert_refused(400, "redirectTo-not-allowed");
         }
     }
     assert!(social.providers.at("github").authorizations().is_empty());
@@ -99,10 +99,11 @@ async fn allowed_places_are_returned_to_with_query_and_fragment() {
         ("https://a.wild.test/", "https://a.wild.test", None),
         ("myapp://cb?x=1", "myapp://cb", None),
     ] {
-        let landing = social.sign_in("github", &[("redirectTo", wanted), ("state", "s 1")]).await;
-        assert_eq!(landing.target(), target, "{wanted}");
-        assert_eq!(landing.url.fragment(), fragment, "{wanted}");
-        let mut query = landing.query();
+        let final_page =
+            social.sign_in("github", &[("redirectTo", wanted), ("state", "s 1")]).await;
+        assert_eq!(final_page.target(), target, "{wanted}");
+        assert_eq!(final_page.url.fragment(), fragment, "{wanted}");
+        let mut query = final_page.query();
         query.remove("refreshToken").expect("a session");
         assert_eq!(query.remove("state").as_deref(), Some("s 1"));
         let before: url::Url = wanted.parse().unwrap();
@@ -129,14 +130,14 @@ async fn parameters_of_a_wrong_form_are_bad_requests() {
         ("codeChallenge", &format!("{}=", "A".repeat(42))),
         ("codeChallenge", &format!("{}+", "A".repeat(42))),
     ] {
-        let answer = social.app.get(&path("github", &[(name, bad)])).await;
-        assert_eq!(answer.status, 400, "{name}={bad:?}: {answer:?}");
-        answer.assert_refused(400, "invalid-request");
-        assert!(answer.text.contains(name), "{answer:?}");
+        let response = social.app.get(&path("github", &[(name, bad)])).await;
+        assert_eq!(response.status, 400, "{name}={bad:?}: {response:?}");
+        response.assert_refused(400, "invalid-request");
+        assert!(response.text.contains(name), "{response:?}");
     }
     let long = "é".repeat(33);
-    let answer = social.app.get(&path("github", &[("displayName", &long)])).await;
-    answer.assert_refused(400, "invalid-request");
+    let response = social.app.get(&path("github", &[("displayName", &long)])).await;
+    response.assert_refused(400, "invalid-request");
     assert!(social.providers.at("github").authorizations().is_empty());
 }
 
@@ -146,8 +147,8 @@ async fn a_start_tells_no_cookie_to_those_it_refuses_and_takes_no_other_method()
     let refused = social.app.get(&path("github", &[("redirectTo", "https://evil.test")])).await;
     assert_eq!(refused.header("set-cookie"), None);
     for method in [Method::PUT, Method::DELETE, Method::POST] {
-        let answer = Client::send(social.app.request(method, "/signin/provider/github")).await;
-        answer.assert_refused(405, "method-not-allowed");
+        let response = Client::send(social.app.request(method, "/signin/provider/github")).await;
+        response.assert_refused(405, "method-not-allowed");
     }
 }
 
@@ -164,8 +165,8 @@ async fn what_is_no_longer_allowed_is_refused_at_the_end_too() {
     ] {
         let (mut browser, step) = social.to_callback("github", &query).await;
         browser.lead_to(node.url());
-        let landing = browser.follow(&step).await;
-        assert_eq!((landing.target().as_str(), landing.error().as_str()), (target, code));
+        let final_page = browser.follow(&step).await;
+        assert_eq!((final_page.target().as_str(), final_page.error().as_str()), (target, code));
     }
     assert_eq!(social.rows().await, 0);
 }
@@ -186,8 +187,8 @@ async fn people_behind_one_address_do_not_lock_each_other_out() {
     let more = [("AUTH_RATE_LIMIT_ENABLE", "true"), ("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "2")];
     let social = Social::start(&["github"], &more).await;
     for _ in 0..8 {
-        let landing = social.sign_in("github", &[]).await;
-        assert!(landing.query().contains_key("refreshToken"), "{landing:?}");
+        let final_page = social.sign_in("github", &[]).await;
+        assert!(final_page.query().contains_key("refreshToken"), "{final_page:?}");
     }
     let exchange = json!({"code": "x", "codeVerifier": "A".repeat(43)});
     let mut last = 0;
@@ -220,9 +221,9 @@ async fn what_fails_at_the_start_is_told_to_the_application() {
         Fault::Close,
     ] {
         control.fail(Endpoint::RequestToken, fault.clone());
-        let landing = social.sign_in("twitter", &[("redirectTo", "https://app.test/ok")]).await;
-        assert_eq!(landing.target(), "https://app.test/ok", "{fault:?}");
-        let code = landing.error();
+        let final_page = social.sign_in("twitter", &[("redirectTo", "https://app.test/ok")]).await;
+        assert_eq!(final_page.target(), "https://app.test/ok", "{fault:?}");
+        let code = final_page.error();
         let known = ["internal-server-error", "oauth-token-echange-failed"];
         assert!(known.contains(&code.as_str()), "{fault:?}: {code}");
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use time::Duration;
 
 use crate::support::jwt;
-use crate::support::providers::browser::{Browser, Landing, SameSite, Step};
+use crate::support::providers::browser::{Browser, FinalPage, SameSite, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback, start};
 use crate::support::providers::{Endpoint, Providers, SERVER_URL};
 use crate::support::smtp::eventually;
@@ -17,10 +17,10 @@ const BOTH: [&str; 2] = ["github", "gitlab"];
 
 /// The application is told at home, which state that was.
 #[track_caller]
-fn assert_invalid(landing: &Landing, state: &str) {
-    assert_at_home(landing);
-    assert_eq!(landing.error(), "invalid-state");
-    let said = landing.query()["provider_state"].clone();
+fn assert_invalid(final_page: &FinalPage, state: &str) {
+    assert_at_home(final_page);
+    assert_eq!(final_page.error(), "invalid-state");
+    let said = final_page.query()["provider_state"].clone();
     let is_whole = said.len() == state.len() || said.len() == 256;
     assert!(is_whole && state.starts_with(&said), "{said} of {state}");
 }
@@ -36,8 +36,8 @@ async fn a_callback_without_a_state_leads_nowhere() {
         let path = format!("/signin/provider/github/callback{query}");
         social.app.get(&path).await.assert_refused(400, "invalid-request");
         let form = Step::form(&format!("{SERVER_URL}{path}"), &[("code", "x")], SERVER_URL);
-        let landing = social.browser().follow(&form).await;
-        landing.page().assert_refused(400, "invalid-request");
+        let final_page = social.browser().follow(&form).await;
+        final_page.page().assert_refused(400, "invalid-request");
     }
 }
 
@@ -64,8 +64,8 @@ async fn states_that_nobody_gave_out_are_invalid() {
     ] {
         let step = good.with("state", Some(state));
         let mut browser = social.browser();
-        let landing = browser.follow(&step).await;
-        assert_invalid(&landing, state);
+        let final_page = browser.follow(&step).await;
+        assert_invalid(&final_page, state);
         // By a form too.
         let form = Step::form(
             &format!("{SERVER_URL}/signin/provider/github/callback"),
@@ -83,11 +83,11 @@ async fn what_comes_back_of_an_invalid_state_is_bounded_and_encoded() {
     let social = Social::start(&["github"], &[]).await;
     let state = format!("<script>&error=none#{}", "x".repeat(3_000));
     let (_, good) = social.to_callback("github", &[]).await;
-    let landing = social.browser().follow(&good.with("state", Some(&state))).await;
-    assert_eq!(landing.error(), "invalid-state");
-    let said = landing.query()["provider_state"].clone();
+    let final_page = social.browser().follow(&good.with("state", Some(&state))).await;
+    assert_eq!(final_page.error(), "invalid-state");
+    let said = final_page.query()["provider_state"].clone();
     assert!(state.starts_with(&said) && said.chars().count() <= 256, "{said}");
-    assert_eq!(landing.url.fragment(), None);
+    assert_eq!(final_page.url.fragment(), None);
 }
 
 #[tokio::test]
@@ -269,16 +269,19 @@ async fn of_many_callbacks_at_once_on_two_nodes_one_counts() {
     let two = TwoNodes::start(&settings).await;
     let mut browser = Browser::new(SERVER_URL, two.nodes[0].url());
     let step = callback(&mut browser, &start("github", &[])).await;
-    let landings = join_all((0..16).map(|n| {
+    let final_pages = join_all((0..16).map(|n| {
         let (mut browser, step) = (browser.clone(), step.clone());
         browser.lead_to(two.nodes[n % 2].url());
         async move { browser.follow(&step).await }
     }))
     .await;
-    let won = landings.iter().filter(|landing| landing.query().contains_key("refreshToken"));
+    let won =
+        final_pages.iter().filter(|final_page| final_page.query().contains_key("refreshToken"));
     assert_eq!(won.count(), 1);
-    for landing in landings.iter().filter(|landing| landing.query().contains_key("error")) {
-        assert_invalid(landing, &state_of(&step));
+    for final_page in
+        final_pages.iter().filter(|final_page| final_page.query().contains_key("error"))
+    {
+        assert_invalid(final_page, &state_of(&step));
     }
     assert_eq!(providers.at("github").calls(Endpoint::Token).len(), 1);
 }
@@ -293,22 +296,22 @@ async fn after_errors_a_redirect_is_clean() {
     control.refuse(&[("error", "access_denied"), ("error_description", "no thanks")]);
     assert_eq!(social.sign_in("github", &[]).await.error(), "oauth-provider-error");
     control.allow();
-    let landing = social.sign_in("github", &[]).await;
-    let names: Vec<String> = landing.query().into_keys().collect();
+    let final_page = social.sign_in("github", &[]).await;
+    let names: Vec<String> = final_page.query().into_keys().collect();
     assert_eq!(names, ["refreshToken"]);
 }
 
 #[tokio::test]
 async fn redirects_are_not_kept_and_not_told_to_others() {
     let social = Social::start(&["github"], &[]).await;
-    let landing = social.sign_in("github", &[]).await;
-    landing.refresh_token();
-    let ours = landing.visits.iter().filter(|visit| visit.url.as_str().starts_with(SERVER_URL));
+    let final_page = social.sign_in("github", &[]).await;
+    final_page.refresh_token();
+    let ours = final_page.visits.iter().filter(|visit| visit.url.as_str().starts_with(SERVER_URL));
     let ours: Vec<_> = ours.collect();
     assert_eq!(ours.len(), 2);
     for visit in ours {
-        assert_eq!(visit.answer.header("cache-control"), Some("no-store"), "{visit:?}");
-        assert_eq!(visit.answer.header("referrer-policy"), Some("no-referrer"), "{visit:?}");
+        assert_eq!(visit.response.header("cache-control"), Some("no-store"), "{visit:?}");
+        assert_eq!(visit.response.header("referrer-policy"), Some("no-referrer"), "{visit:?}");
     }
 }
 

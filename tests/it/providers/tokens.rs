@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, Client, Session, TestApp};
+use crate::support::app::{Client, Session, TestApp, TestResponse};
 use crate::support::jwt;
 use crate::support::postgres::TestDatabase;
 use crate::support::providers::social::Social;
@@ -11,38 +11,38 @@ use crate::support::providers::{Endpoint, Fault, shape};
 
 const ASK: (&str, &str) = ("providerTokens", "true");
 
-async fn tokens(app: &TestApp, provider: &str, session: &Session) -> Answer {
+async fn tokens(app: &TestApp, provider: &str, session: &Session) -> TestResponse {
     let path = format!("/signin/provider/{provider}/callback/tokens");
     app.get_as(&path, session.access_token()).await
 }
 
-async fn refresh(app: &TestApp, provider: &str, session: &Session, token: &str) -> Answer {
+async fn refresh(app: &TestApp, provider: &str, session: &Session, token: &str) -> TestResponse {
     let path = format!("/token/provider/{provider}");
     app.post_as(&path, session.access_token(), json!({"refreshToken": token})).await
 }
 
-fn access_token(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["accessToken"].as_str().expect("a text").to_owned()
+fn access_token(response: &TestResponse) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["accessToken"].as_str().expect("a text").to_owned()
 }
 
 /// What is said where nothing is kept.
 #[track_caller]
-fn assert_empty(answer: &Answer) {
-    assert_eq!(access_token(answer), "", "{answer:?}");
-    assert_eq!(answer.json()["expiresIn"], 0, "{answer:?}");
+fn assert_empty(response: &TestResponse) {
+    assert_eq!(access_token(response), "", "{response:?}");
+    assert_eq!(response.json()["expiresIn"], 0, "{response:?}");
 }
 
 #[tokio::test]
 async fn tokens_are_told_to_their_user_once() {
     let social = Social::start(&["discord"], &[]).await;
-    let landing = social.sign_in("discord", &[ASK]).await;
-    let session = social.session(&landing).await;
-    let answer = tokens(&social.app, "discord", &session).await;
-    let body = answer.json();
+    let final_page = social.sign_in("discord", &[ASK]).await;
+    let session = social.session(&final_page).await;
+    let response = tokens(&social.app, "discord", &session).await;
+    let body = response.json();
     let bearer = social.providers.at("discord").calls(Endpoint::Profile).remove(0);
     let bearer = bearer.header("authorization").unwrap().to_owned();
-    assert_eq!(bearer, format!("Bearer {}", access_token(&answer)));
+    assert_eq!(bearer, format!("Bearer {}", access_token(&response)));
     assert_eq!(body["expiresIn"], 3_600);
     let expires = body["expiresAt"].as_str().unwrap();
     let format = &time::format_description::well_known::Rfc3339;
@@ -52,7 +52,7 @@ async fn tokens_are_told_to_their_user_once() {
     assert!(body["refreshToken"].as_str().is_some_and(|token| token.starts_with("refresh/")));
     let names: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(names, ["accessToken", "expiresAt", "expiresIn", "refreshToken"]);
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
     for _ in 0..2 {
         assert_empty(&tokens(&social.app, "discord", &session).await);
     }
@@ -69,8 +69,8 @@ async fn tokens_are_kept_where_they_were_asked_for_and_never_or_always_where_tha
         let social = Social::start(&["discord"], &[("AUTH_PROVIDER_TOKENS", mode)]).await;
         let query: &[(&str, &str)] = if asked { &[ASK] } else { &[] };
         let session = social.session(&social.sign_in("discord", query).await).await;
-        let answer = tokens(&social.app, "discord", &session).await;
-        assert_eq!(!access_token(&answer).is_empty(), is_kept, "{mode}, asked: {asked}");
+        let response = tokens(&social.app, "discord", &session).await;
+        assert_eq!(!access_token(&response).is_empty(), is_kept, "{mode}, asked: {asked}");
     }
 }
 
@@ -123,8 +123,8 @@ async fn tokens_come_with_a_code_too() {
     let verifier = "v".repeat(43);
     let hash = digest(&SHA256, verifier.as_bytes());
     let challenge = crate::support::security_key::base64url(hash);
-    let landing = social.sign_in("discord", &[ASK, ("codeChallenge", &challenge)]).await;
-    let body = json!({"code": landing.query()["code"], "codeVerifier": verifier});
+    let final_page = social.sign_in("discord", &[ASK, ("codeChallenge", &challenge)]).await;
+    let body = json!({"code": final_page.query()["code"], "codeVerifier": verifier});
     let session = social.app.post("/token/exchange", body).await.session();
     assert!(!access_token(&tokens(&social.app, "discord", &session).await).is_empty());
 }
@@ -132,9 +132,9 @@ async fn tokens_come_with_a_code_too() {
 #[tokio::test]
 async fn what_a_provider_leaves_out_is_left_out() {
     let social = Social::start(&["discord"], &[]).await;
-    social.providers.at("discord").shape(|answer| {
-        answer.expiry = shape::Expiry::Absent;
-        answer.refresh_token = shape::RefreshToken::Absent;
+    social.providers.at("discord").shape(|response| {
+        response.expiry = shape::Expiry::Absent;
+        response.refresh_token = shape::RefreshToken::Absent;
     });
     let session = social.session(&social.sign_in("discord", &[ASK]).await).await;
     let body = tokens(&social.app, "discord", &session).await.json();
@@ -152,10 +152,10 @@ async fn tokens_are_for_a_bearer_in_good_standing() {
     social.app.get(get).await.assert_refused(400, "invalid-request");
     social.app.post(post, body.clone()).await.assert_refused(400, "invalid-request");
     for (what, token) in jwt::refused_tokens(session.user_id()) {
-        let answer = social.app.get_as(get, &token).await;
-        assert_eq!(answer.error(), "invalid-request", "{what}");
-        let answer = social.app.post_as(post, &token, body.clone()).await;
-        assert_eq!(answer.error(), "invalid-request", "{what}");
+        let response = social.app.get_as(get, &token).await;
+        assert_eq!(response.error(), "invalid-request", "{what}");
+        let response = social.app.post_as(post, &token, body.clone()).await;
+        assert_eq!(response.error(), "invalid-request", "{what}");
     }
     let anonymous = social.app.anonymous().await;
     tokens(&social.app, "discord", &anonymous).await.assert_refused(403, "forbidden-anonymous");
@@ -172,12 +172,12 @@ async fn provider_tokens_are_refreshed_with_and_without_rotation() {
         let session = social.session(&social.sign_in(id, &[ASK]).await).await;
         let first = tokens(&social.app, id, &session).await;
         let old = first.json()["refreshToken"].as_str().unwrap().to_owned();
-        let answer = refresh(&social.app, id, &session, &old).await;
-        let body = answer.json();
-        assert_ne!(access_token(&answer), access_token(&first), "{id}");
+        let response = refresh(&social.app, id, &session, &old).await;
+        let body = response.json();
+        assert_ne!(access_token(&response), access_token(&first), "{id}");
         assert_eq!(body["expiresIn"], 3_600, "{id}");
         assert_eq!(body["refreshToken"] != json!(old), rotates, "{id}: {body}");
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
         // Only what RFC 6749, 6 names.
         let form = social.providers.at(id).token_requests().pop().unwrap().form;
         let names: Vec<&str> = form.keys().map(String::as_str).collect();
@@ -221,8 +221,8 @@ async fn a_refresh_that_fails_is_an_error_of_the_provider() {
     refresh(&social.app, "github", &session, "x").await.assert_refused(409, "disabled-endpoint");
     for body in [json!({}), json!({"refreshToken": 7}), json!({"refreshToken": "x", "more": 1})] {
         let path = "/token/provider/discord";
-        let answer = social.app.post_as(path, session.access_token(), body).await;
-        answer.assert_refused(400, "invalid-request");
+        let response = social.app.post_as(path, session.access_token(), body).await;
+        response.assert_refused(400, "invalid-request");
     }
     let request = social.app.request(Method::POST, "/token/provider/myspace");
     let request = request.bearer_auth(session.access_token()).json(&json!({"refreshToken": "x"}));
@@ -237,8 +237,8 @@ async fn of_many_who_ask_at_once_one_is_told() {
     let session = social.session(&social.sign_in("discord", &[ASK]).await).await;
     let nodes = [&social.app, &other];
     let calls = (0..8).map(|n| tokens(nodes[n % 2], "discord", &session));
-    let answers = futures_util::future::join_all(calls).await;
-    let told = answers.iter().filter(|answer| !access_token(answer).is_empty()).count();
+    let responses = futures_util::future::join_all(calls).await;
+    let told = responses.iter().filter(|response| !access_token(response).is_empty()).count();
     assert_eq!(told, 1);
 }
 

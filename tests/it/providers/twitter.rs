@@ -25,9 +25,12 @@ async fn a_user_signs_in_with_three_signed_calls() {
     let social = start().await;
     let control = social.providers.at("twitter");
     let page = "http://localhost:3000/in";
-    let landing = social.sign_in("twitter", &[("redirectTo", page), ("state", "mine")]).await;
-    assert_eq!((landing.target().as_str(), landing.query()["state"].as_str()), (page, "mine"));
-    let session = social.session(&landing).await;
+    let final_page = social.sign_in("twitter", &[("redirectTo", page), ("state", "mine")]).await;
+    assert_eq!(
+        (final_page.target().as_str(), final_page.query()["state"].as_str()),
+        (page, "mine")
+    );
+    let session = social.session(&final_page).await;
     assert_eq!(session.0["user"]["displayName"], "Twit");
     assert_eq!(control.authorization().len(), 1, "the state is not in this address");
     for endpoint in [Endpoint::RequestToken, Endpoint::Token, Endpoint::Profile] {
@@ -45,9 +48,9 @@ async fn a_user_signs_in_with_three_signed_calls() {
 async fn a_wrong_consumer_secret_gets_no_request_token() {
     let more = [("AUTH_PROVIDER_TWITTER_CONSUMER_SECRET", "another")];
     let social = Social::start(&["twitter"], &more).await;
-    let landing = social.sign_in("twitter", &[]).await;
-    assert_at_home(&landing);
-    assert_token_failed_at_start(&landing.error());
+    let final_page = social.sign_in("twitter", &[]).await;
+    assert_at_home(&final_page);
+    assert_token_failed_at_start(&final_page.error());
 }
 
 #[track_caller]
@@ -62,11 +65,11 @@ async fn a_user_who_says_no_is_told_to_the_application() {
     let control = social.providers.at("twitter");
     control.refuse(&[]);
     let page = "http://localhost:3000/in";
-    let landing = social.sign_in("twitter", &[("redirectTo", page), ("state", "mine")]).await;
-    assert_eq!(landing.target(), page);
-    assert_eq!(landing.error(), "oauth-provider-error");
-    assert_eq!(landing.query()["provider_error"], "access_denied");
-    assert_eq!(landing.query()["state"], "mine");
+    let final_page = social.sign_in("twitter", &[("redirectTo", page), ("state", "mine")]).await;
+    assert_eq!(final_page.target(), page);
+    assert_eq!(final_page.error(), "oauth-provider-error");
+    assert_eq!(final_page.query()["provider_error"], "access_denied");
+    assert_eq!(final_page.query()["state"], "mine");
     assert!(control.calls(Endpoint::Token).is_empty());
     control.allow();
     social.sign_in("twitter", &[]).await.refresh_token();
@@ -110,8 +113,8 @@ async fn callbacks_that_lack_something_end_the_sign_in() {
         ("oauth_verifier", Some("wrong")),
     ] {
         let (mut browser, step) = social.to_callback("twitter", &[]).await;
-        let landing = browser.follow(&step.with(name, value)).await;
-        assert_token_failed(&landing.error(), &format!("{name} {value:?}"));
+        let final_page = browser.follow(&step.with(name, value)).await;
+        assert_token_failed(&final_page.error(), &format!("{name} {value:?}"));
     }
     assert_eq!(social.rows().await, 0);
 }

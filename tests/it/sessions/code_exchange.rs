@@ -5,9 +5,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::app::Answer;
+use crate::support::app::TestResponse;
 use crate::support::mailbox::Mailbox;
-use crate::support::providers::browser::{Browser, Landing};
+use crate::support::providers::browser::{Browser, FinalPage};
 use crate::support::providers::social::{Social, assert_at_home, begin, callback, start};
 use crate::support::providers::{Providers, SERVER_URL};
 use crate::support::security_key::base64url;
@@ -19,11 +19,15 @@ fn challenge(verifier: &str) -> String {
     base64url(digest(&SHA256, verifier.as_bytes()))
 }
 
-async fn exchange(client: &crate::support::app::Client, code: &str, verifier: &str) -> Answer {
+async fn exchange(
+    client: &crate::support::app::Client,
+    code: &str,
+    verifier: &str,
+) -> TestResponse {
     client.post("/token/exchange", json!({"code": code, "codeVerifier": verifier})).await
 }
 
-async fn with_code(social: &Social, provider: &str, more: &[(&str, &str)]) -> Landing {
+async fn with_code(social: &Social, provider: &str, more: &[(&str, &str)]) -> FinalPage {
     let challenge = challenge(VERIFIER);
     let mut query = vec![("codeChallenge", challenge.as_str())];
     query.extend_from_slice(more);
@@ -31,11 +35,11 @@ async fn with_code(social: &Social, provider: &str, more: &[(&str, &str)]) -> La
 }
 
 #[track_caller]
-fn code(landing: &Landing) -> String {
-    assert_at_home(landing);
-    let query = landing.query();
-    assert!(!query.contains_key("refreshToken"), "{}", landing.url);
-    assert!(!query.contains_key("error"), "{}", landing.url);
+fn code(final_page: &FinalPage) -> String {
+    assert_at_home(final_page);
+    let query = final_page.query();
+    assert!(!query.contains_key("refreshToken"), "{}", final_page.url);
+    assert!(!query.contains_key("error"), "{}", final_page.url);
     query["code"].clone()
 }
 
@@ -43,18 +47,18 @@ fn code(landing: &Landing) -> String {
 async fn a_code_and_its_verifier_are_worth_a_session_once() {
     assert_eq!(VERIFIER.len(), 43);
     let social = Social::start(&["github"], &[]).await;
-    let landing = with_code(&social, "github", &[("state", "mine")]).await;
-    let names: Vec<String> = landing.query().into_keys().collect();
+    let final_page = with_code(&social, "github", &[("state", "mine")]).await;
+    let names: Vec<String> = final_page.query().into_keys().collect();
     assert_eq!(names, ["code", "state"]);
-    let code = code(&landing);
+    let code = code(&final_page);
     assert!(code.len() >= 43, "{code}");
     let tokens = "select count(*) from auth.refresh_tokens";
     assert_eq!(social.app.database.count(tokens).await, 0, "no session before it is asked for");
-    let answer = exchange(&social.app, &code, VERIFIER).await;
+    let response = exchange(&social.app, &code, VERIFIER).await;
     let names: Vec<String> =
-        answer.json().as_object().unwrap().keys().map(ToOwned::to_owned).collect();
+        response.json().as_object().unwrap().keys().map(ToOwned::to_owned).collect();
     assert_eq!(names, ["session"]);
-    let session = answer.session();
+    let session = response.session();
     assert_eq!(session.0["user"]["email"], "gh@x.test");
     social.app.refresh(session.refresh_token()).await.session();
     for _ in 0..2 {
@@ -79,7 +83,7 @@ async fn a_wrong_verifier_gets_nothing_and_burns_nothing() {
 }
 
 #[tokio::test]
-async fn bodies_outside_the_contract_are_refused() {
+async fn bodies_against_the_contract_are_refused() {
     let social = Social::start(&["github"], &[]).await;
     let code = code(&with_code(&social, "github", &[]).await);
     for body in [
@@ -94,9 +98,9 @@ async fn bodies_outside_the_contract_are_refused() {
         json!({"code": "unknown", "codeVerifier": VERIFIER}),
         json!({"code": "", "codeVerifier": VERIFIER}),
     ] {
-        let answer = social.app.post("/token/exchange", body.clone()).await;
+        let response = social.app.post("/token/exchange", body.clone()).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.error().as_str()),
+            (response.status.as_u16(), response.error().as_str()),
             (400, "invalid-request"),
             "{body}"
         );
@@ -156,11 +160,11 @@ async fn of_many_exchanges_at_once_on_two_nodes_one_counts() {
     browser.lead_to(two.nodes[1].url());
     let code = code(&browser.follow(&step).await);
     let calls = (0..16).map(|n| exchange(&two.nodes[n % 2], &code, VERIFIER));
-    let answers = join_all(calls).await;
-    let won = answers.iter().filter(|answer| answer.status == 200).count();
+    let responses = join_all(calls).await;
+    let won = responses.iter().filter(|response| response.status == 200).count();
     assert_eq!(won, 1);
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
-        answer.assert_refused(400, "invalid-request");
+    for response in responses.iter().filter(|response| response.status != 200) {
+        response.assert_refused(400, "invalid-request");
     }
 }
 
@@ -176,8 +180,8 @@ async fn neither_code_nor_verifier_is_stored_as_it_is() {
 #[tokio::test]
 async fn refusals_come_without_a_code() {
     let social = Social::start(&["github"], &[("AUTH_DISABLE_SIGNUP", "true")]).await;
-    let landing = with_code(&social, "github", &[]).await;
-    assert_eq!(landing.error(), "signup-disabled");
+    let final_page = with_code(&social, "github", &[]).await;
+    assert_eq!(final_page.error(), "signup-disabled");
 }
 
 #[tokio::test]
@@ -209,8 +213,8 @@ async fn a_code_goes_with_its_own_verifier_only() {
     let other = "B".repeat(43);
     let mine = code(&with_code(&social, "github", &[]).await);
     let challenge = challenge(&other);
-    let landing = social.sign_in("github", &[("codeChallenge", &challenge)]).await;
-    let theirs = code(&landing);
+    let final_page = social.sign_in("github", &[("codeChallenge", &challenge)]).await;
+    let theirs = code(&final_page);
     exchange(&social.app, &theirs, VERIFIER).await.assert_refused(400, "invalid-request");
     exchange(&social.app, &mine, &other).await.assert_refused(400, "invalid-request");
     exchange(&social.app, &mine, VERIFIER).await.session();

@@ -4,26 +4,26 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::app::{Answer, Client, Session, TestApp};
+use crate::support::app::{Client, Session, TestApp, TestResponse};
 use crate::support::two_nodes::stored;
 
 fn text(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap()
 }
 
-async fn create(client: &Client, session: &Session, expires_at: &str) -> Answer {
+async fn create(client: &Client, session: &Session, expires_at: &str) -> TestResponse {
     client.post_as("/pat", session.access_token(), json!({"expiresAt": expires_at})).await
 }
 
 /// A user with a token of 30 days.
 async fn with_token(app: &TestApp) -> (Session, String) {
     let session = app.sign_up("ann@example.com").await.session();
-    let answer = create(app, &session, &text(app.clock.now() + Duration::days(30))).await;
-    let token = answer.json()["personalAccessToken"].as_str().unwrap().to_owned();
+    let response = create(app, &session, &text(app.clock.now() + Duration::days(30))).await;
+    let token = response.json()["personalAccessToken"].as_str().unwrap().to_owned();
     (session, token)
 }
 
-async fn sign_in(client: &Client, token: &str) -> Answer {
+async fn sign_in(client: &Client, token: &str) -> TestResponse {
     client.post("/signin/pat", json!({"personalAccessToken": token})).await
 }
 
@@ -35,10 +35,10 @@ async fn a_token_is_shown_once_stored_as_hash_and_signs_in_again_and_again() {
         "expiresAt": text(app.clock.now() + Duration::days(30)),
         "metadata": {"name": "deploy", "nested": [1, {"a": null}]},
     });
-    let answer = app.post_as("/pat", session.access_token(), body).await;
-    let body = answer.json();
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(body.as_object().unwrap().len(), 2, "{answer:?}");
+    let response = app.post_as("/pat", session.access_token(), body).await;
+    let body = response.json();
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(body.as_object().unwrap().len(), 2, "{response:?}");
     let (id, token) = (body["id"].as_str().unwrap(), body["personalAccessToken"].as_str().unwrap());
     assert_ne!(id, token);
     let hash = stored(token);
@@ -141,8 +141,8 @@ async fn signing_out_ends_tokens() {
     let (session, token) = with_token(&app).await;
     app.post("/signout", json!({"refreshToken": token})).await.assert_ok();
     sign_in(&app, &token).await.assert_refused(401, "invalid-pat");
-    let answer = create(&app, &session, &text(app.clock.now() + Duration::days(1))).await;
-    let other = answer.json()["personalAccessToken"].as_str().unwrap().to_owned();
+    let response = create(&app, &session, &text(app.clock.now() + Duration::days(1))).await;
+    let other = response.json()["personalAccessToken"].as_str().unwrap().to_owned();
     let body = json!({"refreshToken": session.refresh_token(), "all": true});
     app.post_as("/signout", session.access_token(), body).await.assert_ok();
     sign_in(&app, &other).await.assert_refused(401, "invalid-pat");

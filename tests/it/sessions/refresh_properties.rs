@@ -10,7 +10,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::support::app::{Answer, Client, Session};
+use crate::support::app::{Client, Session, TestResponse};
 use crate::support::logs;
 use crate::support::random::Random;
 use crate::support::smtp::eventually;
@@ -25,8 +25,8 @@ async fn nodes() -> TwoNodes {
     TwoNodes::start(&[("AUTH_REFRESH_TOKEN_GRACE", GRACE)]).await
 }
 
-fn assert_no_session(answer: &Answer) {
-    answer.assert_refused(401, "invalid-refresh-token");
+fn assert_no_session(response: &TestResponse) {
+    response.assert_refused(401, "invalid-refresh-token");
 }
 
 async fn rows(nodes: &TwoNodes, session_id: &str) -> i64 {
@@ -62,33 +62,35 @@ impl Model {
         }
     }
 
-    /// Checks answers to uses, at the same time, of a token `age` rotations old.
-    fn check(&mut self, age: usize, answers: &[Answer]) {
+    /// Checks responses to parallel uses of a token `age` rotations old.
+    fn check(&mut self, age: usize, responses: &[TestResponse]) {
         // A session that was never rotated has no old token.
         let in_window = self.steps <= 2;
         if age > 0 && !in_window {
             self.lives = false;
         }
         if !self.lives || age > 1 {
-            answers.iter().for_each(assert_no_session);
+            responses.iter().for_each(assert_no_session);
             return;
         }
         if self.is_disabled {
-            for answer in answers {
-                answer.assert_refused(401, "disabled-user");
+            for response in responses {
+                response.assert_refused(401, "disabled-user");
             }
             return;
         }
-        let next: HashSet<String> =
-            answers.iter().map(|answer| answer.session().refresh_token().to_owned()).collect();
-        assert_eq!(next.len(), 1, "one successor");
+        let next: HashSet<String> = responses
+            .iter()
+            .map(|response| response.session().refresh_token().to_owned())
+            .collect();
+        assert_eq!(next.len(), 1, "one next token");
         let next = next.into_iter().next().unwrap();
-        assert!(answers.iter().all(|answer| answer.session().id() == self.id));
+        assert!(responses.iter().all(|response| response.session().id() == self.id));
         if age == 0 {
             self.tokens.push(next);
             self.steps = 0;
         } else {
-            assert_eq!(Some(&next), self.tokens.last(), "the lost answer again");
+            assert_eq!(Some(&next), self.tokens.last(), "the lost response again");
         }
     }
 
@@ -143,8 +145,8 @@ async fn any_order_of_uses_losses_pauses_and_revocations_agrees_with_the_model()
                 let token = model.token(age).to_owned();
                 let clients: Vec<Client> =
                     (0..=random.below(6)).map(|_| nodes.any(&mut random)).collect();
-                let answers = join_all(clients.iter().map(|client| client.refresh(&token))).await;
-                model.check(age, &answers);
+                let responses = join_all(clients.iter().map(|client| client.refresh(&token))).await;
+                model.check(age, &responses);
             }
         }
         if !model.lives {
@@ -166,8 +168,8 @@ async fn notice(nodes: &TwoNodes, model: &Model) {
 }
 
 #[tokio::test]
-async fn clients_that_lose_answers_and_ask_twice_are_never_signed_out() {
-    let mut random = Random::for_test("clients_that_lose_answers");
+async fn clients_that_lose_responses_and_ask_twice_are_never_signed_out() {
+    let mut random = Random::for_test("clients_that_lose_responses");
     let nodes = nodes().await;
     let sessions = nodes.sessions(16).await;
     let clients = sessions.iter().map(|session| {
@@ -178,10 +180,10 @@ async fn clients_that_lose_answers_and_ask_twice_are_never_signed_out() {
             for _ in 0..25 {
                 let uses: Vec<Client> =
                     (0..=random.below(3)).map(|_| nodes.any(&mut random)).collect();
-                let answers = join_all(uses.iter().map(|client| client.refresh(&held))).await;
-                let next: HashSet<String> = answers
+                let responses = join_all(uses.iter().map(|client| client.refresh(&held))).await;
+                let next: HashSet<String> = responses
                     .iter()
-                    .map(|answer| answer.session().refresh_token().to_owned())
+                    .map(|response| response.session().refresh_token().to_owned())
                     .collect();
                 assert_eq!(next.len(), 1);
                 // Otherwise the client has lost them all, and holds a token that was used.
@@ -207,14 +209,14 @@ async fn clients_that_lose_answers_and_ask_twice_are_never_signed_out() {
 }
 
 #[tokio::test]
-async fn many_parallel_uses_of_one_token_have_one_successor() {
+async fn many_parallel_uses_of_one_token_get_one_next_token() {
     let nodes = nodes().await;
     let session = nodes.nodes[0].anonymous().await;
     let uses = (0..64).map(|n| nodes.nodes[n % 2].refresh(session.refresh_token()));
     let next: HashSet<String> = join_all(uses)
         .await
         .iter()
-        .map(|answer| answer.session().refresh_token().to_owned())
+        .map(|response| response.session().refresh_token().to_owned())
         .collect();
     assert_eq!(next.len(), 1);
     assert!(!next.contains(session.refresh_token()));
@@ -229,7 +231,7 @@ async fn an_abandoned_request_leaves_a_session_that_goes_on() {
         let client = nodes.any(&mut random);
         let patience = std::time::Duration::from_micros(random.next() % 3_000);
         let token = held.refresh_token().to_owned();
-        // The client hangs up at any moment of the request.
+        // The client hangs up at any point of the request.
         let _ = tokio::time::timeout(patience, client.refresh(&token)).await;
         held = nodes.any(&mut random).refresh(&token).await.session();
     }
@@ -327,12 +329,12 @@ async fn no_node_refreshes_a_session_after_its_revocation_has_returned() {
             async move {
                 loop {
                     let was_revoked = revoked.load(Ordering::SeqCst);
-                    let answer = node.refresh(&held).await;
-                    if answer.status == StatusCode::OK {
+                    let response = node.refresh(&held).await;
+                    if response.status == StatusCode::OK {
                         assert!(!was_revoked, "a refresh that began after the revocation");
-                        held = answer.session().refresh_token().to_owned();
+                        held = response.session().refresh_token().to_owned();
                     } else {
-                        assert_no_session(&answer);
+                        assert_no_session(&response);
                         // Another client may be two rotations ahead of this one.
                         if was_revoked {
                             return held;

@@ -65,8 +65,8 @@ async fn all_needs_a_good_bearer() {
     let all = json!({"all": true, "refreshToken": session.refresh_token()});
     app.post("/signout", all.clone()).await.assert_refused(400, "invalid-request");
     for (what, token) in jwt::refused_tokens(session.user_id()) {
-        let answer = app.post_as("/signout", &token, all.clone()).await;
-        assert_eq!((what, answer.status.as_u16()), (what, 400));
+        let response = app.post_as("/signout", &token, all.clone()).await;
+        assert_eq!((what, response.status.as_u16()), (what, 400));
     }
     app.refresh(session.refresh_token()).await.session();
 }

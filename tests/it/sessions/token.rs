@@ -1,4 +1,4 @@
-//! `POST /token`: what a refresh answers, and to whom.
+//! `POST /token`: what a refresh returns, and to whom.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::support::app::{PASSWORD, TestApp};
 use crate::support::smtp::eventually;
 
 #[tokio::test]
-async fn a_refresh_answers_the_session_itself_under_the_same_id() {
+async fn a_refresh_returns_the_session_itself_under_the_same_id() {
     let app = TestApp::start(&[]).await;
     let first = app.sign_up("ann@example.com").await.session();
     let body = app.refresh(first.refresh_token()).await.json();
@@ -138,7 +138,8 @@ async fn with_wrong_clock(app: &TestApp, by: Duration) -> TestApp {
     TestApp::start_at(Arc::clone(&app.database), clock, &[]).await
 }
 
-/// A client that lost the answer may find another node, and that node's machine may know another time.
+/// A client that lost the response may find another node, and that node's machine may know another
+/// time.
 #[tokio::test]
 async fn a_node_with_a_wrong_clock_takes_no_repeated_token_for_a_stolen_one() {
     let app = TestApp::start(&[]).await;

@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::app::{Answer, Client, TestApp};
+use crate::support::app::{Client, TestApp, TestResponse};
 use crate::support::jwt;
 use crate::support::smtp::eventually;
 
-async fn bearer(app: &TestApp, token: &str) -> Answer {
+async fn bearer(app: &TestApp, token: &str) -> TestResponse {
     Client::send(app.request(Method::POST, "/token/verify").bearer_auth(token)).await
 }
 

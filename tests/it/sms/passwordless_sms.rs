@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Answer, Client, TestApp};
+use crate::support::app::{Client, TestApp, TestResponse};
 use crate::support::http_simulator::{Asked, HttpSimulator, Reply};
 use crate::support::two_nodes::TwoNodes;
 
 const PHONE: &str = "+15550001111";
 
-async fn ask(client: &Client, phone: &str) -> Answer {
+async fn ask(client: &Client, phone: &str) -> TestResponse {
     client.post("/signin/passwordless/sms", json!({"phoneNumber": phone})).await
 }
 
-async fn present(client: &Client, phone: &str, code: &str) -> Answer {
+async fn present(client: &Client, phone: &str, code: &str) -> TestResponse {
     let body = json!({"phoneNumber": phone, "otp": code});
     client.post("/signin/passwordless/sms/otp", body).await
 }
@@ -182,9 +182,9 @@ async fn what_the_provider_does_not_take_is_told_and_leaves_nothing() {
 async fn of_many_who_ask_at_once_for_a_new_number_one_account_is_made() {
     let twilio = Twilio::start().await;
     let app = TestApp::start(&twilio.settings(&[])).await;
-    let answers = futures_util::future::join_all((0..6).map(|_| ask(&app, PHONE))).await;
-    for answer in answers {
-        answer.assert_ok();
+    let responses = futures_util::future::join_all((0..6).map(|_| ask(&app, PHONE))).await;
+    for response in responses {
+        response.assert_ok();
     }
     assert_eq!(app.database.count("select count(*) from auth.users").await, 1);
 }
@@ -234,17 +234,17 @@ async fn of_many_with_one_code_one_signs_in() {
     let two = TwoNodes::start(&twilio.settings(&[("AUTH_OTP_MAX_TRIES", "100")])).await;
     ask(&two.nodes[0], PHONE).await.assert_ok();
     let code = twilio.code();
-    let answers = futures_util::future::join_all(
+    let responses = futures_util::future::join_all(
         (0..8).map(|number| present(&two.nodes[number % 2], PHONE, &code)),
     )
     .await;
-    let signed_in = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(signed_in, 1, "{answers:?}");
+    let signed_in = responses.iter().filter(|response| response.status == 200).count();
+    assert_eq!(signed_in, 1, "{responses:?}");
 }
 
 /// The code is right, so its owner may know (docs/reference-behaviour.md#sms-refusals-have-codes).
 #[tokio::test]
-async fn the_state_of_an_account_has_its_own_answer_and_leaves_the_code() {
+async fn the_state_of_an_account_has_its_own_response_and_leaves_the_code() {
     let twilio = Twilio::start().await;
     let app = TestApp::start(&twilio.settings(&[])).await;
     ask(&app, PHONE).await.assert_ok();
@@ -368,7 +368,7 @@ async fn in_development_the_inbox_shows_them() {
 
 /// Nobody learns which numbers are known.
 #[tokio::test]
-async fn a_concealed_answer_is_the_same_for_all_numbers() {
+async fn a_concealed_response_is_the_same_for_all_numbers() {
     let twilio = Twilio::start().await;
     let settings =
         twilio.settings(&[("AUTH_CONCEAL_ERRORS", "true"), ("AUTH_DISABLE_SIGNUP", "true")]);

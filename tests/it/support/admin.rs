@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::app::{Answer, Client, TestApp};
+use super::app::{Client, TestApp, TestResponse};
 
 /// The token of operators of test servers.
 pub(crate) const TOKEN: &str = "operator-0123456789abcdef0123456789";
@@ -41,41 +41,41 @@ impl Operator {
         &self.client
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         self.client.get_as(path, TOKEN).await
     }
 
     /// Changes settings.
-    pub(crate) async fn patch(&self, body: Value) -> Answer {
+    pub(crate) async fn patch(&self, body: Value) -> TestResponse {
         let request = self.client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
         Client::send(request.json(&body)).await
     }
 
     /// Changes settings, which must succeed; the old values.
     pub(crate) async fn tune(&self, body: Value) -> Value {
-        let answer = self.patch(body).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["changed"].clone()
+        let response = self.patch(body).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["changed"].clone()
     }
 
     /// The report about one actor, by its path; the root has an empty one.
     pub(crate) async fn actor(&self, path: &str) -> Value {
-        let answer = self.get("/ops/actors").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let mut actor = answer.json()["root"].clone();
+        let response = self.get("/ops/actors").await;
+        assert_eq!(response.status, 200, "{response:?}");
+        let mut actor = response.json()["root"].clone();
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let children = actor["children"].as_array().expect("it has children").clone();
             let child = children.into_iter().find(|child| child["name"] == name);
-            actor = child.unwrap_or_else(|| panic!("no {name} of {path} in {}", answer.text));
+            actor = child.unwrap_or_else(|| panic!("no {name} of {path} in {}", response.text));
         }
         actor
     }
 
     /// All metrics, by name with labels, as in the text.
     pub(crate) async fn metrics(&self) -> Metrics {
-        let answer = self.get("/metrics").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        Metrics::parse(&answer.text)
+        let response = self.get("/metrics").await;
+        assert_eq!(response.status, 200, "{response:?}");
+        Metrics::parse(&response.text)
     }
 }
 

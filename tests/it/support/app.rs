@@ -124,13 +124,13 @@ pub(crate) struct Client {
 
 /// What a server said.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl TestResponse {
     /// The body as JSON; `null` if it is none.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
@@ -226,41 +226,48 @@ impl Client {
     }
 
     /// Sends; a failing connection is an error.
-    pub(crate) async fn try_send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_send(
+        request: reqwest::RequestBuilder,
+    ) -> reqwest::Result<TestResponse> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, text: response.text().await? })
+        Ok(TestResponse { status, headers, text: response.text().await? })
     }
 
-    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> TestResponse {
         Self::try_send(request).await.unwrap()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         Self::send(self.request(Method::GET, path)).await
     }
 
-    pub(crate) async fn get_as(&self, path: &str, access_token: &str) -> Answer {
+    pub(crate) async fn get_as(&self, path: &str, access_token: &str) -> TestResponse {
         Self::send(self.request(Method::GET, path).bearer_auth(access_token)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> TestResponse {
         Self::send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub(crate) async fn post_as(&self, path: &str, access_token: &str, body: Value) -> Answer {
+    pub(crate) async fn post_as(
+        &self,
+        path: &str,
+        access_token: &str,
+        body: Value,
+    ) -> TestResponse {
         Self::send(self.request(Method::POST, path).bearer_auth(access_token).json(&body)).await
     }
 
-    pub(crate) async fn sign_up(&self, email: &str) -> Answer {
+    pub(crate) async fn sign_up(&self, email: &str) -> TestResponse {
         self.post("/signup/email-password", json!({"email": email, "password": PASSWORD})).await
     }
 
-    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Answer {
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> TestResponse {
         self.post("/signin/email-password", json!({"email": email, "password": password})).await
     }
 
-    pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> TestResponse {
         self.post("/token", json!({"refreshToken": refresh_token})).await
     }
 

@@ -77,7 +77,7 @@ impl Cluster {
         PgConnection::connect(&url).await.unwrap()
     }
 
-    /// Comes back when it has ended.
+    /// Returns when it has ended.
     pub(crate) async fn stop(&mut self, end: End) {
         let server = self.server.take().expect("it runs");
         self.direct.send_replace(None);

@@ -42,7 +42,7 @@ struct Shared {
     /// Everything is cut, now and later.
     is_dead: AtomicBool,
     waiting: Mutex<VecDeque<Waiting>>,
-    /// Statements that passed and are not answered yet.
+    /// Statements that passed and are without a result yet.
     running: AtomicUsize,
     changed: Arc<Notify>,
 }
@@ -53,7 +53,7 @@ struct Waiting {
 }
 
 impl Gate {
-    /// An open gate. `changed` is told whenever a statement has come to wait, or has been answered.
+    /// An open gate. `changed` is told whenever a statement has come to wait, or has its result.
     pub(crate) async fn to(upstream: &str, word: &'static str, changed: Arc<Notify>) -> Self {
         let upstream: PgConnectOptions = upstream.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -121,7 +121,7 @@ impl Gate {
     }
 }
 
-/// A statement between its verdict and its answer.
+/// A statement between its verdict and its result.
 struct Running(Arc<Shared>);
 
 impl Running {
@@ -219,7 +219,8 @@ async fn requests(
     }
 }
 
-/// Waits for a verdict: whether the answer is withheld, or an error if the connection is to end now.
+/// Waits for a verdict: whether the response is withheld, or an error if the connection is to end
+/// now.
 async fn wait(shared: &Shared, statement: String) -> io::Result<(Running, bool)> {
     let (decide, decided) = oneshot::channel();
     let statement = statement.split_whitespace().take(3).collect::<Vec<_>>().join(" ");

@@ -1,4 +1,5 @@
-//! A stand-in for Hasura: takes any metadata, and answers the question of custom claims as it is told.
+//! A stand-in for Hasura: takes any metadata, and responds to the query for custom claims as
+//! configured.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -64,9 +65,10 @@ impl Hasura {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, gate) = (Arc::clone(&shared), gate.clone());
                 tokio::spawn(async move {
-                    let answer = service_fn(|request| answer(&state, gate.clone(), request));
-                    let _ =
-                        http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+                    let response = service_fn(|request| respond(&state, gate.clone(), request));
+                    let _ = http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), response)
+                        .await;
                 });
             }
         });
@@ -83,7 +85,7 @@ impl Hasura {
         self.state.lock().unwrap().first.push_back(say);
     }
 
-    /// Holds questions back, or lets them be answered.
+    /// Holds queries back, or lets them have a response.
     pub(crate) fn hold(&self, hold: bool) {
         self.open.send_replace(!hold);
     }
@@ -100,7 +102,7 @@ impl Drop for Hasura {
     }
 }
 
-async fn answer(
+async fn respond(
     state: &Mutex<State>,
     mut gate: watch::Receiver<bool>,
     request: Request<Incoming>,

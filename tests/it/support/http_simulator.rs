@@ -1,4 +1,4 @@
-//! A stand-in for somebody else's HTTP API: keeps what it is asked, and answers as it is told.
+//! A stand-in for somebody else's HTTP API: keeps what it is asked, and responds as configured.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,17 +19,17 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Status(u16, String),
-    /// Never answers.
+    /// Never responds.
     Hang,
 }
 
 impl Reply {
-    /// An answer with this status and this JSON.
+    /// A response with this status and this JSON.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self::Status(status, body.to_string())
     }
 
-    /// An answer without a body.
+    /// A response without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self::Status(status, String::new())
     }
@@ -93,7 +93,7 @@ impl HttpSimulator {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    let service = service_fn(|request| answer(&state, request));
+                    let service = service_fn(|request| respond(&state, request));
                     let stream = TokioIo::new(stream);
                     let _ = http1::Builder::new().serve_connection(stream, service).await;
                 });
@@ -132,7 +132,7 @@ impl Drop for HttpSimulator {
     }
 }
 
-async fn answer(
+async fn respond(
     state: &Mutex<State>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {

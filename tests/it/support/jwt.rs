@@ -1,4 +1,4 @@
-//! Access tokens from the outside: read without trust, and made by hand.
+//! Access tokens as clients see them: read without trust, and made by hand.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

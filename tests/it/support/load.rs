@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use tokio_util::sync::CancellationToken;
 
-use super::app::{Answer, Client, Session};
+use super::app::{Client, Session, TestResponse};
 use super::smtp::eventually;
 
 /// What all clients together have seen.
@@ -16,7 +16,7 @@ pub(crate) struct Seen {
     pub(crate) rotations: AtomicUsize,
     /// 503 with Retry-After.
     pub(crate) refusals: AtomicUsize,
-    /// Requests without an answer.
+    /// Requests without a response.
     pub(crate) lost: AtomicUsize,
 }
 
@@ -33,7 +33,7 @@ impl Seen {
         self.lost.load(Ordering::SeqCst)
     }
 
-    /// Waits until the clients got this many answers more.
+    /// Waits until the clients got this many responses more.
     pub(crate) async fn more_rotations(&self, count: usize) {
         let goal = self.rotations() + count;
         eventually("more rotations", async || self.rotations() >= goal).await;
@@ -43,7 +43,7 @@ impl Seen {
 /// Runs `faults` while a client for each session refreshes at `servers`; then every client must still
 /// have its session at the last server.
 ///
-/// A client asks the first server that gives it an answer.
+/// A client asks the first server that gives it a response.
 pub(crate) async fn under_load<T>(
     servers: &[Client],
     sessions: &[Session],
@@ -71,9 +71,9 @@ pub(crate) async fn under_load<T>(
     let (held, result) = tokio::join!(join_all(clients), work);
     let last = servers.last().expect("a server");
     for (token, session) in held.iter().zip(sessions) {
-        let answer = last.refresh(token).await;
-        assert_eq!(answer.status, StatusCode::OK, "a session was lost: {answer:?}");
-        assert_eq!(answer.session().id(), session.id());
+        let response = last.refresh(token).await;
+        assert_eq!(response.status, StatusCode::OK, "a session was lost: {response:?}");
+        assert_eq!(response.session().id(), session.id());
     }
     (result, seen)
 }
@@ -82,17 +82,17 @@ async fn refresh_once(servers: &[Client], held: &str, seen: &Seen) -> Option<Str
     for server in servers {
         let body = serde_json::json!({"refreshToken": held});
         let request = server.request(reqwest::Method::POST, "/token").json(&body);
-        let Ok(answer) = Client::try_send(request).await else {
+        let Ok(response) = Client::try_send(request).await else {
             seen.lost.fetch_add(1, Ordering::SeqCst);
             // A server that is gone fails at once; this leaves time for others.
             tokio::task::yield_now().await;
             continue;
         };
-        if answer.status == StatusCode::OK {
+        if response.status == StatusCode::OK {
             seen.rotations.fetch_add(1, Ordering::SeqCst);
-            return Some(answer.session().refresh_token().to_owned());
+            return Some(response.session().refresh_token().to_owned());
         }
-        assert_shed(&answer);
+        assert_shed(&response);
         seen.refusals.fetch_add(1, Ordering::SeqCst);
         return None;
     }
@@ -101,8 +101,8 @@ async fn refresh_once(servers: &[Client], held: &str, seen: &Seen) -> Option<Str
 
 /// The only refusal that a fault may cause.
 #[track_caller]
-pub(crate) fn assert_shed(answer: &Answer) {
-    answer.assert_refused(503, "service-unavailable");
-    let after = answer.headers.get(RETRY_AFTER).expect("it says when to come back");
+pub(crate) fn assert_shed(response: &TestResponse) {
+    response.assert_refused(503, "service-unavailable");
+    let after = response.headers.get(RETRY_AFTER).expect("it says when to come back");
     assert!(after.to_str().unwrap().parse::<u32>().unwrap() >= 1);
 }

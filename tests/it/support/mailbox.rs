@@ -3,7 +3,7 @@
 use mail_parser::MessageParser;
 use reqwest::Url;
 
-use super::app::{Answer, Client};
+use super::app::{Client, TestResponse};
 use super::postgres::TestDatabase;
 use super::smtp::{SmtpServer, Tls, eventually};
 
@@ -91,7 +91,7 @@ impl Mailbox {
 }
 
 /// `GET /verify` with a ticket.
-pub(crate) async fn verify(client: &Client, ticket: &str, redirect_to: &str) -> Answer {
+pub(crate) async fn verify(client: &Client, ticket: &str, redirect_to: &str) -> TestResponse {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("ticket", ticket)
         .append_pair("redirectTo", redirect_to)

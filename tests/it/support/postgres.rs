@@ -74,7 +74,7 @@ impl TestDatabase {
         connection.close().await.unwrap();
     }
 
-    /// The one number that a query answers.
+    /// The one number that a query returns.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         let mut connection = self.connection().await;
         let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
@@ -83,7 +83,7 @@ impl TestDatabase {
         count
     }
 
-    /// The one text that a query answers.
+    /// The one text that a query returns.
     pub(crate) async fn text(&self, sql: &str) -> Option<String> {
         let mut connection = self.connection().await;
         let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));

@@ -27,7 +27,7 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Comes back once it serves.
+    /// Returns once it serves.
     pub(crate) async fn start(database: &TestDatabase, more: &[(&str, &str)]) -> Self {
         Self::spawn(serve(database, more), |_| true).await
     }

@@ -1,5 +1,5 @@
-//! A security key in software: it answers ceremonies as a browser would send them, or wrongly on
-//! purpose.
+//! A security key in software: it takes part in ceremonies as a browser would send them, or wrongly
+//! on purpose.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -18,7 +18,7 @@ const BACKUP_ELIGIBLE: u8 = 0x08;
 const BACKED_UP: u8 = 0x10;
 const ATTESTED: u8 = 0x40;
 
-/// How the key's owner is named in its answers.
+/// How the key's owner is named in its responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handle {
     /// The client took the id in the options for base64url.
@@ -30,8 +30,8 @@ pub(crate) enum Handle {
     None,
 }
 
-/// Who vouches for a new key.
-pub(crate) enum Attestation {
+/// Who attests a new key.
+pub(crate) enum AttestationKind {
     None,
     /// The key itself, in the format `packed`.
     Own,
@@ -46,7 +46,7 @@ pub(crate) struct SecurityKey {
     pub(crate) pair: KeyPair,
     /// What its public key says it is for.
     pub(crate) algorithm: Algorithm,
-    pub(crate) attestation: Attestation,
+    pub(crate) attestation: AttestationKind,
     pub(crate) id: Vec<u8>,
     pub(crate) user: String,
     pub(crate) origin: String,
@@ -70,7 +70,7 @@ impl SecurityKey {
         Self {
             pair: KeyPair::new(algorithm),
             algorithm,
-            attestation: Attestation::None,
+            attestation: AttestationKind::None,
             id: Uuid::new_v4().as_bytes().to_vec(),
             user: String::new(),
             origin: ORIGIN.to_owned(),
@@ -114,7 +114,7 @@ impl SecurityKey {
         data
     }
 
-    /// Answers creation options.
+    /// Responds to creation options.
     pub(crate) fn create(&mut self, options: &Value) -> Value {
         options["user"]["id"].as_str().unwrap().clone_into(&mut self.user);
         let mut data = self.authenticator_data(ATTESTED);
@@ -127,10 +127,10 @@ impl SecurityKey {
         let hash = digest(&SHA256, &client_data);
         let signed = [&data, hash.as_ref()].concat();
         let statement = match &self.attestation {
-            Attestation::None => Statement::none(),
-            Attestation::Own => Statement::own(&self.pair, self.algorithm, &signed),
-            Attestation::Maker(maker) => maker.packed(&signed),
-            Attestation::U2f(maker) => {
+            AttestationKind::None => Statement::none(),
+            AttestationKind::Own => Statement::own(&self.pair, self.algorithm, &signed),
+            AttestationKind::Maker(maker) => maker.packed(&signed),
+            AttestationKind::U2f(maker) => {
                 let parts = [&[0], &data[..32], hash.as_ref(), &self.id, self.pair.point()];
                 maker.u2f(&parts.concat())
             }
@@ -150,7 +150,7 @@ impl SecurityKey {
         })
     }
 
-    /// Answers request options.
+    /// Responds to request options.
     pub(crate) fn get(&mut self, options: &Value) -> Value {
         let client_data = self.client_data("webauthn.get", options["challenge"].as_str().unwrap());
         self.sign(&client_data)

@@ -38,9 +38,9 @@ pub(crate) enum Tls {
 pub(crate) enum Fault {
     /// Close it instead of greeting.
     Drop,
-    /// Answer the first command that starts with `at` by `line`; `.` is the end of the data.
+    /// Reply to the first command that starts with `at` with `line`; `.` is the end of the data.
     Reply { at: &'static str, line: &'static str },
-    /// Never answer that command.
+    /// Never reply to that command.
     Hang { at: &'static str },
 }
 
@@ -268,14 +268,14 @@ impl Session {
             }
             "CRAM-MD5" => {
                 let challenge = "<1896.697170952@test>";
-                let answer = self.ask(challenge).await?;
+                let response = self.ask(challenge).await?;
                 let mut mac = Hmac::<Md5>::new_from_slice(PASSWORD.as_bytes()).expect("any length");
                 mac.update(challenge.as_bytes());
                 let mut expected = format!("{USER} ");
                 for byte in mac.finalize().into_bytes() {
                     write!(expected, "{byte:02x}").expect("strings take everything");
                 }
-                answer == expected
+                response == expected
             }
             _ => return self.say("504 unknown mechanism").await,
         };

@@ -5,8 +5,8 @@ use super::*;
 struct Echo;
 
 enum EchoMsg {
-    Answer(RpcReplyPort<&'static str>),
-    /// Keeps the reply port and never answers.
+    Reply(RpcReplyPort<&'static str>),
+    /// Keeps the reply port and never replies.
     Keep(RpcReplyPort<&'static str>),
     Crash,
 }
@@ -37,7 +37,7 @@ impl Actor for Echo {
         (name, kept): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            EchoMsg::Answer(reply) => {
+            EchoMsg::Reply(reply) => {
                 let _ = reply.send(name);
             }
             EchoMsg::Keep(reply) => kept.push(reply),
@@ -56,8 +56,8 @@ fn handle(slot: &Arc<Slot<EchoMsg>>, max_in_flight: usize, timeout_ms: u64) -> H
     Handle::new("echo", Arc::clone(slot), max_in_flight, Duration::from_millis(timeout_ms))
 }
 
-fn assert_unavailable(answer: &Result<&'static str, AuthError>) {
-    assert!(matches!(answer, Err(AuthError::Unavailable { what: "echo", .. })), "{answer:?}");
+fn assert_unavailable(response: &Result<&'static str, AuthError>) {
+    assert!(matches!(response, Err(AuthError::Unavailable { what: "echo", .. })), "{response:?}");
 }
 
 /// Lets everything run that can, until the handle has so many requests in flight.
@@ -68,7 +68,7 @@ async fn in_flight(handle: &Handle<EchoMsg>, count: usize) {
 }
 
 #[tokio::test]
-async fn an_actor_that_does_not_answer_in_time_is_unavailable() {
+async fn an_actor_that_does_not_reply_in_time_is_unavailable() {
     let slot = Arc::default();
     let handle = handle(&slot, 10, 50);
     start(&slot, "one").await;
@@ -76,13 +76,13 @@ async fn an_actor_that_does_not_answer_in_time_is_unavailable() {
     assert_unavailable(&handle.call(EchoMsg::Keep).await);
     assert!(before.elapsed() >= Duration::from_millis(50));
     assert_eq!(handle.in_flight(), 0);
-    assert_eq!(handle.call(EchoMsg::Answer).await.unwrap(), "one");
+    assert_eq!(handle.call(EchoMsg::Reply).await.unwrap(), "one");
 }
 
 #[tokio::test]
 async fn an_actor_that_never_comes_is_unavailable_after_the_deadline() {
     let slot = Arc::default();
-    assert_unavailable(&handle(&slot, 10, 20).call(EchoMsg::Answer).await);
+    assert_unavailable(&handle(&slot, 10, 20).call(EchoMsg::Reply).await);
 }
 
 #[tokio::test]
@@ -93,8 +93,8 @@ async fn a_request_waits_for_the_first_incarnation() {
         in_flight(&handle, 1).await;
         start(&slot, "one").await;
     };
-    let (answer, ()) = tokio::join!(handle.call(EchoMsg::Answer), filling);
-    assert_eq!(answer.unwrap(), "one");
+    let (response, ()) = tokio::join!(handle.call(EchoMsg::Reply), filling);
+    assert_eq!(response.unwrap(), "one");
 }
 
 #[tokio::test]
@@ -113,11 +113,11 @@ async fn a_request_that_died_with_its_actor_is_sent_to_the_next_one() {
         if sent.fetch_add(1, Ordering::SeqCst) == 0 {
             EchoMsg::Keep(reply)
         } else {
-            EchoMsg::Answer(reply)
+            EchoMsg::Reply(reply)
         }
     };
-    let (answer, ()) = tokio::join!(handle.call(request), restarting);
-    assert_eq!(answer.unwrap(), "two");
+    let (response, ()) = tokio::join!(handle.call(request), restarting);
+    assert_eq!(response.unwrap(), "two");
     assert_eq!(sent.into_inner(), 2);
 }
 
@@ -140,8 +140,8 @@ async fn a_request_that_died_with_two_actors_is_not_sent_to_a_third() {
             start(&slot, name).await;
         }
     };
-    let (answer, ()) = tokio::join!(handle.call(request), restarting);
-    assert_unavailable(&answer);
+    let (response, ()) = tokio::join!(handle.call(request), restarting);
+    assert_unavailable(&response);
     assert_eq!(sent.load(Ordering::SeqCst), 2);
 }
 
@@ -156,17 +156,17 @@ async fn requests_past_the_bound_are_refused_at_once_and_places_come_back() {
         });
         tokio::select! {
             biased;
-            _ = &mut waiting => panic!("nobody answers these"),
+            _ = &mut waiting => panic!("nobody replies to these"),
             () = in_flight(&handle, 2) => {}
         }
         let before = Instant::now();
-        assert_unavailable(&handle.call(EchoMsg::Answer).await);
+        assert_unavailable(&handle.call(EchoMsg::Reply).await);
         assert!(before.elapsed() < Duration::from_secs(5));
         assert_eq!(handle.in_flight(), 2);
     }
     // Callers that hang up give their places back.
     assert_eq!(handle.in_flight(), 0);
-    assert_eq!(handle.call(EchoMsg::Answer).await.unwrap(), "one");
+    assert_eq!(handle.call(EchoMsg::Reply).await.unwrap(), "one");
 }
 
 #[tokio::test]
@@ -176,5 +176,5 @@ async fn hints_to_an_actor_that_is_gone_are_dropped() {
     handle.cast(EchoMsg::Crash);
     handle.kill();
     start(&slot, "one").await;
-    assert_eq!(handle.call(EchoMsg::Answer).await.unwrap(), "one");
+    assert_eq!(handle.call(EchoMsg::Reply).await.unwrap(), "one");
 }

@@ -4,7 +4,7 @@ use ractor::RpcReplyPort;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::actors::runtime::handle::{Crash, Handle, Mail};
+use crate::actors::runtime::handle::{Crash, Handle, MessageOrigin};
 
 /// What children did, in order.
 type Journal = Arc<Mutex<Vec<String>>>;
@@ -18,7 +18,7 @@ enum ProbeMsg {
     Crash,
 }
 
-impl Mail for ProbeMsg {
+impl MessageOrigin for ProbeMsg {
     fn is_from_caller(&self) -> bool {
         true
     }

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::flows::email::send_verification_email::send_verification_email;
-use crate::flows::guards::response_padding::evenly;
+use crate::flows::guards::response_padding::pad_response_time;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{not_null, not_null_object};
 use crate::http::input::sign_up_options::RedirectOptionsField;
@@ -28,7 +28,7 @@ struct UserEmailSendVerificationEmailRequest {
 /// Sends the verification mail (again).
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailSendVerificationEmailRequest = read_json(&request)?;
-    let landing = body.options.unwrap_or_default().into_wish(body.code_challenge);
-    evenly(&app, send_verification_email(&app, &body.email, landing)).await?;
+    let return_target = body.options.unwrap_or_default().into_requested_target(body.code_challenge);
+    pad_response_time(&app, send_verification_email(&app, &body.email, return_target)).await?;
     Ok(ApiResponse::ok_text())
 }

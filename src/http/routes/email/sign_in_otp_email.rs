@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::email::EmailAddress;
-use crate::flows::email::sign_in_by_mail::{MailedProof, sign_in_by_mail};
-use crate::flows::guards::response_padding::evenly;
+use crate::flows::email::sign_in_by_mail::{MailedCredential, sign_in_by_mail};
+use crate::flows::guards::response_padding::pad_response_time;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::not_null_object;
 use crate::http::input::sign_up_options::SignUpOptionsField;
@@ -26,6 +26,7 @@ struct SignInOtpEmailRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInOtpEmailRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default().into();
-    evenly(&app, sign_in_by_mail(&app, MailedProof::Code, &body.email, options)).await?;
+    pad_response_time(&app, sign_in_by_mail(&app, MailedCredential::Code, &body.email, options))
+        .await?;
     Ok(ApiResponse::ok_text())
 }

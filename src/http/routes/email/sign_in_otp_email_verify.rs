@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::flows::email::verify_sign_in_otp_email::verify_sign_in_otp_email;
-use crate::flows::guards::response_padding::evenly;
+use crate::flows::guards::response_padding::pad_response_time;
 use crate::http::ApiRequest;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::TextField;
@@ -21,11 +21,12 @@ struct SignInOtpEmailVerifyRequest {
     email: EmailAddress,
 }
 
-/// Answers a session for a mailed code.
+/// Responds with a session for a mailed code.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInOtpEmailVerifyRequest = read_json(&request)?;
     let (email, code) = (&body.email, body.otp.as_str());
     let session =
-        evenly(&app, verify_sign_in_otp_email(&app, email, code, request.client_ip)).await?;
+        pad_response_time(&app, verify_sign_in_otp_email(&app, email, code, request.client_ip))
+            .await?;
     session_payload(Some(&session))
 }

@@ -27,7 +27,7 @@ struct UserEmailChangeRequest {
 /// Mails a link to the bearer's new address.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailChangeRequest = read_json(&request)?;
-    let landing = body.options.unwrap_or_default().into_wish(body.code_challenge);
-    change_user_email(&app, request.bearer(), &body.new_email, landing).await?;
+    let return_target = body.options.unwrap_or_default().into_requested_target(body.code_challenge);
+    change_user_email(&app, request.bearer(), &body.new_email, return_target).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::domain::error::AuthError;
-use crate::flows::email::verify_ticket::{Follower, verify_ticket};
+use crate::flows::email::verify_ticket::{LinkVisitor, verify_ticket};
 use crate::http::input::browser_cookies::find_link;
 use crate::http::input::code_challenge::code_challenge;
 use crate::http::input::extract::read_query;
@@ -15,7 +15,7 @@ use crate::http::{ApiRequest, ApiResponse};
 const TYPES: [&str; 4] =
     ["emailVerify", "emailConfirmChange", "signinPasswordless", "passwordReset"];
 
-/// Answers a redirect, with a session or with the reason why there is none.
+/// Responds with a redirect that has a session or the reason why there is none.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let query = read_query(&request);
     let ticket = query.required("ticket")?;
@@ -25,8 +25,8 @@ pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     {
         return Err(AuthError::InvalidRequest(format!("type: one of {}", TYPES.join(", "))));
     }
-    let follower =
-        Follower { browser: find_link(&request), code_challenge: code_challenge(&query)? };
-    let location = verify_ticket(&app, ticket, redirect_to, &follower).await?;
+    let visitor =
+        LinkVisitor { browser: find_link(&request), code_challenge: code_challenge(&query)? };
+    let location = verify_ticket(&app, ticket, redirect_to, &visitor).await?;
     ApiResponse::redirect(&location)
 }

@@ -22,10 +22,10 @@ struct TotpGenerateResponse<'a> {
 /// A new secret for the bearer's authenticator application.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let new = generate_totp(&app, request.bearer()).await?;
-    let answer = ApiResponse::json(&TotpGenerateResponse {
+    let response = ApiResponse::json(&TotpGenerateResponse {
         image_url: new.picture.expose_secret(),
         totp_secret: new.secret.expose_secret(),
     })?;
     // A secret behind a GET: nothing on the way may keep it.
-    Ok(answer.with_header(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+    Ok(response.with_header(CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }

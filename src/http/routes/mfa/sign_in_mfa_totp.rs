@@ -19,7 +19,7 @@ struct SignInMfaTotpRequest {
     otp: TextField,
 }
 
-/// Answers the session for which the password alone was not enough.
+/// Responds with the session for which the password alone was not enough.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInMfaTotpRequest = read_json(&request)?;
     let client = request.client_ip;

@@ -12,7 +12,7 @@ use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 use crate::persistence::health;
 
-/// How long Postgres may take to answer a ready node.
+/// How long Postgres may take to respond on a ready node.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Below the prefix: `"OK"`.
@@ -21,7 +21,7 @@ pub async fn get(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::ok_text())
 }
 
-/// Outside a prefix the reference answers another body
+/// Outside a prefix the reference sends another body
 /// (docs/reference-behaviour.md#two-health-bodies).
 pub async fn get_outside_prefix(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     #[derive(Serialize)]
@@ -38,12 +38,12 @@ pub async fn head(app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::empty(StatusCode::OK))
 }
 
-/// The process answers; nothing is said of what it depends on.
+/// The process responds; nothing is said of what it depends on.
 pub async fn live(_app: Arc<App>, _request: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::empty(StatusCode::OK))
 }
 
-/// Ready: every actor runs, Postgres answers, and nobody has told the node to end.
+/// Ready: every actor runs, Postgres responds, and the node was not signalled to end.
 async fn check(app: &App) -> Result<(), AuthError> {
     if app.drain.phase().is_draining() {
         return Err(AuthError::unavailable("a node that is about to end"));

@@ -27,10 +27,10 @@ struct SignUpWebauthnVerifyRequest {
     code_challenge: Option<CodeChallenge>,
 }
 
-/// Answers `{}` while the address waits for verification.
+/// Responds with `{}` while the address waits for verification.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpWebauthnVerifyRequest = read_json(&request)?;
-    let attestation = body.credential.0.into_attestation()?;
+    let attestation = body.credential.0.into_registration()?;
     let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
     let nickname = body.nickname.as_ref().map_or("", TextField::as_str);
     let session = sign_up_webauthn::finish(&app, &attestation, options, nickname).await?;

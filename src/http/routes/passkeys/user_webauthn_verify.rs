@@ -31,7 +31,7 @@ struct VerifyAddSecurityKeyResponse<'a> {
 /// The bearer's new key.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: VerifyAddSecurityKeyRequest = read_json(&request)?;
-    let attestation = body.credential.0.into_attestation()?;
+    let attestation = body.credential.0.into_registration()?;
     let nickname = body.nickname.as_ref().map(TextField::as_str);
     let id = add_security_key::finish(&app, request.bearer(), &attestation, nickname).await?;
     ApiResponse::json(&VerifyAddSecurityKeyResponse { id, nickname })

@@ -30,7 +30,7 @@ struct MfaChallenge<'a> {
     ticket: &'a str,
 }
 
-/// Answers a session, or the ticket that asks for the second factor.
+/// Responds with a session, or the ticket that asks for the second factor.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInEmailPasswordRequest = read_json(&request)?;
     let password = body.password.into_secret();

@@ -26,7 +26,7 @@ struct SignUpEmailPasswordRequest {
     code_challenge: Option<CodeChallenge>,
 }
 
-/// Answers `{}` while the address waits for verification.
+/// Responds with `{}` while the address waits for verification.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpEmailPasswordRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
-use crate::flows::guards::response_padding::evenly;
+use crate::flows::guards::response_padding::pad_response_time;
 use crate::flows::passwords::send_password_reset_email::send_password_reset_email;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{not_null, not_null_object};
@@ -28,7 +28,7 @@ struct UserPasswordResetRequest {
 /// Mails a link by which a new password can be set.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserPasswordResetRequest = read_json(&request)?;
-    let landing = body.options.unwrap_or_default().into_wish(body.code_challenge);
-    evenly(&app, send_password_reset_email(&app, &body.email, landing)).await?;
+    let return_target = body.options.unwrap_or_default().into_requested_target(body.code_challenge);
+    pad_response_time(&app, send_password_reset_email(&app, &body.email, return_target)).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -6,13 +6,13 @@ use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 
-use super::shared::{departure_cookie, provider_of};
+use super::shared::{provider_of, redirect_cookie};
 use crate::app::App;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::providers::start::{SignInRequest, begin_link};
 use crate::http::input::extract::read_optional_json;
 use crate::http::input::fields::{TextField, not_null, not_null_object};
-use crate::http::input::request_origin::calling_page;
+use crate::http::input::request_origin::request_origin;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
@@ -44,7 +44,7 @@ struct LinkProviderResponse<'a> {
     url: &'a str,
 }
 
-/// Unlike `connect` of the start route it needs no access token in any address. The answer sets a
+/// Unlike `connect` of the start route it needs no access token in any address. The response sets a
 /// cookie, so a script has to ask with credentials.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
@@ -57,7 +57,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         provider: &provider,
         is_sign_up: false,
         connect: request.bearer(),
-        page: calling_page(&request.headers),
+        origin: request_origin(&request.headers),
         options: SignUpOptions {
             redirect_to: body.redirect_to.map(TextField::into_string),
             ..SignUpOptions::default()
@@ -67,9 +67,9 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         connection: text(specific.connection),
         wants_tokens: body.provider_tokens,
     };
-    let departure = begin_link(&app, wanted).await?;
-    let cookie = departure_cookie(&app, &provider, &departure.state);
-    Ok(ApiResponse::json(&LinkProviderResponse { url: &departure.location })?
+    let redirect = begin_link(&app, wanted).await?;
+    let cookie = redirect_cookie(&app, &provider, &redirect.state);
+    Ok(ApiResponse::json(&LinkProviderResponse { url: &redirect.location })?
         .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
         .with_cookie(&cookie))
 }

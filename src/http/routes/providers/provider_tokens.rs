@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::shared::provider_of;
 use crate::app::App;
-use crate::flows::providers::tokens::{KeptTokens, fetch, refresh};
+use crate::flows::providers::tokens::{ProviderSession, fetch, refresh};
 use crate::http::input::extract::read_json;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
@@ -24,18 +24,18 @@ struct RefreshProviderTokenRequest {
 /// What the provider issued at the bearer's last sign-in, once.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
-    answer(&fetch(&app, request.bearer(), &provider).await?)
+    respond(&fetch(&app, request.bearer(), &provider).await?)
 }
 
 /// Trades a refresh token of the provider.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let provider = provider_of(&request)?;
     let body: RefreshProviderTokenRequest = read_json(&request)?;
-    answer(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
+    respond(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
 }
 
 /// Told once, so nothing on the way may keep it (RFC 6749, 5.1).
-fn answer(tokens: &KeptTokens) -> HandlerResult {
+fn respond(tokens: &ProviderSession) -> HandlerResult {
     let no_store = HeaderValue::from_static("no-store");
     Ok(ApiResponse::json(tokens)?.with_header(CACHE_CONTROL, no_store))
 }

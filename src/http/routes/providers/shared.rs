@@ -13,7 +13,7 @@ use crate::http::input::browser_cookies::state_cookie;
 use crate::http::input::code_challenge::code_challenge;
 use crate::http::input::extract::{Parameters, read_query};
 use crate::http::input::fields::{DisplayName, LocaleField, MetadataField};
-use crate::http::input::request_origin::calling_page;
+use crate::http::input::request_origin::request_origin;
 use crate::http::message::error::error_redirect;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
@@ -38,7 +38,7 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         provider: &provider,
         is_sign_up,
         connect: text("connect")?,
-        page: calling_page(&request.headers),
+        origin: request_origin(&request.headers),
         options: options(&query)?,
         client_state: query.optional("state")?.map(ToOwned::to_owned),
         organization: text("organization")?.map(ToOwned::to_owned),
@@ -46,16 +46,16 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         wants_tokens: query.optional("providerTokens")? == Some("true"),
     };
     match begin(app, wanted).await {
-        Ok(departure) => {
-            let cookie = departure_cookie(app, &provider, &departure.state);
-            Ok(ApiResponse::redirect(&departure.location)?.with_cookie(&cookie))
+        Ok(redirect) => {
+            let cookie = redirect_cookie(app, &provider, &redirect.state);
+            Ok(ApiResponse::redirect(&redirect.location)?.with_cookie(&cookie))
         }
         Err(refusal) => refuse(app, request, refusal),
     }
 }
 
 /// What the browser must bring back together with the state.
-pub fn departure_cookie(app: &App, provider: &str, state: &StateHandle) -> Cookie<'static> {
+pub fn redirect_cookie(app: &App, provider: &str, state: &StateHandle) -> Cookie<'static> {
     let config = app.config();
     let (handle, lifetime) = (state.handle.expose_secret(), config.providers.state_lifetime);
     state_cookie(&config.server, provider, handle, &state.browser, lifetime)
@@ -64,7 +64,7 @@ pub fn departure_cookie(app: &App, provider: &str, state: &StateHandle) -> Cooki
 /// Tells a refusal where it has to be told.
 pub fn refuse(app: &App, request: &ApiRequest, refusal: Refusal) -> HandlerResult {
     match refusal {
-        Refusal::Answer(error) => Err(error),
+        Refusal::Response(error) => Err(error),
         Refusal::Redirect { target, error, details } => {
             let details: Vec<(&str, &str)> =
                 details.iter().map(|(name, text)| (*name, text.as_str())).collect();

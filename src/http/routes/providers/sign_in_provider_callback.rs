@@ -11,13 +11,13 @@ use crate::http::input::extract::{Parameters, read_form, read_query};
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
-/// The provider's answer in the query.
+/// The provider's response in the query.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let callback = read(&request, &read_query(&request))?;
     arrive(&app, &request, callback).await
 }
 
-/// The provider's answer as a form that the browser posts.
+/// The provider's response as a form that the browser posts.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let callback = read(&request, &read_form(&request)?)?;
     arrive(&app, &request, callback).await
@@ -53,18 +53,18 @@ async fn arrive(app: &App, request: &ApiRequest, callback: Callback) -> HandlerR
         .err()
         .is_none_or(|refusal| refusal.error().code() != ErrorCode::ServiceUnavailable);
     let config = app.config.load_full();
-    let answer = match finished {
-        Ok(arrival) => {
-            let answer = ApiResponse::redirect(&arrival.location)?;
-            match arrival.browser {
-                Some(secret) => answer.with_cookie(&link_cookie(&config.server, &secret)),
-                None => answer,
+    let response = match finished {
+        Ok(result) => {
+            let response = ApiResponse::redirect(&result.location)?;
+            match result.browser {
+                Some(secret) => response.with_cookie(&link_cookie(&config.server, &secret)),
+                None => response,
             }
         }
         Err(refusal) => refuse(app, request, refusal)?,
     };
     if !(knew_browser && is_over) {
-        return Ok(answer);
+        return Ok(response);
     }
-    Ok(answer.with_cookie(&forget_state(&config.server, &provider, &handle)))
+    Ok(response.with_cookie(&forget_state(&config.server, &provider, &handle)))
 }

@@ -1,4 +1,4 @@
-//! The body that most sign-ins answer with.
+//! The response body of most sign-ins.
 
 use serde::Serialize;
 

@@ -17,7 +17,8 @@ struct RefreshTokenRequest {
     refresh_token: TokenField,
 }
 
-/// Answers the session itself, not wrapped (docs/reference-behaviour.md#refresh-is-a-bare-session).
+/// Responds with the session itself, not wrapped
+/// (docs/reference-behaviour.md#refresh-is-a-bare-session).
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: RefreshTokenRequest = read_json(&request)?;
     let session = refresh(&app, body.refresh_token.into_token()).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::flows::guards::response_padding::evenly_by;
+use crate::flows::guards::response_padding::pad_to;
 use crate::flows::sms::sign_in_passwordless_sms::sign_in_passwordless_sms;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{TextField, not_null_object};
@@ -30,9 +30,9 @@ struct SignInPasswordlessSmsRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessSmsRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default().into();
-    // Only with concealment is the answer the same for everybody, and worth the wait.
+    // Only with concealment is the response the same for everybody, and worth the wait.
     let step = if app.config().server.conceal_errors { PROVIDER_TIME } else { Duration::ZERO };
     let sent = sign_in_passwordless_sms(&app, body.phone_number.as_str(), options);
-    evenly_by(step, sent).await?;
+    pad_to(step, sent).await?;
     Ok(ApiResponse::ok_text())
 }

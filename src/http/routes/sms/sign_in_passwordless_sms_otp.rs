@@ -19,7 +19,7 @@ struct SignInPasswordlessSmsOtpRequest {
     otp: TextField,
 }
 
-/// Answers a session for a code by SMS.
+/// Responds with a session for a code by SMS.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessSmsOtpRequest = read_json(&request)?;
     let (phone, code) = (body.phone_number.as_str(), body.otp.as_str());

@@ -143,7 +143,9 @@ impl World {
         for Place { node, .. } in &self.places {
             eventually("a node that is ready", async || {
                 let request = node.client().request(Method::GET, "/healthz");
-                Client::try_send(request).await.is_ok_and(|answer| answer.status == StatusCode::OK)
+                Client::try_send(request)
+                    .await
+                    .is_ok_and(|response| response.status == StatusCode::OK)
             })
             .await;
             // Whoever hung up has been noticed long before these have come and gone.
@@ -201,23 +203,23 @@ impl World {
             self.goes_on(session, &pool).await;
         } else if !session.is_live() {
             for place in 0..NODES {
-                let answer = self.client(place).refresh(session.held()).await;
-                answer.assert_refused(401, "invalid-refresh-token");
+                let response = self.client(place).refresh(session.held()).await;
+                response.assert_refused(401, "invalid-refresh-token");
             }
         }
     }
 
-    /// Parallel uses of what the owner holds, on every node, have one successor.
+    /// Parallel uses of what the owner holds, on every node, get one next token.
     async fn goes_on(&self, session: &mut Tracked, pool: &PgPool) {
         let held = session.held().to_owned();
         let begun = self.tick();
         let clients: Vec<Client> = (0..2 * NODES).map(|at| self.client(at % NODES)).collect();
-        let answers = join_all(clients.iter().map(|client| client.refresh(&held))).await;
+        let responses = join_all(clients.iter().map(|client| client.refresh(&held))).await;
         let next = self.chain.next(&held);
         let mut events = Vec::new();
-        for answer in answers {
-            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-            assert_eq!(answer.session().refresh_token(), next);
+        for response in responses {
+            assert_eq!(response.status, StatusCode::OK, "{response:?}");
+            assert_eq!(response.session().refresh_token(), next);
             let (op, ended) = (Op::Refresh(held.clone()), self.tick());
             let outcome = Outcome::Token(next.clone());
             events.push(Event { op, outcome, begun, ended, is_heard: true });

@@ -1,4 +1,4 @@
-//! The order of all statements of all nodes is chosen by a seed, and so are the moments at which
+//! The order of all statements of all nodes is chosen by a seed, and so are the times at which
 //! connections and nodes fail: a failing seed fails again, step by step.
 
 use std::collections::HashMap;
@@ -255,23 +255,23 @@ impl World {
     ) {
         event.ended = self.tick();
         event.is_heard = random.chance(70);
-        let mut answer = "neither";
+        let mut response = "neither";
         match (&event.op, &outcome) {
             (
                 Op::Refresh(presented) | Op::ReferenceRefresh { presented, .. },
                 Outcome::Token(token),
             ) => {
-                answer = if event.is_heard { "a token" } else { "a token, which is lost" };
+                response = if event.is_heard { "a token" } else { "a token, which is lost" };
                 if event.is_heard {
                     session.receive(presented, token);
                 }
             }
-            (_, Outcome::Refused) => answer = "a refusal",
-            (_, Outcome::Done) => answer = "OK",
+            (_, Outcome::Refused) => response = "a refusal",
+            (_, Outcome::Done) => response = "OK",
             _ => {}
         }
         event.outcome = outcome;
-        self.note(&format!("{place} answers {answer}"));
+        self.note(&format!("{place} responds {response}"));
     }
 
     fn decide(&self, place: usize, verdict: Verdict) {
@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    /// Parallel uses of what the owner holds, on every node, have one successor.
+    /// Parallel uses of what the owner holds, on every node, get one next token.
     async fn goes_on(&mut self, random: &mut Random, session: &mut Tracked) {
         let held = session.held().to_owned();
         let plan = Plan::parallel(Op::Refresh(held.clone()));
@@ -417,21 +417,21 @@ pub(super) async fn ask(client: &Client, op: &Op, access_token: &str) -> Outcome
             .json(&json!({"all": true})),
         Op::ReferenceRefresh { .. } | Op::ReferenceSignOut(_) => panic!("{op:?} is no node's"),
     };
-    let Ok(answer) = Client::try_send(request).await else { return Outcome::Unknown };
-    match (answer.status, op) {
+    let Ok(response) = Client::try_send(request).await else { return Outcome::Unknown };
+    match (response.status, op) {
         (StatusCode::OK, Op::Refresh(_)) => {
-            Outcome::Token(answer.session().refresh_token().to_owned())
+            Outcome::Token(response.session().refresh_token().to_owned())
         }
         (StatusCode::OK, _) => {
-            answer.assert_ok();
+            response.assert_ok();
             Outcome::Done
         }
         (StatusCode::UNAUTHORIZED, Op::Refresh(_)) => {
-            answer.assert_refused(401, "invalid-refresh-token");
+            response.assert_refused(401, "invalid-refresh-token");
             Outcome::Refused
         }
         _ => {
-            crate::support::load::assert_shed(&answer);
+            crate::support::load::assert_shed(&response);
             Outcome::Unknown
         }
     }

@@ -1,4 +1,4 @@
-//! What a correct server may answer: one session as a sequential machine, and a check whether a
+//! What a correct server may respond: one session as a sequential machine, and a check whether a
 //! history of concurrent requests fits any order of its steps (linearizability).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,7 +21,7 @@ impl Chain {
         Self { key, next: Mutex::default() }
     }
 
-    /// The one successor that this server gives to a token.
+    /// The one next token that this server gives for a token.
     pub(crate) fn next(&self, token: &str) -> String {
         let mut known = self.next.lock().unwrap();
         if let Some(next) = known.get(token) {
@@ -54,7 +54,7 @@ pub(crate) enum Rotated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cause {
     SignOut,
-    /// A token came back too late, which is logged.
+    /// A token was used too late, which is logged.
     Reuse,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Op {
     SignOut(String),
     /// `POST /signout` with `all`.
     SignOutEverywhere,
-    /// The reference's `POST /token`, which draws this successor.
+    /// The reference's `POST /token`, which draws this next token.
     ReferenceRefresh { presented: String, fresh: String },
     /// The reference's `POST /signout`.
     ReferenceSignOut(String),
@@ -96,7 +96,7 @@ pub(crate) enum Outcome {
     Refused,
     /// A sign-out was acknowledged.
     Done,
-    /// No answer, or 503: it happened, or will, or never does.
+    /// No response, or 503: it happened, or will, or never does.
     Unknown,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct Event {
     pub(crate) outcome: Outcome,
     pub(crate) begun: u64,
     pub(crate) ended: u64,
-    /// The answer came to its client, rather than being lost on the way.
+    /// The response came to its client, rather than being lost on the way.
     pub(crate) is_heard: bool,
 }
 
@@ -137,12 +137,12 @@ enum Stage {
 struct Step {
     state: State,
     stage: Stage,
-    /// What the event answers with this step, if it is its last.
-    answer: Option<Outcome>,
+    /// What the event returns with this step, if it is its last.
+    response: Option<Outcome>,
 }
 
 /// All states in which a session may be after these events; none if no correct server could have
-/// answered so.
+/// shown them.
 pub(crate) fn possible_states(
     chain: &Chain,
     start: &BTreeSet<State>,
@@ -166,8 +166,9 @@ pub(crate) fn possible_states(
                 continue;
             }
             for step in steps(chain, &state, event, stages[at]) {
-                let fits =
-                    step.answer.is_none_or(|answer| event.is_unknown() || event.outcome == answer);
+                let fits = step
+                    .response
+                    .is_none_or(|response| event.is_unknown() || event.outcome == response);
                 if fits {
                     let mut stages = stages.clone();
                     stages[at] = step.stage;
@@ -181,17 +182,19 @@ pub(crate) fn possible_states(
 
 /// What an event may do next.
 fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
-    let ends = |state: State, answer| Step { state, stage: Stage::Done, answer: Some(answer) };
-    let deletes = |cause| Step { state: state.clone(), stage: Stage::Deletes(cause), answer: None };
-    let unchanged = |answer| vec![ends(state.clone(), answer)];
+    let ends =
+        |state: State, response| Step { state, stage: Stage::Done, response: Some(response) };
+    let deletes =
+        |cause| Step { state: state.clone(), stage: Stage::Deletes(cause), response: None };
+    let unchanged = |response| vec![ends(state.clone(), response)];
 
     if let Stage::Deletes(cause) = at {
         let after = match state {
             State::Live { .. } => State::Over(cause),
             State::Over(_) => state.clone(),
         };
-        let answer = if cause == Cause::Reuse { Outcome::Refused } else { Outcome::Done };
-        return vec![ends(after, answer)];
+        let response = if cause == Cause::Reuse { Outcome::Refused } else { Outcome::Done };
+        return vec![ends(after, response)];
     }
     let State::Live { current, rotated } = state else {
         return unchanged(match event.op {
@@ -214,7 +217,7 @@ fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
             if presented == current {
                 return vec![ends(State::Over(Cause::SignOut), Outcome::Done)];
             }
-            vec![Step { state: state.clone(), stage: Stage::Walks, answer: None }]
+            vec![Step { state: state.clone(), stage: Stage::Walks, response: None }]
         }
         Op::SignOut(presented) => {
             let is_found =
@@ -298,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn parallel_uses_have_one_successor() {
+    fn parallel_uses_get_one_next_token() {
         let fits = history().refresh(0, Some(1), (1, 9)).refresh(0, Some(1), (2, 8));
         assert_eq!(fits.states(), BTreeSet::from([fits.live(1, Rotated::InWindow)]));
         let refused = history().refresh(0, Some(1), (1, 9)).refresh(0, None, (2, 8));
@@ -369,7 +372,7 @@ mod tests {
             Outcome::Token(fresh),
             (1, 9),
         );
-        assert!(twice.states().is_empty(), "one token, two successors");
+        assert!(twice.states().is_empty(), "one token, two next tokens");
     }
 
     #[test]

@@ -63,12 +63,12 @@ pub(crate) struct Round<'a> {
     pub(crate) lost_reports: bool,
 }
 
-/// Log lines that say that a late token of a session came back.
+/// Log lines that say that a late token of a session was used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reports {
     /// Of those who ended the session.
     pub(crate) ended: usize,
-    /// Of those who lost the answer of Postgres.
+    /// Of those who lost the reply of Postgres.
     pub(crate) unknown: usize,
 }
 
@@ -105,13 +105,13 @@ impl Tracked {
         matches!(self.state, State::Live { .. })
     }
 
-    /// Whether its owner can go on; not so if the reference rotated it and the answer was lost.
+    /// Whether its owner can go on; not so if the reference rotated it and the response was lost.
     pub(crate) fn is_owned(&self) -> bool {
         self.is_owned
     }
 
-    /// Whether what the owner holds would be taken for a thief's: they lost an answer, and did not ask again
-    /// while there was time.
+    /// Whether what the owner holds would be taken for a thief's: they lost a response, and did not
+    /// ask again while there was time.
     pub(crate) fn is_late(&self) -> bool {
         match &self.state {
             State::Live { current, rotated } => {
@@ -157,7 +157,7 @@ impl Tracked {
         token.clone()
     }
 
-    /// The owner has the answer to a refresh.
+    /// The owner has the response to a refresh.
     pub(crate) fn receive(&mut self, presented: &str, token: &str) {
         let rank = self.received[presented] + 1;
         self.received.insert(token.to_owned(), rank);
@@ -175,7 +175,7 @@ impl Tracked {
     ) {
         let Round { events, row, reports, lost_reports } = round;
         let states = possible_states(chain, &BTreeSet::from([self.state.clone()]), events);
-        assert!(!states.is_empty(), "no correct server answers so: {:#?}", self.described(events));
+        assert!(!states.is_empty(), "no correct server responds so: {:#?}", self.described(events));
         let actual: Vec<_> = states
             .iter()
             .filter(|state| match row {
@@ -216,7 +216,7 @@ impl Tracked {
         let State::Live { current, rotated } = &self.state else { return false };
         events.iter().all(|event| match &event.op {
             Op::Refresh(presented) => *rotated != Rotated::LongAgo || presented == current,
-            // The reference forgives no lost answer.
+            // The reference forgives no lost response.
             Op::ReferenceRefresh { .. } => match event.outcome {
                 Outcome::Token(_) => event.is_heard,
                 ref outcome => *outcome == Outcome::Refused,

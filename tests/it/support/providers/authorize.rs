@@ -10,11 +10,11 @@ use super::openid::{self, escape};
 use super::state::{Choice, Grant, ProviderState, opaque};
 use super::wire::{Call, Parameters, Reply};
 
-/// Checks the request, and answers what the user's choice makes of it.
+/// Checks the request, and responds with what the user's choice makes of it.
 ///
 /// Mistakes in it are shown to the user, as real ones do where they do not trust the redirect; a test that
 /// ends on that page has its reason.
-pub(super) fn answer(
+pub(super) fn respond(
     shared: &Shared,
     state: &mut ProviderState,
     call: &Call,

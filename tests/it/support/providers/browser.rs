@@ -9,7 +9,7 @@ pub(crate) use super::cookies::{Jar, SameSite};
 
 use super::CLIENT_URL;
 use super::cookies::Navigation;
-use crate::support::app::{Answer, Client};
+use crate::support::app::{Client, TestResponse};
 
 /// How far it follows before it calls that a loop.
 const MOST_STEPS: usize = 10;
@@ -86,24 +86,25 @@ impl Step {
     }
 }
 
-/// Something that was asked for, and the answer.
+/// Something that was asked for, and the response.
 #[derive(Debug)]
 pub(crate) struct Visit {
     pub(crate) url: Url,
-    pub(crate) answer: Answer,
+    pub(crate) response: TestResponse,
 }
 
-/// Where a journey ended: on a page of the application, which nobody serves, or on an answer that leads nowhere.
+/// Where a journey ended: on a page of the application, which nobody serves, or on a response that
+/// leads nowhere.
 #[derive(Debug)]
-pub(crate) struct Landing {
+pub(crate) struct FinalPage {
     pub(crate) url: Url,
     /// Everything on the way.
     pub(crate) visits: Vec<Visit>,
-    /// It ended at an answer, the last of the visits.
+    /// It ended at a response, the last of the visits.
     pub(crate) is_page: bool,
 }
 
-impl Landing {
+impl FinalPage {
     /// The parameters of the address.
     pub(crate) fn query(&self) -> BTreeMap<String, String> {
         self.url.query_pairs().into_owned().collect()
@@ -151,16 +152,16 @@ impl Landing {
         }
     }
 
-    /// The only answer, where no browser would go on.
+    /// The only response, where no browser would go on.
     #[track_caller]
-    pub(crate) fn page(&self) -> &Answer {
+    pub(crate) fn page(&self) -> &TestResponse {
         assert!(self.is_page, "it led to {}", self.url);
-        &self.visits.last().expect("a page was visited").answer
+        &self.visits.last().expect("a page was visited").response
     }
 
-    /// The answer that led to the application.
-    pub(crate) fn last(&self) -> &Answer {
-        &self.visits.last().expect("something was visited").answer
+    /// The response that led to the application.
+    pub(crate) fn last(&self) -> &TestResponse {
+        &self.visits.last().expect("something was visited").response
     }
 }
 
@@ -196,15 +197,15 @@ impl Browser {
         Some((base.clone(), Some(host)))
     }
 
-    /// Keeps what an answer to one of the application's own scripts sets.
-    pub(crate) fn take_cookies(&mut self, answer: &Answer) {
+    /// Keeps what a response to one of the application's own scripts sets.
+    pub(crate) fn take_cookies(&mut self, response: &TestResponse) {
         let url = Url::parse(&format!("{}/link/", self.hosts[0].0)).unwrap();
-        for value in answer.headers.get_all("set-cookie") {
+        for value in response.headers.get_all("set-cookie") {
             self.jar.set(value.to_str().unwrap(), &url);
         }
     }
 
-    /// One request, and what its answer leads to; none if the place is not served.
+    /// One request, and what its response leads to; none if the place is not served.
     pub(crate) async fn visit(&mut self, step: &Step) -> Option<(Visit, Option<Step>)> {
         let (base, host) = self.reach(&step.url)?;
         let cookie = self.jar.header(&step.url, navigation(step));
@@ -229,18 +230,18 @@ impl Browser {
                 request = request.header(name, value);
             }
         }
-        let answer = Client::send(request).await;
-        for value in answer.headers.get_all("set-cookie") {
+        let response = Client::send(request).await;
+        for value in response.headers.get_all("set-cookie") {
             self.jar.set(value.to_str().unwrap(), &step.url);
         }
-        let next = next(step, &answer);
-        Some((Visit { url: step.url.clone(), answer }, next))
+        let next = next(step, &response);
+        Some((Visit { url: step.url.clone(), response }, next))
     }
 
     /// Goes on until there is nothing more to follow.
-    pub(crate) async fn follow(&mut self, first: &Step) -> Landing {
-        let (landing, _) = self.follow_until(first, |_| false).await;
-        landing
+    pub(crate) async fn follow(&mut self, first: &Step) -> FinalPage {
+        let (final_page, _) = self.follow_until(first, |_| false).await;
+        final_page
     }
 
     /// Goes on until the next step is the one that is meant, which is not taken.
@@ -248,19 +249,19 @@ impl Browser {
         &mut self,
         first: &Step,
         is_meant: impl Fn(&Step) -> bool,
-    ) -> (Landing, Option<Step>) {
+    ) -> (FinalPage, Option<Step>) {
         let mut visits = Vec::new();
         let mut step = first.clone();
         for _ in 0..MOST_STEPS {
             if is_meant(&step) {
-                return (Landing { url: step.url.clone(), visits, is_page: false }, Some(step));
+                return (FinalPage { url: step.url.clone(), visits, is_page: false }, Some(step));
             }
             let Some((visit, next)) = self.visit(&step).await else {
-                return (Landing { url: step.url, visits, is_page: false }, None);
+                return (FinalPage { url: step.url, visits, is_page: false }, None);
             };
             visits.push(visit);
             let Some(next) = next else {
-                return (Landing { url: step.url, visits, is_page: true }, None);
+                return (FinalPage { url: step.url, visits, is_page: true }, None);
             };
             step = next;
         }
@@ -300,20 +301,20 @@ fn fetch_site(step: &Step) -> &'static str {
 }
 
 /// A redirect, or a form that sends itself.
-fn next(step: &Step, answer: &Answer) -> Option<Step> {
-    if answer.status.is_redirection() {
-        let location = answer.header("location")?;
+fn next(step: &Step, response: &TestResponse) -> Option<Step> {
+    if response.status.is_redirection() {
+        let location = response.header("location")?;
         let mut url = step.url.join(location).unwrap_or_else(|_| panic!("to {location}"));
         if url.fragment().is_none() {
             url.set_fragment(step.url.fragment());
         }
         return Some(Step { url, form: None, ..step.clone() });
     }
-    let is_html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-    if !is_html || !answer.text.contains(".submit()") {
+    let is_html = response.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    if !is_html || !response.text.contains(".submit()") {
         return None;
     }
-    let form = answer.text.split_once("<form")?.1;
+    let form = response.text.split_once("<form")?.1;
     let (form, fields) = form.split_once('>')?;
     let action = step.url.join(&attribute(form, "action")?).unwrap();
     let inputs = fields.split("<input").skip(1).map(|input| {

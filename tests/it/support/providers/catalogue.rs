@@ -8,7 +8,7 @@ pub(crate) enum ClientAuth {
     BodyOnly,
 }
 
-/// How a token endpoint writes its answer.
+/// How a token endpoint writes its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -48,7 +48,7 @@ pub(crate) enum RefreshToken {
     Rotated,
 }
 
-/// What `id_token` of a token answer is.
+/// What `id_token` of a token response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdToken {
     Absent,

@@ -39,7 +39,7 @@ impl<'a> Control<'a> {
         });
     }
 
-    /// The user does not allow it: these parameters come back instead of a code.
+    /// The user does not allow it: these parameters are returned instead of a code.
     pub(crate) fn refuse(&self, parameters: &[(&str, &str)]) {
         let owned = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         self.with(|state| state.choice = Choice::Instead(owned.collect()));
@@ -64,12 +64,13 @@ impl<'a> Control<'a> {
         self.with(|state| state.client_auth = client_auth);
     }
 
-    /// Changes how tokens are answered.
+    /// Changes the token responses.
     pub(crate) fn shape(&self, change: impl FnOnce(&mut TokenShape)) {
         self.with(|state| change(&mut state.shape));
     }
 
-    /// Claims of the id tokens in its token answers, instead of the right ones; `null` leaves one out.
+    /// Claims of the id tokens in its token responses, instead of the right ones; `null` leaves one
+    /// out.
     pub(crate) fn claims(&self, claims: &Value) {
         self.with(|state| state.claims.clone_from(claims.as_object().expect("an object")));
     }

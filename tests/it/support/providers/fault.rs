@@ -37,17 +37,17 @@ impl Endpoint {
 pub(crate) enum Fault {
     /// This status, content type and body, whatever was asked.
     Say(u16, &'static str, String),
-    /// No answer, ever.
+    /// No response, ever.
     Hang,
-    /// The connection ends instead of an answer.
+    /// The connection ends instead of a response.
     Close,
-    /// The right answer, and two megabytes of blanks before it.
+    /// The right response, and two megabytes of blanks before it.
     Padded,
     /// A good beginning, and then bytes without an end or a length.
     Endless,
     /// 307 to another place, which keeps method and body.
     Redirect(String),
-    /// The right answer, but to all only when so many have asked.
+    /// The right response, but to all only when so many have asked.
     Together(Arc<Barrier>),
 }
 

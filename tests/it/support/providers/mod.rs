@@ -33,7 +33,7 @@ pub(crate) use control::Control;
 pub(crate) use fault::{Endpoint, Fault};
 pub(crate) use state::{Account, Style};
 
-/// How token endpoints may answer.
+/// How token endpoints may respond.
 pub(crate) mod shape {
     pub(crate) use super::catalogue::{Expiry, Format, RefreshToken};
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::browser::{Browser, Step};
 use super::id_tokens::Keys;
 use super::{PROVIDERS, Providers, SERVER_URL, apple, catalogue};
-use crate::support::app::{Answer, Client};
+use crate::support::app::{Client, TestResponse};
 use crate::support::jwt::{payload, unsigned};
 
 const VERIFIER: &str = "0123456789012345678901234567890123456789012";
@@ -46,8 +46,8 @@ async fn code(providers: &Providers, id: &str) -> String {
     }
     let mut browser = Browser::new(SERVER_URL, "http://127.0.0.1:1");
     let is_callback = |step: &Step| step.url.path().ends_with("/callback");
-    let (landing, step) = browser.follow_until(&step, is_callback).await;
-    let step = step.unwrap_or_else(|| panic!("{id}: {landing:?}"));
+    let (final_page, step) = browser.follow_until(&step, is_callback).await;
+    let step = step.unwrap_or_else(|| panic!("{id}: {final_page:?}"));
     assert_eq!(step.parameter("state").as_deref(), Some("a state"));
     step.parameter("code").expect("a code")
 }
@@ -69,7 +69,12 @@ fn apple_secret(changes: &Value) -> String {
 }
 
 /// A token request: fields over the right ones; an empty one is left out.
-async fn token(providers: &Providers, id: &str, basic: bool, changes: &[(&str, &str)]) -> Answer {
+async fn token(
+    providers: &Providers,
+    id: &str,
+    basic: bool,
+    changes: &[(&str, &str)],
+) -> TestResponse {
     let callback = format!("{SERVER_URL}/signin/provider/{id}/callback");
     let secret = if id == "apple" { apple_secret(&json!({})) } else { catalogue::secret(id) };
     let client = catalogue::client_id(id);
@@ -103,7 +108,12 @@ async fn token(providers: &Providers, id: &str, basic: bool, changes: &[(&str, &
     Client::send(request).await
 }
 
-async fn profile(providers: &Providers, id: &str, token: &str, headers: &[(&str, &str)]) -> Answer {
+async fn profile(
+    providers: &Providers,
+    id: &str,
+    token: &str,
+    headers: &[(&str, &str)],
+) -> TestResponse {
     let query = if id == "facebook" { "?fields=id,name,email,picture" } else { "" };
     let client = Client::new(providers.url.clone());
     let mut request =
@@ -121,20 +131,20 @@ async fn every_provider_serves_a_client_that_does_all_right() {
         let id = provider.id;
         let code = code(&providers, id).await;
         let basic = provider.client_auth == catalogue::ClientAuth::BasicOnly;
-        let answer = token(&providers, id, basic, &[("code", &code)]).await;
-        assert_eq!(answer.status, 200, "{id}: {answer:?}");
+        let response = token(&providers, id, basic, &[("code", &code)]).await;
+        assert_eq!(response.status, 200, "{id}: {response:?}");
         let again = token(&providers, id, basic, &[("code", &code)]).await;
         assert_eq!(again.error(), "invalid_grant", "{id}: {again:?}");
-        let access_token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let access_token = response.json()["access_token"].as_str().unwrap().to_owned();
         if id == "apple" {
-            let claims = payload(answer.json()["id_token"].as_str().unwrap());
+            let claims = payload(response.json()["id_token"].as_str().unwrap());
             assert_eq!(claims["sub"], "001.apple");
             continue;
         }
         let client_id = catalogue::client_id(id);
         let headers = [("client-id", client_id.as_str()), ("user-agent", "a test")];
-        let answer = profile(&providers, id, &access_token, &headers).await;
-        assert_eq!(answer.json(), super::vectors::account(id).profile, "{id}: {answer:?}");
+        let response = profile(&providers, id, &access_token, &headers).await;
+        assert_eq!(response.json(), super::vectors::account(id).profile, "{id}: {response:?}");
         assert_eq!(profile(&providers, id, "another", &headers).await.status, 401, "{id}");
     }
 }
@@ -176,8 +186,8 @@ async fn token_endpoints_refuse_what_is_not_right() {
         let mut all = vec![("code", code.as_str())];
         all.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
         all.extend(changes);
-        let answer = token(&providers, "discord", basic, &all).await;
-        assert_eq!(answer.error(), error, "{what}: {answer:?}");
+        let response = token(&providers, "discord", basic, &all).await;
+        assert_eq!(response.error(), error, "{what}: {response:?}");
     }
     let other = code(&providers, "linkedin").await;
     let changes = [("code", other.as_str()), ("code_verifier", VERIFIER)];
@@ -185,8 +195,8 @@ async fn token_endpoints_refuse_what_is_not_right() {
     // Each where the other is wanted.
     for (id, basic) in [("spotify", false), ("facebook", true)] {
         let code = code(&providers, id).await;
-        let answer = token(&providers, id, basic, &[("code", &code)]).await;
-        assert_eq!(answer.error(), "invalid_client", "{id}: {answer:?}");
+        let response = token(&providers, id, basic, &[("code", &code)]).await;
+        assert_eq!(response.error(), "invalid_client", "{id}: {response:?}");
     }
 }
 
@@ -224,8 +234,8 @@ async fn profiles_are_told_only_to_those_who_ask_as_the_provider_wants() {
         ("discord", "?access_token=x", &[]),
     ] {
         let code = code(&providers, id).await;
-        let answer = token(&providers, id, false, &[("code", &code)]).await;
-        let access_token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let response = token(&providers, id, false, &[("code", &code)]).await;
+        let access_token = response.json()["access_token"].as_str().unwrap().to_owned();
         let client = Client::new(providers.url.clone());
         let mut request = client
             .request(Method::GET, &format!("/{id}/profile{query}"))
@@ -233,8 +243,8 @@ async fn profiles_are_told_only_to_those_who_ask_as_the_provider_wants() {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = Client::send(request).await;
-        assert!(answer.status.is_client_error(), "{id} {query} {headers:?}: {answer:?}");
+        let response = Client::send(request).await;
+        assert!(response.status.is_client_error(), "{id} {query} {headers:?}: {response:?}");
     }
 }
 
@@ -255,7 +265,7 @@ async fn authorize_pages_show_what_is_wrong_with_a_request() {
     }
     let mut browser = Browser::new(SERVER_URL, "http://127.0.0.1:1");
     let (visit, next) = browser.visit(&good).await.unwrap();
-    assert_eq!((visit.answer.status.as_u16(), next.is_some()), (302, true));
+    assert_eq!((visit.response.status.as_u16(), next.is_some()), (302, true));
     for (name, value) in [
         ("client_id", Some("x")),
         ("redirect_uri", Some("http://auth.test/signin/provider/github/callback")),
@@ -268,9 +278,9 @@ async fn authorize_pages_show_what_is_wrong_with_a_request() {
         ("code_challenge_method", Some("S256")),
     ] {
         let (visit, next) = browser.visit(&good.with(name, value)).await.unwrap();
-        assert_eq!(visit.answer.status, 400, "{name} {value:?}: {visit:?}");
+        assert_eq!(visit.response.status, 400, "{name} {value:?}: {visit:?}");
         assert!(next.is_none());
     }
     let twice = format!("{}&state=y", good.url);
-    assert_eq!(browser.visit(&Step::typed(&twice)).await.unwrap().0.answer.status, 400);
+    assert_eq!(browser.visit(&Step::typed(&twice)).await.unwrap().0.response.status, 400);
 }

@@ -21,7 +21,7 @@ use super::state::ProviderState;
 use super::wire::{Call, Reply};
 use super::{Shared, authorize, openid, profile, token, twitter};
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+type HttpResponse = Response<BoxBody<Bytes, Infallible>>;
 
 /// A port, and the URL that leads there.
 pub(super) async fn bind() -> (String, TcpListener) {
@@ -36,7 +36,7 @@ pub(super) fn run(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> 
         while let Ok((stream, _)) = listener.accept().await {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
-                let service = service_fn(|request| answer(&shared, request));
+                let service = service_fn(|request| respond(&shared, request));
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
@@ -44,7 +44,7 @@ pub(super) fn run(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> 
 }
 
 /// An error ends the connection.
-async fn answer(shared: &Shared, request: Request<Incoming>) -> io::Result<Answer> {
+async fn respond(shared: &Shared, request: Request<Incoming>) -> io::Result<HttpResponse> {
     let call = Call::read(request).await;
     let path = call.path.replace("%3A", ":");
     let Some((id, endpoint)) = path[1..].split_once('/') else { return Ok(not_found()) };
@@ -94,8 +94,8 @@ fn reply(
         Endpoint::Authorize if is_twitter => twitter::authorize(state, call),
         Endpoint::Token if is_twitter => twitter::access_token(shared, state, call),
         Endpoint::Profile if is_twitter => twitter::verify_credentials(shared, state, call),
-        Endpoint::Authorize => authorize::answer(shared, state, call),
-        Endpoint::Token => token::answer(shared, state, call),
+        Endpoint::Authorize => authorize::respond(shared, state, call),
+        Endpoint::Token => token::respond(shared, state, call),
         Endpoint::Profile => profile::profile(state, call),
         Endpoint::Emails => profile::emails(state, call),
         Endpoint::Jwks => Ok(Reply::json(200, &state.keys.published())),
@@ -104,11 +104,11 @@ fn reply(
     }
 }
 
-fn not_found() -> Answer {
+fn not_found() -> HttpResponse {
     whole(Reply::text(404, "nothing is here"))
 }
 
-fn whole(reply: Reply) -> Answer {
+fn whole(reply: Reply) -> HttpResponse {
     let mut response = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(*name, value);
@@ -117,7 +117,7 @@ fn whole(reply: Reply) -> Answer {
 }
 
 /// Begins well, and never ends; the client has to.
-fn endless(reply: &Reply) -> Answer {
+fn endless(reply: &Reply) -> HttpResponse {
     let first = Bytes::from_static(b"{\"padding\":\"");
     let more = Bytes::from(vec![b'x'; 64 << 10]);
     let frames = stream::iter(std::iter::once(first).chain(std::iter::repeat(more)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::browser::{Browser, Landing, Step};
+use super::browser::{Browser, FinalPage, Step};
 use super::{CLIENT_URL, Providers, SECURE_SERVER_URL, SERVER_URL};
 use crate::support::app::{Client, Session, TestApp};
 use crate::support::hex::hex;
@@ -65,7 +65,7 @@ impl Social {
     }
 
     /// A new person signs in.
-    pub(crate) async fn sign_in(&self, provider: &str, query: &[(&str, &str)]) -> Landing {
+    pub(crate) async fn sign_in(&self, provider: &str, query: &[(&str, &str)]) -> FinalPage {
         self.browser().follow(&self.link(provider, query)).await
     }
 
@@ -81,8 +81,8 @@ impl Social {
     }
 
     /// The session that the application gets out of where a sign-in landed.
-    pub(crate) async fn session(&self, landing: &Landing) -> Session {
-        session(&self.app, landing).await
+    pub(crate) async fn session(&self, final_page: &FinalPage) -> Session {
+        session(&self.app, final_page).await
     }
 
     /// An administrator keeps this user out, and the server has heard of it.
@@ -184,13 +184,13 @@ pub(crate) fn begin(url: &str, query: &[(&str, &str)]) -> Step {
 /// Goes as far as the callback.
 pub(crate) async fn callback(browser: &mut Browser, first: &Step) -> Step {
     let is_callback = |step: &Step| step.url.path().ends_with("/callback");
-    let (landing, step) = browser.follow_until(first, is_callback).await;
-    step.unwrap_or_else(|| panic!("no callback: {landing:?}"))
+    let (final_page, step) = browser.follow_until(first, is_callback).await;
+    step.unwrap_or_else(|| panic!("no callback: {final_page:?}"))
 }
 
 /// The session that the application gets out of where a sign-in landed.
-pub(crate) async fn session(client: &Client, landing: &Landing) -> Session {
-    client.refresh(&landing.refresh_token()).await.session()
+pub(crate) async fn session(client: &Client, final_page: &FinalPage) -> Session {
+    client.refresh(&final_page.refresh_token()).await.session()
 }
 
 /// The users of a database, oldest first.
@@ -221,6 +221,6 @@ pub(crate) async fn links(database: &TestDatabase) -> Vec<(String, String, Strin
 
 /// Where the application is told everything unless it asks for another page.
 #[track_caller]
-pub(crate) fn assert_at_home(landing: &Landing) {
-    assert_eq!(landing.target(), CLIENT_URL, "{}", landing.url);
+pub(crate) fn assert_at_home(final_page: &FinalPage) {
+    assert_eq!(final_page.target(), CLIENT_URL, "{}", final_page.url);
 }

@@ -99,7 +99,8 @@ pub(super) struct ProviderState {
     pub(super) token_secrets: HashMap<String, String>,
     pub(super) nonces: HashSet<String>,
     pub(super) keys: KeySet,
-    /// Claims that id tokens of token answers have instead of the right ones; `null` leaves one out.
+    /// Claims that id tokens of token responses have instead of the right ones; `null` leaves one
+    /// out.
     pub(super) claims: Claims,
     /// Another than its own, in the discovery document.
     pub(super) claimed_issuer: Option<String>,

@@ -12,7 +12,7 @@ use super::state::{Account, ProviderState, Style, TokenRequest, opaque};
 use super::wire::{Call, Parameters, Reply};
 use super::{apple, openid};
 
-pub(super) fn answer(
+pub(super) fn respond(
     shared: &Shared,
     state: &mut ProviderState,
     call: &Call,
@@ -21,7 +21,7 @@ pub(super) fn answer(
     let style = authenticate(shared, state, call, &form)?;
     state.token_requests.push(TokenRequest { style, form: form.clone() });
     let grant_type = form.get("grant_type").map_or("", String::as_str);
-    let answered = match grant_type {
+    let outcome = match grant_type {
         "authorization_code" => exchange(state, &form),
         "refresh_token" => refresh(state, &form),
         _ => return Err(Reply::refused(400, "unsupported_grant_type", grant_type)),
@@ -29,7 +29,7 @@ pub(super) fn answer(
     // GitHub says no with 200.
     let refusal = if state.provider.id == "github" { 200 } else { 400 };
     let (account, nonce, old) =
-        answered.map_err(|(error, why)| Reply::refused(refusal, error, why))?;
+        outcome.map_err(|(error, why)| Reply::refused(refusal, error, why))?;
     Ok(tokens(shared, state, call, &account, nonce.as_deref(), old))
 }
 
@@ -92,7 +92,7 @@ fn basic(header: &str) -> Option<(String, String)> {
 }
 
 /// The account, the nonce it was asked with, and whether the old refresh token goes on.
-type Answered = Result<(Account, Option<String>, bool), (&'static str, &'static str)>;
+type TokenResult = Result<(Account, Option<String>, bool), (&'static str, &'static str)>;
 
 fn only(form: &Parameters, known: &[&str]) -> Result<(), (&'static str, &'static str)> {
     let usual = ["grant_type", "client_id", "client_secret"];
@@ -104,7 +104,7 @@ fn only(form: &Parameters, known: &[&str]) -> Result<(), (&'static str, &'static
     }
 }
 
-fn exchange(state: &mut ProviderState, form: &Parameters) -> Answered {
+fn exchange(state: &mut ProviderState, form: &Parameters) -> TokenResult {
     only(form, &["code", "redirect_uri", "code_verifier"])?;
     let code = form.get("code").map_or("", String::as_str);
     let grant = state.grants.get_mut(code).ok_or(("invalid_grant", "unknown code"))?;
@@ -129,7 +129,7 @@ fn exchange(state: &mut ProviderState, form: &Parameters) -> Answered {
     Ok((grant.account.clone(), grant.nonce.clone(), false))
 }
 
-fn refresh(state: &mut ProviderState, form: &Parameters) -> Answered {
+fn refresh(state: &mut ProviderState, form: &Parameters) -> TokenResult {
     only(form, &["refresh_token", "scope"])?;
     let token = form.get("refresh_token").cloned().unwrap_or_default();
     let account = state.refresh_tokens.get(&token).cloned();

@@ -22,7 +22,7 @@ pub(crate) struct Vector {
     /// `provider_user_id`.
     pub(crate) id: &'static str,
     pub(crate) email: Option<&'static str>,
-    /// Whether the provider vouches for the address.
+    /// Whether the provider has verified the address.
     pub(crate) is_verified: bool,
     pub(crate) name: &'static str,
     pub(crate) avatar: Avatar,

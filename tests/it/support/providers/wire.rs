@@ -1,4 +1,4 @@
-//! Requests and answers, as little of HTTP as providers need.
+//! Requests and responses, as little of HTTP as providers need.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ fn parameters(text: &str) -> Result<Parameters, Reply> {
     Ok(all)
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,

@@ -1,6 +1,6 @@
 //! Group commit without a timer.
 //!
-//! A lane collects requests while one batch is under way and sends what has gathered as the next
+//! A batcher collects requests while one batch is under way and sends what has gathered as the next
 //! one. Idle: one request, one statement, no added delay. Busy: the batch grows by itself.
 
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use std::time::Instant;
 
 use ractor::RpcReplyPort;
 
-use crate::metrics::LaneStats;
+use crate::metrics::BatcherStats;
 
 /// Requests that wait for the next batch, in the order in which they came.
-pub struct Lane<K, R> {
+pub struct Batcher<K, R> {
     waiting: Vec<(K, RpcReplyPort<R>)>,
     /// When the batch under way left.
     under_way: Option<Instant>,
-    stats: Arc<LaneStats>,
+    stats: Arc<BatcherStats>,
 }
 
-impl<K: Ord, R> Lane<K, R> {
-    /// An idle lane, which keeps these figures.
-    pub fn new(stats: Arc<LaneStats>) -> Self {
+impl<K: Ord, R> Batcher<K, R> {
+    /// An idle batcher, which keeps these metrics.
+    pub fn new(stats: Arc<BatcherStats>) -> Self {
         stats.waiting.store(0, Ordering::Relaxed);
         Self { waiting: Vec::new(), under_way: None, stats }
     }
@@ -69,7 +69,7 @@ impl<K: Ord, R> Lane<K, R> {
     }
 }
 
-/// The requests of one batch in the order of their keys; dropping it unanswered fails them.
+/// The requests of one batch in the order of their keys; dropping it without a reply fails them.
 pub struct Batch<K, R> {
     requests: Vec<(K, RpcReplyPort<R>)>,
 }
@@ -85,8 +85,8 @@ impl<K: Ord, R> Batch<K, R> {
         self.requests.chunk_by(|(one, _), (other, _)| one == other).map(|same| &same[0].0)
     }
 
-    /// Answers every request, in the order of their keys.
-    pub fn answer(self, mut with: impl FnMut(&K) -> R) {
+    /// Replies to every request, in the order of their keys.
+    pub fn respond(self, mut with: impl FnMut(&K) -> R) {
         for (key, reply) in self.requests {
             // The caller may have given up.
             let _ = reply.send(with(&key));
@@ -98,66 +98,66 @@ impl<K: Ord, R> Batch<K, R> {
 mod tests {
     use ractor::concurrency::oneshot;
 
-    use crate::actors::runtime::lane::*;
+    use crate::actors::runtime::batcher::*;
     use crate::metrics::ActorStats;
 
-    fn lane() -> Lane<u8, u8> {
-        Lane::new(ActorStats::default().lane("test"))
+    fn batcher() -> Batcher<u8, u8> {
+        Batcher::new(ActorStats::default().batcher("test"))
     }
 
-    fn push(lane: &mut Lane<u8, u8>, key: u8) -> ractor::concurrency::OneshotReceiver<u8> {
-        let (reply, answer) = oneshot();
-        lane.push(key, reply.into());
-        answer
+    fn push(batcher: &mut Batcher<u8, u8>, key: u8) -> ractor::concurrency::OneshotReceiver<u8> {
+        let (reply, response) = oneshot();
+        batcher.push(key, reply.into());
+        response
     }
 
-    fn keys(lane: &mut Lane<u8, u8>) -> Vec<u8> {
-        lane.next_batch(10).unwrap().keys().copied().collect()
+    fn keys(batcher: &mut Batcher<u8, u8>) -> Vec<u8> {
+        batcher.next_batch(10).unwrap().keys().copied().collect()
     }
 
     #[test]
     fn what_arrives_during_a_batch_forms_the_next_one() {
-        let mut lane = lane();
-        let _first = push(&mut lane, 1);
-        assert_eq!(keys(&mut lane), [1]);
-        let (_a, _b) = (push(&mut lane, 3), push(&mut lane, 2));
-        assert!(lane.next_batch(10).is_none());
-        assert_eq!(lane.stats.waiting.load(Ordering::Relaxed), 2);
-        lane.finished();
-        assert_eq!(keys(&mut lane), [2, 3]);
-        assert_eq!(lane.stats.waiting.load(Ordering::Relaxed), 0);
-        assert_eq!((lane.stats.sizes().count(), lane.stats.times().count()), (2, 1));
+        let mut batcher = batcher();
+        let _first = push(&mut batcher, 1);
+        assert_eq!(keys(&mut batcher), [1]);
+        let (_a, _b) = (push(&mut batcher, 3), push(&mut batcher, 2));
+        assert!(batcher.next_batch(10).is_none());
+        assert_eq!(batcher.stats.waiting.load(Ordering::Relaxed), 2);
+        batcher.finished();
+        assert_eq!(keys(&mut batcher), [2, 3]);
+        assert_eq!(batcher.stats.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!((batcher.stats.sizes().count(), batcher.stats.times().count()), (2, 1));
     }
 
     #[test]
     fn requests_with_one_key_share_a_row_of_the_statement() {
-        let mut lane = lane();
-        let mut answers = [push(&mut lane, 1), push(&mut lane, 2), push(&mut lane, 1)];
-        let batch = lane.next_batch(10).unwrap();
+        let mut batcher = batcher();
+        let mut responses = [push(&mut batcher, 1), push(&mut batcher, 2), push(&mut batcher, 1)];
+        let batch = batcher.next_batch(10).unwrap();
         assert_eq!(batch.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        batch.answer(|key| key * 10);
-        let answers: Vec<u8> =
-            answers.iter_mut().map(|answer| answer.try_recv().unwrap()).collect();
-        assert_eq!(answers, [10, 20, 10]);
+        batch.respond(|key| key * 10);
+        let responses: Vec<u8> =
+            responses.iter_mut().map(|response| response.try_recv().unwrap()).collect();
+        assert_eq!(responses, [10, 20, 10]);
     }
 
     #[test]
     fn a_batch_is_bounded_and_nothing_is_forgotten() {
-        let mut lane = lane();
-        let _answers: Vec<_> = (0..5).map(|key| push(&mut lane, key)).collect();
+        let mut batcher = batcher();
+        let _responses: Vec<_> = (0..5).map(|key| push(&mut batcher, key)).collect();
         let mut sizes = Vec::new();
-        while let Some(batch) = lane.next_batch(2) {
+        while let Some(batch) = batcher.next_batch(2) {
             sizes.push(batch.keys().count());
-            lane.finished();
+            batcher.finished();
         }
         assert_eq!(sizes, [2, 2, 1]);
-        assert!(lane.is_idle());
+        assert!(batcher.is_idle());
     }
 
     #[test]
     fn callers_that_gave_up_are_skipped() {
-        let mut lane = lane();
-        drop(push(&mut lane, 1));
-        assert!(lane.next_batch(2).is_none());
+        let mut batcher = batcher();
+        drop(push(&mut batcher, 1));
+        assert!(batcher.next_batch(2).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What token endpoints answer, in the many ways in which they do, as RFC 6749 would have it.
+//! Responses of token endpoints, in their many forms, normalised to RFC 6749.
 
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -70,14 +70,14 @@ mod tests {
 
     #[test]
     fn forms_and_json_say_the_same() {
-        let json_answer = read(
+        let json_response = read(
             200,
             "application/json",
             r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"r","scope":["x"]}"#,
         );
         let expected =
             json!({"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"r"});
-        assert_eq!(json_answer, Some((200, expected.clone())));
+        assert_eq!(json_response, Some((200, expected.clone())));
         let form = "access_token=a&token_type=Bearer&expires_in=3600&refresh_token=r&scope=x";
         for content_type in ["application/x-www-form-urlencoded; charset=utf-8", "text/plain"] {
             assert_eq!(read(200, content_type, form), Some((200, expected.clone())));
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_text_is_mended() {
-        let answer = read(200, "application/json", r#"{"access_token":"a","expires_in":"3599"}"#);
+        let response = read(200, "application/json", r#"{"access_token":"a","expires_in":"3599"}"#);
         let expected = json!({"access_token":"a","token_type":"bearer","expires_in":3599});
-        assert_eq!(answer, Some((200, expected)));
+        assert_eq!(response, Some((200, expected)));
         let odd = read(200, "application/json", r#"{"access_token":"a","expires_in":-1}"#);
         assert_eq!(odd, Some((200, json!({"access_token":"a","token_type":"bearer"}))));
     }
@@ -100,8 +100,8 @@ mod tests {
         assert_eq!(read(200, "application/json", r#"{"error":"bad_verification_code"}"#), refused);
         let form = "error=bad_verification_code&error_description=x";
         assert_eq!(read(200, "application/x-www-form-urlencoded", form), refused);
-        let answer = read(401, "application/json", r#"{"error":"invalid_client"}"#);
-        assert_eq!(answer, Some((401, json!({"error":"invalid_client"}))));
+        let response = read(401, "application/json", r#"{"error":"invalid_client"}"#);
+        assert_eq!(response, Some((401, json!({"error":"invalid_client"}))));
     }
 
     #[test]

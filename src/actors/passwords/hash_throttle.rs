@@ -2,7 +2,7 @@
 //!
 //! A lower priority is not enough: the scheduler weighs threads against those of their own process
 //! first, and what a refresh waits for (Postgres, the network) may be another process on the same
-//! cores. So the pace is kept by what it is for: the time that rotations take while passwords are
+//! cores. So the throttle goes by what it is for: the time that rotations take while passwords are
 //! hashed is compared with the time that they take while none are. Where there are cores enough the
 //! two are alike, and nothing is held back.
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// What is learned is forgotten by half in this time.
 const HALF_LIFE: Duration = Duration::from_secs(1);
-/// Rotations within that memory that make a pace worth keeping: some hundred in a second.
+/// Rotations within that memory that make a throttle worthwhile: some hundred in a second.
 const BUSY: f64 = 1_000.0;
 /// Batches within that memory that make an average.
 const ENOUGH: f64 = 10.0;
@@ -76,16 +76,16 @@ impl Memory {
     }
 }
 
-/// Watches rotations with and without hashes, and says when hashes are to rest.
+/// Watches rotations with and without hashes, and says when hashes are to pause.
 #[derive(Debug)]
-pub struct Pace {
+pub struct HashThrottle {
     with: Memory,
     without: Memory,
     /// When hashes began or ended to run, and what had been rotated by then.
     turned: (Instant, Rotations),
 }
 
-impl Pace {
+impl HashThrottle {
     /// Nothing is known yet.
     pub fn new(now: Instant, rotations: Rotations) -> Self {
         Self { with: Memory::new(now), without: Memory::new(now), turned: (now, rotations) }
@@ -101,7 +101,7 @@ impl Pace {
         self.turned = (now, rotations);
     }
 
-    /// Whether those that run now should be the last before a rest.
+    /// Whether those that run now should be the last before a pause.
     pub fn is_time(&self, now: Instant, least_share: f64) -> bool {
         let stretch = if self.share(now, least_share) < 1.0 { AT_ONCE } else { STRETCH };
         now.saturating_duration_since(self.turned.0) >= stretch
@@ -141,7 +141,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use crate::actors::passwords::hash_pace::*;
+    use crate::actors::passwords::hash_throttle::*;
 
     const LEAST: f64 = 0.1;
     const HASH: Duration = Duration::from_millis(20);
@@ -171,19 +171,19 @@ mod tests {
         }
 
         /// Whoever wants to hash never stops.
-        fn storm(&mut self, pace: &mut Pace, time: Duration) -> f64 {
+        fn burst(&mut self, throttle: &mut HashThrottle, time: Duration) -> f64 {
             let (mut hashed, began) = (Duration::ZERO, self.now);
             while self.now - began < time {
-                pace.began(self.now, self.rotations);
+                throttle.began(self.now, self.rotations);
                 loop {
                     self.pass(HASH, true);
                     hashed += HASH;
-                    if pace.is_time(self.now, LEAST) {
+                    if throttle.is_time(self.now, LEAST) {
                         break;
                     }
                 }
-                let rest = pace.ended(self.now, self.rotations, LEAST);
-                self.pass(rest, false);
+                let pause = throttle.ended(self.now, self.rotations, LEAST);
+                self.pass(pause, false);
             }
             hashed.as_secs_f64() / (self.now - began).as_secs_f64()
         }
@@ -191,9 +191,9 @@ mod tests {
 
     fn share(rate: f64, batch: (f64, f64)) -> f64 {
         let mut machine = Machine::new(rate, batch);
-        let mut pace = Pace::new(machine.now, machine.rotations);
-        machine.storm(&mut pace, Duration::from_secs(3));
-        machine.storm(&mut pace, Duration::from_secs(10))
+        let mut throttle = HashThrottle::new(machine.now, machine.rotations);
+        machine.burst(&mut throttle, Duration::from_secs(3));
+        machine.burst(&mut throttle, Duration::from_secs(10))
     }
 
     #[test]
@@ -223,21 +223,21 @@ mod tests {
     #[test]
     fn what_was_is_forgotten_when_the_harm_is_over() {
         let mut machine = Machine::new(20_000.0, (0.003, 0.001));
-        let mut pace = Pace::new(machine.now, machine.rotations);
-        let while_harmful = machine.storm(&mut pace, Duration::from_secs(10));
+        let mut throttle = HashThrottle::new(machine.now, machine.rotations);
+        let while_harmful = machine.burst(&mut throttle, Duration::from_secs(10));
         machine.batch.0 = machine.batch.1;
-        machine.storm(&mut pace, Duration::from_secs(10));
-        let afterwards = machine.storm(&mut pace, Duration::from_secs(10));
+        machine.burst(&mut throttle, Duration::from_secs(10));
+        let afterwards = machine.burst(&mut throttle, Duration::from_secs(10));
         assert!(while_harmful < 0.2 && afterwards > 0.9, "{while_harmful} {afterwards}");
     }
 
     #[test]
     fn a_lone_hash_waits_for_nothing() {
         let mut machine = Machine::new(20_000.0, (0.002, 0.001));
-        let mut pace = Pace::new(machine.now, machine.rotations);
+        let mut throttle = HashThrottle::new(machine.now, machine.rotations);
         machine.pass(Duration::from_mins(1), false);
-        pace.began(machine.now, machine.rotations);
+        throttle.began(machine.now, machine.rotations);
         machine.pass(HASH, true);
-        assert!(pace.ended(machine.now, machine.rotations, LEAST) <= HASH);
+        assert!(throttle.ended(machine.now, machine.rotations, LEAST) <= HASH);
     }
 }
