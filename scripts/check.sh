@@ -4,11 +4,11 @@ source "$(dirname "$0")/lib.sh"
 export SQLX_OFFLINE=true
 
 step "Format"
-cargo fmt --check
+cargo fmt --all --check
 step "Lints (clippy, warnings are errors)"
-cargo clippy --all-targets -- -D warnings
+cargo clippy --workspace --all-targets -- -D warnings
 step "Documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 if cargo deny --version >/dev/null 2>&1; then
     step "Licences, sources, banned crates"
     cargo deny check bans licenses sources

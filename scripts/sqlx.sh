@@ -7,8 +7,8 @@ mode=${1:?write or check}
 # The descriptions come from a migrated database. The binary brings one up, and is built from the
 # committed descriptions; when those do not compile any more, give a migrated DATABASE_URL.
 describe() {
-    touch src/lib.rs
-    SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$1" cargo check --quiet --lib
+    touch src/lib.rs crates/*/src/lib.rs
+    SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$1" cargo check --quiet --workspace --lib
 }
 
 fresh=$(mktemp -d)
@@ -21,7 +21,7 @@ else
     export -f describe
     "$target/debug/keywright" with-database -- bash -c 'describe "$0"' "$fresh"
 fi
-touch src/lib.rs
+touch src/lib.rs crates/*/src/lib.rs
 [ -n "$(ls -A "$fresh")" ] || fail "no SQL was described"
 
 if [ "$mode" = write ]; then

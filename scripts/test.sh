@@ -30,4 +30,4 @@ export SQLX_OFFLINE=true
 step "Benchmarks, each once"
 cargo test --benches
 step "Tests"
-cargo test --lib --bins --tests
+cargo test --workspace --lib --bins --tests

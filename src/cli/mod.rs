@@ -12,7 +12,7 @@ pub mod with_database;
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches, Command, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Command};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -65,11 +65,7 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,
         Some(("actors", matches)) => actors::run(matches).await,
-        Some(("bench", matches)) => {
-            let args = bench::BenchArgs::from_arg_matches(matches)?;
-            bench::run(args).await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(("bench", matches)) => bench::run(matches).await,
         Some(("with-database", matches)) => with_database::run(matches).await,
         _ => unreachable!("clap insists on a subcommand"),
     }

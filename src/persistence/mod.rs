@@ -1,8 +1,6 @@
 //! Every SQL statement, one file a table or purpose, and the Postgres server of our own.
 
 pub mod adopt;
-pub mod bench;
-pub mod bench_sessions;
 pub mod challenges;
 pub mod changes;
 pub mod claims;

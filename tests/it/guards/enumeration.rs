@@ -4,9 +4,9 @@
 use std::sync::atomic::AtomicBool;
 
 use clap::FromArgMatches as _;
-use keywright::cli::bench::args::{BenchArgs, BenchCommand, EnumerationArgs};
-use keywright::cli::bench::command;
-use keywright::cli::bench::enumeration::{Report, enumeration};
+use keywright_bench::args::{BenchArgs, BenchCommand, EnumerationArgs};
+use keywright_bench::command;
+use keywright_bench::enumeration::{Report, enumeration};
 
 use crate::support::app::TestApp;
 use crate::support::mailbox::Mailbox;
@@ -59,7 +59,7 @@ async fn concealed_responses_are_the_same_for_every_operation() {
         let report = run(&settings).await;
         assert_eq!(report.operations.len(), 6);
         for operation in &report.operations {
-            assert_eq!(operation.known_answers, operation.unknown_answers, "{operation:?}");
+            assert_eq!(operation.known_responses, operation.unknown_responses, "{operation:?}");
             assert!(operation.known_median_us > 0.0, "{operation:?}");
         }
     }
@@ -70,7 +70,7 @@ async fn concealed_responses_are_the_same_for_every_operation() {
 async fn open_responses_are_reported() {
     let report = run(&[("AUTH_DISABLE_SIGNUP", "true")]).await;
     let telling: Vec<_> =
-        report.operations.iter().filter(|o| o.known_answers != o.unknown_answers).collect();
+        report.operations.iter().filter(|o| o.known_responses != o.unknown_responses).collect();
     let paths: Vec<_> = telling.iter().map(|operation| operation.path).collect();
     assert_eq!(
         paths,

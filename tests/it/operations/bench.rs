@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::FromArgMatches as _;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use keywright::cli::bench::args::{BenchArgs, BenchCommand, FloorArgs, RefreshArgs};
-use keywright::cli::bench::floor::floor;
-use keywright::cli::bench::report::Report;
-use keywright::cli::bench::{command, refresh};
+use keywright_bench::args::{BaselineArgs, BenchArgs, BenchCommand, RefreshArgs};
+use keywright_bench::baseline::baseline;
+use keywright_bench::command;
+use keywright_bench::load::refresh;
+use keywright_bench::report::Report;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -31,11 +32,11 @@ enum Fault {
     None,
     /// Forgets a session at every hundredth refresh.
     Forgets,
-    /// Responds with 503 to every tenth refresh.
+    /// Answers 503 at every tenth refresh.
     Overloaded,
-    /// Cuts every tenth connection instead of responding.
+    /// Cuts every tenth connection instead of answering.
     Cuts,
-    /// Never responds to a refresh after the first.
+    /// Never answers a refresh after the first.
     Hangs,
     /// Refuses anonymous users, and wants addresses verified.
     NeedsAccount,
@@ -43,6 +44,8 @@ enum Fault {
     AnonymousUnverified,
     /// Says 429 to the first five sign-ins.
     Throttles,
+    /// Was built for development.
+    DevBuild,
 }
 
 struct FakeServer {
@@ -78,7 +81,7 @@ impl FakeServer {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let seen = Arc::clone(&server);
-                let service = service_fn(move |request| Arc::clone(&seen).response(request));
+                let service = service_fn(move |request| Arc::clone(&seen).answer(request));
                 let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 connections.spawn(async move {
                     let _ = serving.await;
@@ -90,11 +93,14 @@ impl FakeServer {
 }
 
 impl Seen {
-    async fn respond(
+    async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, std::io::Error> {
         let path = request.uri().path().to_owned();
+        if path == "/v1/version" {
+            return Ok(self.version());
+        }
         assert_eq!(request.headers()["content-type"], "application/json");
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -122,6 +128,18 @@ impl Seen {
             "/v1/token" => self.refresh(body["refreshToken"].as_str().unwrap()).await,
             other => panic!("unexpected path {other}"),
         }
+    }
+
+    /// Names a profile if nothing is wrong but that.
+    fn version(&self) -> Response<Full<Bytes>> {
+        let mut response = reply(StatusCode::OK, &json!({ "version": "0.0.0" }));
+        let profile = match self.fault {
+            Fault::None => "dist",
+            Fault::DevBuild => "dev",
+            _ => return response,
+        };
+        response.headers_mut().insert("x-keywright-profile", HeaderValue::from_static(profile));
+        response
     }
 
     fn session(&self, kind: &str) -> Response<Full<Bytes>> {
@@ -196,7 +214,7 @@ async fn run(url: &str, more: &[&str]) -> anyhow::Result<Report> {
 }
 
 #[tokio::test]
-async fn a_good_server_loses_nothing_and_results_agree_with_what_it_saw() {
+async fn a_good_server_loses_nothing_and_figures_agree_with_what_it_saw() {
     let server = FakeServer::start(Fault::None).await;
     let pid = format!("self={}", std::process::id());
     let more = ["--sessions", "1,8", "--seconds", "0.4", "--threads", "2", "--pid", &pid];
@@ -273,6 +291,31 @@ async fn two_servers_are_compared_in_one_run() {
 }
 
 #[tokio::test]
+async fn the_profile_of_each_server_is_reported_and_a_dev_build_is_warned_of() {
+    let good = FakeServer::start(Fault::None).await;
+    let dev = FakeServer::start(Fault::DevBuild).await;
+    let more = ["--sessions", "1", "--seconds", "0.1", "--against", &dev.url];
+    let report = run(&good.url, &more).await.unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["server_profile"], "dist");
+    assert_eq!(json["against_profile"], "dev");
+    let table = report.table();
+    assert!(table.contains("(profile dist)") && table.contains("(profile dev)"), "{table}");
+    assert!(table.contains("B: WARNING: results of a dev build say little"), "{table}");
+    assert!(!table.contains("A: WARNING"), "{table}");
+}
+
+#[tokio::test]
+async fn a_server_that_names_no_profile_is_measured_without_one() {
+    let server = FakeServer::start(Fault::Throttles).await;
+    let report = run(&server.url, &["--sessions", "1", "--seconds", "0.1"]).await.unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["server_profile"].is_null() && json["against_profile"].is_null());
+    let table = report.table();
+    assert!(table.contains("(profile unknown)") && !table.contains("WARNING"), "{table}");
+}
+
+#[tokio::test]
 async fn sessions_come_from_the_first_way_whose_session_refreshes() {
     let server = FakeServer::start(Fault::AnonymousUnverified).await;
     let report = run(&server.url, &["--sessions", "5", "--seconds", "0.1"]).await.unwrap();
@@ -301,7 +344,7 @@ async fn a_server_that_throttles_sign_ins_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_stopped_run_gives_the_results_so_far() {
+async fn a_stopped_run_gives_the_figures_so_far() {
     let server = FakeServer::start(Fault::None).await;
     let args = refresh_args(&server.url, &["--sessions", "2,4", "--seconds", "60"]);
     let stop = Arc::new(AtomicBool::new(false));
@@ -329,10 +372,10 @@ async fn a_process_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn the_baseline_measures_responses_and_signatures_without_a_database() {
-    let line = ["bench", "floor", "--sessions", "1,4", "--seconds", "0.1"];
-    let BenchCommand::Floor(args) = parse(&line) else { unreachable!("the line says floor") };
-    let args: FloorArgs = *args;
-    let report = floor(&args, Arc::new(AtomicBool::new(false))).await.unwrap();
+    let line = ["bench", "baseline", "--sessions", "1,4", "--seconds", "0.1"];
+    let BenchCommand::Baseline(args) = parse(&line) else { unreachable!("the line says baseline") };
+    let args: BaselineArgs = *args;
+    let report = baseline(&args, Arc::new(AtomicBool::new(false))).await.unwrap();
     assert!(report.responses.iter().all(|response| response.client.requests > 0));
     assert_eq!(report.responses.len(), 2);
     assert_eq!(report.signatures.len(), 4);

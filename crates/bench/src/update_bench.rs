@@ -1,6 +1,7 @@
 //! The raw cost of one batched UPDATE, on a table made for it.
 //!
-//! The table is a logged one in a schema of its own, dropped at the end: a temporary table would
+//! The table is a logged one in a schema of its own, dropped at the end (its name is older than that
+//! of the command: what a killed run left behind is found under it): a temporary table would
 //! skip the write-ahead log and its fsync, which are most of the cost. As that schema is in no
 //! migration, the checked macros cannot see it, and these are plain queries with constant text.
 
@@ -22,6 +23,7 @@ pub struct UpdateBench {
     db: PgConnection,
     current: Vec<String>,
     next_row: usize,
+    /// What rows are stamped with.
     at: OffsetDateTime,
 }
 
@@ -34,11 +36,8 @@ pub struct UpdateTime {
 }
 
 impl UpdateBench {
-    /// Makes the table; `None` if another run holds it. `at` is the time that rows are stamped with.
-    pub async fn open(
-        options: &PgConnectOptions,
-        at: OffsetDateTime,
-    ) -> sqlx::Result<Option<Self>> {
+    /// Makes the table; `None` if another run holds it.
+    pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Option<Self>> {
         let mut db = options.connect().await?;
         let free: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
             .bind(LOCK)
@@ -48,6 +47,7 @@ impl UpdateBench {
             db.close().await?;
             return Ok(None);
         }
+        let at = sqlx::query_scalar("select now()").fetch_one(&mut db).await?;
         let current: Vec<String> = (0..ROWS).map(|_| fresh_hash()).collect();
         let mut bench = Self { db, current, next_row: 0, at };
         match bench.make_table().await {
@@ -108,7 +108,7 @@ impl UpdateBench {
         sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut self.db).await
     }
 
-    /// The settings without which a figure says nothing: `fsync`, `synchronous_commit`.
+    /// The settings without which a result says nothing: `fsync`, `synchronous_commit`.
     pub async fn durability(&mut self) -> sqlx::Result<(String, String)> {
         let sql = "select current_setting('fsync'), current_setting('synchronous_commit')";
         sqlx::query_as(sql).fetch_one(&mut self.db).await

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::args::{LoadArgs, Setup};
-use super::client::{Client, Outcome};
-use super::run::Operation;
-use super::target::Target;
+use crate::args::{LoadArgs, Operation, Setup};
+use crate::client::{Client, Outcome, pause};
+use crate::target::Target;
 
 /// Sessions made at once.
 const WORKERS: usize = 8;
@@ -25,35 +24,35 @@ const TRIES: u32 = 20;
 /// How to get a session, with what is needed for it.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    ways: Vec<Way>,
+    methods: Vec<SignInMethod>,
     timeout: Duration,
 }
 
 #[derive(Clone, Debug)]
-enum Way {
+enum SignInMethod {
     Anonymous,
     SignUp { prefix: String, password: SecretString },
     SignIn { email: String, password: SecretString },
 }
 
 impl Accounts {
-    /// The ways that the arguments permit, in the order in which they are tried.
+    /// The methods that the arguments permit, in the order in which they are tried.
     pub fn from_args(args: &LoadArgs, operation: Operation) -> anyhow::Result<Self> {
-        let mut ways = Vec::new();
+        let mut methods = Vec::new();
         // Who is anonymous has no profile to read.
         let is_auto = args.setup == Setup::Auto && operation != Operation::User;
         if is_auto || args.setup == Setup::Anonymous {
-            ways.push(Way::Anonymous);
+            methods.push(SignInMethod::Anonymous);
         }
         if matches!(args.setup, Setup::Auto | Setup::SignUp) {
             let password = SecretString::from(format!("Kw-{}", Uuid::new_v4()));
-            ways.push(Way::SignUp { prefix: args.email_prefix.clone(), password });
+            methods.push(SignInMethod::SignUp { prefix: args.email_prefix.clone(), password });
         }
         if matches!(args.setup, Setup::Auto | Setup::SignIn) {
             match (&args.email, &args.password) {
                 (Some(email), Some(password)) => {
                     let (email, password) = (email.clone(), password.clone());
-                    ways.push(Way::SignIn { email, password });
+                    methods.push(SignInMethod::SignIn { email, password });
                 }
                 _ if args.setup == Setup::SignIn => {
                     bail!("--setup sign-in needs --email and --password");
@@ -61,12 +60,12 @@ impl Accounts {
                 _ => {}
             }
         }
-        Ok(Self { ways, timeout: args.timeout })
+        Ok(Self { methods, timeout: args.timeout })
     }
 
     /// Makes `count` sessions and returns their newest tokens, those that `operation` needs.
     ///
-    /// The first session decides about the way: it must also refresh, because a server that requires
+    /// The first session decides about the method: it must also refresh, because a server that requires
     /// verified addresses signs anonymous users in and then refuses to refresh them.
     pub async fn open(
         &self,
@@ -78,11 +77,11 @@ impl Accounts {
     ) -> anyhow::Result<Vec<String>> {
         let mut client = Client::new(Arc::clone(target), self.timeout);
         let mut reasons = Vec::new();
-        for way in &self.ways {
-            match first(&mut client, way).await {
+        for method in &self.methods {
+            match first(&mut client, method).await {
                 Ok(token) => {
                     bar.inc(1);
-                    let mut tokens = self.rest(target, way, count - 1, stop, bar).await?;
+                    let mut tokens = self.others(target, method, count - 1, stop, bar).await?;
                     tokens.insert(0, token);
                     let of_use = |tokens: Tokens| match operation {
                         Operation::Refresh => tokens.refresh,
@@ -90,7 +89,7 @@ impl Accounts {
                     };
                     return Ok(tokens.into_iter().map(of_use).collect());
                 }
-                Err(reason) => reasons.push(format!("  {}: {reason:#}", way.name())),
+                Err(reason) => reasons.push(format!("  {}: {reason:#}", method.name())),
             }
         }
         bail!(
@@ -102,10 +101,10 @@ impl Accounts {
         )
     }
 
-    async fn rest(
+    async fn others(
         &self,
         target: &Arc<Target>,
-        way: &Way,
+        method: &SignInMethod,
         count: usize,
         stop: &Arc<AtomicBool>,
         bar: &ProgressBar,
@@ -114,7 +113,7 @@ impl Accounts {
         let mut workers = JoinSet::new();
         for _ in 0..WORKERS.min(count) {
             let mut client = Client::new(Arc::clone(target), self.timeout);
-            let (way, bar) = (way.clone(), bar.clone());
+            let (method, bar) = (method.clone(), bar.clone());
             let (left, stop) = (Arc::clone(&left), Arc::clone(stop));
             workers.spawn(async move {
                 let mut tokens = Vec::new();
@@ -122,7 +121,7 @@ impl Accounts {
                 while !stop.load(Ordering::Relaxed)
                     && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
                 {
-                    tokens.push(obtain(&mut client, &way).await?);
+                    tokens.push(obtain(&mut client, &method).await?);
                     bar.inc(1);
                 }
                 anyhow::Ok(tokens)
@@ -137,7 +136,7 @@ impl Accounts {
     }
 }
 
-impl Way {
+impl SignInMethod {
     const fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous sign-in",
@@ -163,8 +162,8 @@ impl Way {
     }
 }
 
-async fn first(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
-    let mut tokens = obtain(client, way).await?;
+async fn first(client: &mut Client, method: &SignInMethod) -> anyhow::Result<Tokens> {
+    let mut tokens = obtain(client, method).await?;
     match client.refresh(&mut tokens.refresh).await {
         Outcome::Ok => Ok(tokens),
         Outcome::Lost => bail!("signed in, but the refresh gave 401 invalid-refresh-token"),
@@ -176,11 +175,11 @@ async fn first(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
 }
 
 /// One session; waits and tries again while the server says that it is overloaded.
-async fn obtain(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
-    let (path, body) = way.request();
+async fn obtain(client: &mut Client, method: &SignInMethod) -> anyhow::Result<Tokens> {
+    let (path, body) = method.request();
     for attempt in 1..=TRIES {
         match client.post(path, &body).await? {
-            StatusCode::OK => return session_tokens(client.answer()),
+            StatusCode::OK => return session_tokens(client.response_body()),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 pause(Duration::from_millis(100) * attempt.min(10)).await;
             }
@@ -188,11 +187,6 @@ async fn obtain(client: &mut Client, way: &Way) -> anyhow::Result<Tokens> {
         }
     }
     bail!("the server was overloaded for {TRIES} tries: {}", client.error_code())
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process is to recover; nothing tells when")]
-pub(super) async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }
 
 /// What a session gives its client.
@@ -203,15 +197,15 @@ struct Tokens {
     access: String,
 }
 
-fn session_tokens(answer: &[u8]) -> anyhow::Result<Tokens> {
-    let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
-    if answer.get("mfa").is_some_and(|mfa| !mfa.is_null()) {
+fn session_tokens(response: &[u8]) -> anyhow::Result<Tokens> {
+    let response: Value = serde_json::from_slice(response).context("the response is not JSON")?;
+    if response.get("mfa").is_some_and(|mfa| !mfa.is_null()) {
         bail!("the account has a second factor");
     }
-    match answer.pointer("/session/refreshToken").and_then(Value::as_str) {
+    match response.pointer("/session/refreshToken").and_then(Value::as_str) {
         // It is put between quotes as it is.
         Some(token) if !token.contains(['"', '\\']) => {
-            let access = answer.pointer("/session/accessToken").and_then(Value::as_str);
+            let access = response.pointer("/session/accessToken").and_then(Value::as_str);
             Ok(Tokens { refresh: token.to_owned(), access: access.unwrap_or_default().to_owned() })
         }
         Some(_) => bail!("the refresh token has characters that no server of this contract uses"),
@@ -224,11 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_without_a_session_say_why() {
+    fn responses_without_a_session_say_why() {
         let token = br#"{"session":{"refreshToken":"t-1","accessToken":"x"}}"#;
         let tokens = session_tokens(token).unwrap();
         assert_eq!((tokens.refresh.as_str(), tokens.access.as_str()), ("t-1", "x"));
-        let reason = |answer: &[u8]| session_tokens(answer).unwrap_err().to_string();
+        let reason = |response: &[u8]| session_tokens(response).unwrap_err().to_string();
         assert!(reason(b"{}").contains("verified"));
         assert!(reason(br#"{"session":null}"#).contains("verified"));
         assert!(reason(br#"{"mfa":{"ticket":"mfaTotp:1"}}"#).contains("second factor"));
@@ -239,7 +233,7 @@ mod tests {
     fn a_made_up_password_fits_the_contract_and_addresses_differ() {
         let password = SecretString::from(format!("Kw-{}", Uuid::new_v4()));
         assert!((9..=50).contains(&password.expose_secret().len()));
-        let way = Way::SignUp { prefix: "b-".to_owned(), password };
-        assert_ne!(way.request().1["email"], way.request().1["email"]);
+        let method = SignInMethod::SignUp { prefix: "b-".to_owned(), password };
+        assert_ne!(method.request().1["email"], method.request().1["email"]);
     }
 }

@@ -1,7 +1,7 @@
-//! The closed loop: every session asks, waits for the answer, and asks again.
+//! The closed loop: every session sends a request, waits for the response, and sends the next.
 //!
-//! Sessions are spread over lanes, each a thread with a runtime of its own: connections stay where
-//! their reactor is, and no lane steals work from another.
+//! Sessions are spread over threads, each with a runtime of its own: connections stay where
+//! their reactor is, and no thread steals work from another.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -17,10 +17,11 @@ use indicatif::ProgressBar;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use super::client::{Client, Outcome};
-use super::cpu::{Processes, Watched, this_thread};
-use super::sessions::pause;
-use super::target::Target;
+use crate::args::Operation;
+use crate::client::{Client, Outcome, pause};
+use crate::cpu::{Processes, WatchedProcess, this_thread};
+use crate::progress::bar;
+use crate::target::Target;
 
 /// Refusals in a row after which a session is given up.
 const MAX_REFUSALS: u32 = 10;
@@ -28,28 +29,6 @@ const MAX_REFUSALS: u32 = 10;
 const MAX_LATENCY: Duration = Duration::from_hours(1);
 /// Longest turn of one server before the other is measured again.
 const TURN: Duration = Duration::from_secs(2);
-
-/// What is asked for, over and over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `POST /token`.
-    Refresh,
-    /// `POST /token/verify`.
-    Verify,
-    /// `GET /user`.
-    User,
-}
-
-impl Operation {
-    /// The name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refresh => "refresh",
-            Self::Verify => "verify",
-            Self::User => "user",
-        }
-    }
-}
 
 /// What a run does, for all servers alike.
 #[derive(Clone, Debug)]
@@ -60,9 +39,10 @@ pub struct Plan {
     /// Measured time of each count and server.
     pub seconds: Duration,
     pub warmup: Duration,
-    /// Longest wait for one answer.
+    /// Longest wait for one response.
     pub timeout: Duration,
-    pub lanes: usize,
+    /// Threads of the load generator.
+    pub threads: usize,
 }
 
 /// One server with its sessions.
@@ -71,7 +51,7 @@ pub struct Side {
     pub target: Arc<Target>,
     /// Refresh or access tokens, at least as many as the largest count.
     pub tokens: Vec<String>,
-    pub watched: Vec<Watched>,
+    pub watched: Vec<WatchedProcess>,
 }
 
 /// What was seen at one session count on one server.
@@ -80,21 +60,21 @@ pub struct Measured {
     pub sessions: usize,
     /// Place of the server among the sides.
     pub side: usize,
-    /// Time in which answers counted for the throughput.
+    /// Time in which responses counted for the throughput.
     pub window: Duration,
     pub tally: Tally,
     /// CPU time of the load generator itself.
     pub client_cpu: Option<Duration>,
     /// CPU time of each watched process with its children; `None` if it was gone.
-    pub watched_cpu: Vec<(Watched, Option<Duration>)>,
+    pub watched_cpu: Vec<(WatchedProcess, Option<Duration>)>,
 }
 
 /// Counts and latencies.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// Answers with a new token, those after the end of the window included.
+    /// Responses with a new token, those after the end of the window included.
     pub ok: u64,
-    /// Answers within the window.
+    /// Responses within the window.
     pub in_window: u64,
     /// Sessions whose newest token was refused as invalid; must be 0.
     pub lost: u64,
@@ -102,7 +82,7 @@ pub struct Tally {
     pub given_up: u64,
     /// Everything else that went wrong, by kind.
     pub errors: BTreeMap<String, u64>,
-    /// Latency of answers with a new token, in nanoseconds.
+    /// Latency of responses with a new token, in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
@@ -137,28 +117,41 @@ struct Session {
 }
 
 /// A thread's part of the sessions, by side.
-struct Lane {
+struct LoadThread {
     runtime: Runtime,
     sides: Vec<Vec<Session>>,
 }
 
-/// What one lane reports of one turn.
+/// What one thread reports of one turn.
 struct Turn {
     tally: Tally,
     window: Duration,
     cpu: Option<Duration>,
 }
 
+/// Runs the closed loop on a thread that may block; also says whether it was cut short.
+pub async fn measure(
+    plan: Plan,
+    sides: Vec<Side>,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<(Vec<Measured>, bool)> {
+    let work = move || {
+        let bar = bar(0, "{elapsed_precise} of the run, {msg}");
+        let measured = measure_all(&plan, &sides, &stop, &bar);
+        bar.finish_and_clear();
+        anyhow::Ok((measured?, stop.load(Ordering::Relaxed)))
+    };
+    tokio::task::spawn_blocking(work).await.context("the load generator ended unexpectedly")?
+}
+
 /// Runs all counts on all sides, alternating between sides; ends early when `stop` becomes true.
-///
-/// Blocks: call it outside the asynchronous world.
-pub fn measure(
+fn measure_all(
     plan: &Plan,
     sides: &[Side],
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> anyhow::Result<Vec<Measured>> {
-    let mut lanes = lanes(plan, sides)?;
+    let mut threads = load_threads(plan, sides)?;
     let turns = if sides.len() < 2 {
         1
     } else {
@@ -182,7 +175,7 @@ pub fn measure(
             for (side, result) in results.iter_mut().enumerate() {
                 if turn == 0 {
                     // What goes wrong while warming up is no less wrong; only speed is left out.
-                    let warm = drive(&mut lanes, side, sessions, plan.warmup, stop, bar)?;
+                    let warm = drive(&mut threads, side, sessions, plan.warmup, stop, bar)?;
                     result.tally.lost += warm.tally.lost;
                     result.tally.given_up += warm.tally.given_up;
                     continue;
@@ -190,7 +183,7 @@ pub fn measure(
                 let watched = &sides[side].watched;
                 let before = snapshot(watched);
                 let length = plan.seconds / turns;
-                let seen = drive(&mut lanes, side, sessions, length, stop, bar)?;
+                let seen = drive(&mut threads, side, sessions, length, stop, bar)?;
                 add_cpu(result, watched, &before, &snapshot(watched));
                 result.tally.add(&seen.tally);
                 result.window += seen.window;
@@ -213,28 +206,28 @@ fn planned_ms(plan: &Plan, sides: usize) -> u64 {
     u64::try_from(((plan.seconds + plan.warmup) * runs).as_millis()).unwrap_or(u64::MAX)
 }
 
-fn lanes(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<Lane>> {
+fn load_threads(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<LoadThread>> {
     let most = plan.counts.iter().copied().max().unwrap_or(0);
-    let number = plan.lanes.clamp(1, most.max(1));
-    let mut lanes = Vec::with_capacity(number);
-    for lane in 0..number {
+    let number = plan.threads.clamp(1, most.max(1));
+    let mut threads = Vec::with_capacity(number);
+    for index in 0..number {
         let runtime = Builder::new_current_thread().enable_all().build().context("a runtime")?;
         let mut own = Vec::new();
         for side in sides {
             let mut sessions = Vec::new();
-            for token in side.tokens.iter().take(most).skip(lane).step_by(number) {
+            for token in side.tokens.iter().take(most).skip(index).step_by(number) {
                 let client = Client::new(Arc::clone(&side.target), plan.timeout);
                 let (operation, token) = (plan.operation, token.clone());
                 sessions.push(Session { operation, client, token, over: false });
             }
             own.push(sessions);
         }
-        lanes.push(Lane { runtime, sides: own });
+        threads.push(LoadThread { runtime, sides: own });
     }
-    Ok(lanes)
+    Ok(threads)
 }
 
-fn snapshot(watched: &[Watched]) -> Vec<Option<Duration>> {
+fn snapshot(watched: &[WatchedProcess]) -> Vec<Option<Duration>> {
     if watched.is_empty() {
         return Vec::new();
     }
@@ -245,7 +238,7 @@ fn snapshot(watched: &[Watched]) -> Vec<Option<Duration>> {
 
 fn add_cpu(
     result: &mut Measured,
-    watched: &[Watched],
+    watched: &[WatchedProcess],
     before: &[Option<Duration>],
     after: &[Option<Duration>],
 ) {
@@ -260,30 +253,30 @@ fn add_cpu(
     }
 }
 
-/// One turn of one server: all lanes start together and stop together.
+/// One turn of one server: all threads start together and stop together.
 fn drive(
-    lanes: &mut [Lane],
+    threads: &mut [LoadThread],
     side: usize,
     sessions: usize,
     length: Duration,
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> anyhow::Result<Turn> {
-    let number = lanes.len();
+    let number = threads.len();
     let barrier = Barrier::new(number);
     let done = Arc::new(AtomicU64::new(0));
     let stop_all = Arc::new(AtomicBool::new(stop.load(Ordering::Relaxed)));
     let (report, reports) = channel();
     thread::scope(|scope| {
-        for (index, lane) in lanes.iter_mut().enumerate() {
-            // Session i is in lane i modulo the number of lanes.
+        for (index, load_thread) in threads.iter_mut().enumerate() {
+            // Session i is in thread i modulo the number of threads.
             let own = sessions.saturating_sub(index).div_ceil(number);
             let (report, barrier) = (report.clone(), &barrier);
             let (done, stop) = (Arc::clone(&done), Arc::clone(&stop_all));
             thread::Builder::new()
-                .name(format!("bench-lane-{index}"))
+                .name(format!("bench-load-{index}"))
                 .spawn_scoped(scope, move || {
-                    let turn = lane.turn(side, own, length, barrier, &stop, &done);
+                    let turn = load_thread.turn(side, own, length, barrier, &stop, &done);
                     let _ = report.send(turn);
                 })
                 .context("no thread for the load generator")?;
@@ -315,7 +308,7 @@ fn drive(
     })
 }
 
-impl Lane {
+impl LoadThread {
     fn turn(
         &mut self,
         side: usize,
@@ -359,7 +352,8 @@ impl Lane {
 }
 
 impl Session {
-    /// Asks until the time is over; the last answer is waited for, as it has the newest token.
+    /// Sends requests until the time is over; the last response is waited for, as it has the newest
+    /// token.
     async fn run(
         mut self,
         until: Instant,

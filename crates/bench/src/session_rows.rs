@@ -1,4 +1,4 @@
-//! Sessions of nobody, which show whether the size of `auth.refresh_tokens` matters.
+//! Sessions of a disabled user, which show whether the size of `auth.refresh_tokens` matters.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};

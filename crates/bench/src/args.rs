@@ -1,4 +1,4 @@
-//! What `keywright bench` is told on the command line, with its bounds.
+//! The arguments of `keywright bench`, with their bounds.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use url::Url;
 
-use super::cpu::Watched;
+use crate::cpu::WatchedProcess;
 
 /// Most sessions of one measurement; each is a connection, so a file descriptor on both ends.
 const MAX_SESSIONS: u64 = 16_384;
@@ -29,10 +29,33 @@ pub enum BenchCommand {
     Verify(Box<LoadArgs>),
     /// The same with `GET /user`.
     User(Box<LoadArgs>),
-    /// Whether the time of an answer tells if an address is known.
+    /// Whether the time of a response reveals that an address is known.
     Enumeration(Box<EnumerationArgs>),
-    /// Raw limits of this machine: a bare HTTP answer, one signature, one batched UPDATE.
-    Floor(Box<FloorArgs>),
+    /// Raw limits of this machine: a bare HTTP response, one signature, one batched UPDATE.
+    #[command(visible_alias = "floor")]
+    Baseline(Box<BaselineArgs>),
+}
+
+/// The request that a closed loop repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `POST /token`.
+    Refresh,
+    /// `POST /token/verify`.
+    Verify,
+    /// `GET /user`.
+    User,
+}
+
+impl Operation {
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Verify => "verify",
+            Self::User => "user",
+        }
+    }
 }
 
 /// How the sessions of a run come to be.
@@ -56,8 +79,9 @@ pub struct RefreshArgs {
     pub load: LoadArgs,
     /// Measures once more while this many connections sign in with a password, one sign-in after
     /// the other.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub storm: Option<u16>,
+    #[arg(long, visible_alias = "storm", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub sign_in_burst: Option<u16>,
     /// Measures with `auth.refresh_tokens` filled up to this many rows, in ascending order; what was
     /// added is removed at the end.
     #[arg(long, value_delimiter = ',', value_name = "N", requires = "database_url",
@@ -68,7 +92,7 @@ pub struct RefreshArgs {
     pub database_url: Option<SecretString>,
 }
 
-/// What every closed loop is told.
+/// Arguments of every closed loop.
 #[derive(Clone, Debug, Args)]
 pub struct LoadArgs {
     /// Base address of the server, with its prefix if it has one (plain HTTP).
@@ -87,7 +111,7 @@ pub struct LoadArgs {
     /// Unmeasured time before each session count and server.
     #[arg(long, default_value = "1", value_name = "S", value_parser = warm_up_time)]
     pub warmup: Duration,
-    /// Longest wait for one answer.
+    /// Longest wait for one response.
     #[arg(long, default_value = "5", value_name = "S", value_parser = measured_time)]
     pub timeout: Duration,
     /// Threads of the load generator; by default one for every four cores.
@@ -96,13 +120,13 @@ pub struct LoadArgs {
     /// A process of the first server, with its children but for those named too: `server=123`,
     /// `postgres=456`; repeatable.
     #[arg(long = "pid", value_name = "NAME=PID")]
-    pub pids: Vec<Watched>,
+    pub pids: Vec<WatchedProcess>,
     /// A process of the second server; repeatable.
     #[arg(long = "against-pid", value_name = "NAME=PID", requires = "against")]
-    pub against_pids: Vec<Watched>,
+    pub against_pids: Vec<WatchedProcess>,
     /// Measures a bare HTTP server at the same session counts too, for the ratio to it.
-    #[arg(long)]
-    pub floor: bool,
+    #[arg(long, visible_alias = "floor")]
+    pub baseline: bool,
     /// How sessions are made.
     #[arg(long, value_enum, default_value_t)]
     pub setup: Setup,
@@ -115,7 +139,7 @@ pub struct LoadArgs {
     /// Password of `--email`.
     #[arg(long, requires = "email", value_parser = secret)]
     pub password: Option<SecretString>,
-    /// Writes the figures as JSON to this file; `-` is standard output (the table then moves to
+    /// Writes the results as JSON to this file; `-` is standard output (the table then moves to
     /// standard error).
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
@@ -139,7 +163,7 @@ pub struct EnumerationArgs {
     /// Time between two requests, in which the server finishes what the first has left to do.
     #[arg(long, default_value = "0.03", value_name = "S", value_parser = pause)]
     pub pause: Duration,
-    /// Writes the figures as JSON to this file; `-` is standard output.
+    /// Writes the results as JSON to this file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
     /// Permits addresses other than this machine's own.
@@ -147,14 +171,14 @@ pub struct EnumerationArgs {
     pub allow_remote: bool,
 }
 
-/// `keywright bench floor`.
+/// `keywright bench baseline`.
 #[derive(Clone, Debug, Args)]
-pub struct FloorArgs {
-    /// Sessions at once for the bare HTTP answer.
+pub struct BaselineArgs {
+    /// Sessions at once for the bare HTTP response.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256",
           value_parser = clap::value_parser!(u64).range(1..=MAX_SESSIONS))]
     pub sessions: Vec<u64>,
-    /// Time of each single figure.
+    /// Time of each single measurement.
     #[arg(long, default_value = "2", value_name = "S", value_parser = measured_time)]
     pub seconds: Duration,
     /// Threads of the load generator; by default one for every four cores.
@@ -167,7 +191,7 @@ pub struct FloorArgs {
     #[arg(long, value_delimiter = ',', default_value = "1,64,128,256",
           value_parser = clap::value_parser!(u64).range(1..=4_096))]
     pub rows: Vec<u64>,
-    /// Writes the figures as JSON to this file; `-` is standard output.
+    /// Writes the results as JSON to this file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
     /// Permits a database on another machine.
@@ -175,10 +199,10 @@ pub struct FloorArgs {
     pub allow_remote: bool,
 }
 
-/// Threads of the load generator: as told, else a quarter of the cores, so that the server under
+/// Threads of the load generator: as given, else a quarter of the cores, so that the server under
 /// measurement keeps the rest.
-pub fn lanes(told: Option<u16>) -> usize {
-    told.map_or_else(|| (cores() / 4).clamp(1, 16), usize::from)
+pub fn load_threads(given: Option<u16>) -> usize {
+    given.map_or_else(|| (cores() / 4).clamp(1, 16), usize::from)
 }
 
 /// Cores that this process may use.
@@ -219,15 +243,15 @@ fn email_prefix(text: &str) -> Result<String, String> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that clap asks for")]
+#[expect(clippy::unnecessary_wraps, reason = "the shape that clap requires")]
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::command;
     use super::*;
+    use crate::command;
 
     fn refused(args: &[&str]) -> String {
         command().try_get_matches_from(args).unwrap_err().to_string()
@@ -242,6 +266,18 @@ mod tests {
         assert_eq!(args.load.sessions, [1, 64]);
         assert_eq!(args.load.seconds, Duration::from_millis(250));
         assert_eq!(args.load.pids[0].pid, 1);
+    }
+
+    #[test]
+    fn former_names_still_work() {
+        let line = ["bench", "refresh", "--floor", "--storm", "8"];
+        let matches = command().try_get_matches_from(line).unwrap();
+        let (_, refresh) = matches.subcommand().unwrap();
+        let args = <RefreshArgs as clap::FromArgMatches>::from_arg_matches(refresh).unwrap();
+        assert!(args.load.baseline);
+        assert_eq!(args.sign_in_burst, Some(8));
+        let matches = command().try_get_matches_from(["bench", "floor"]).unwrap();
+        assert_eq!(matches.subcommand_name(), Some("baseline"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! CPU time of other processes and of this thread, from Linux's `/proc`.
 //!
-//! Elsewhere there is no `/proc`; figures are then absent, not wrong.
+//! Elsewhere there is no `/proc`; CPU times are then absent, not wrong.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,13 +13,13 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// A process whose CPU time is reported, with all its descendants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
+pub struct WatchedProcess {
     /// The name in the report.
     pub name: String,
     pub pid: u32,
 }
 
-impl FromStr for Watched {
+impl FromStr for WatchedProcess {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -41,7 +41,7 @@ struct Stat {
     ticks: u64,
 }
 
-/// All processes at one moment.
+/// All processes at one point in time.
 #[derive(Debug, Default)]
 pub struct Processes {
     by_pid: HashMap<u32, Stat>,
@@ -66,7 +66,7 @@ impl Processes {
 
     /// CPU time since their start of a process, its descendants, and those that ended under it.
     ///
-    /// What an ended child used is in its parent's figure once the parent has waited for it, so the
+    /// What an ended child used is counted for its parent once the parent has waited for it, so the
     /// difference of two readings covers children that came or went in between (the backends of a
     /// Postgres postmaster).
     pub fn cpu_of_tree(&self, root: u32) -> Option<Duration> {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_counts_its_descendants_and_nobody_else() {
+    fn a_tree_counts_its_descendants_and_no_others() {
         let stat = |parent, ticks| Stat { parent, ticks };
         let by_pid = [(1, stat(0, 1)), (5, stat(1, 10)), (6, stat(5, 100)), (7, stat(6, 1_000))];
         let processes = Processes { by_pid: by_pid.into_iter().collect() };
@@ -161,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_watched_process_is_written_as_name_and_id() {
-        let good: Watched = "postgres=456".parse().unwrap();
-        assert_eq!(good, Watched { name: "postgres".to_owned(), pid: 456 });
+        let good: WatchedProcess = "postgres=456".parse().unwrap();
+        assert_eq!(good, WatchedProcess { name: "postgres".to_owned(), pid: 456 });
         for bad in ["456", "=456", "a=", "a=-1", "a=0", "a=x"] {
-            assert!(bad.parse::<Watched>().is_err(), "{bad}");
+            assert!(bad.parse::<WatchedProcess>().is_err(), "{bad}");
         }
     }
 

@@ -7,15 +7,36 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::client::Failure;
-
-/// Longest answer that is read, with its head.
-const MAX_ANSWER: usize = 256 * 1_024;
-/// Larger than the answers that are measured: a read that does not fill it proves that nothing is
+/// Longest response that is read, with its head.
+const MAX_RESPONSE: usize = 256 * 1_024;
+/// Larger than the responses that are measured: a read that does not fill it proves that nothing is
 /// left, which saves asking the kernel again.
 const FIRST_READ: usize = 16 * 1_024;
-/// Most headers of an answer.
+/// Most headers of a response.
 const MAX_HEADERS: usize = 64;
+
+/// Why there is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    Connect,
+    /// Cut or broken in the middle.
+    Connection,
+    TimedOut,
+    TooLong,
+}
+
+impl Failure {
+    /// The kind in the report.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Connect => "no connection",
+            Self::Connection => "connection broken",
+            Self::TimedOut => "time-out",
+            // Programs that read the JSON know it by this name.
+            Self::TooLong => "answer too long",
+        }
+    }
+}
 
 /// A connection with what was read from it.
 #[derive(Debug)]
@@ -24,12 +45,12 @@ pub struct Wire {
     input: Vec<u8>,
 }
 
-/// What came back.
+/// Status and connection state of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct ResponseHead {
     pub status: StatusCode,
     /// Whether the connection can take another request.
-    pub reusable: bool,
+    pub is_reusable: bool,
 }
 
 impl Wire {
@@ -38,17 +59,17 @@ impl Wire {
         Self { stream, input: vec![0; FIRST_READ] }
     }
 
-    /// Sends a whole request and reads the whole answer, whose body replaces that in `body`.
+    /// Sends a whole request and reads the whole response, whose body replaces that in `body`.
     pub async fn exchange(
         &mut self,
         request: &[u8],
         body: &mut Vec<u8>,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<ResponseHead, Failure> {
         self.stream.write_all(request).await.map_err(|_cut| Failure::Connection)?;
         let mut filled = 0;
         loop {
             if filled == self.input.len() {
-                if filled >= MAX_ANSWER {
+                if filled >= MAX_RESPONSE {
                     return Err(Failure::TooLong);
                 }
                 self.input.resize(filled * 2, 0);
@@ -56,8 +77,8 @@ impl Wire {
             let read = self.stream.read(&mut self.input[filled..]).await;
             let read = read.map_err(|_cut| Failure::Connection)?;
             filled += read;
-            if let Some(answered) = read_answer(&self.input[..filled], read == 0, body)? {
-                return Ok(answered);
+            if let Some(head) = read_response(&self.input[..filled], read == 0, body)? {
+                return Ok(head);
             }
             if read == 0 {
                 return Err(Failure::Connection);
@@ -66,8 +87,12 @@ impl Wire {
     }
 }
 
-/// The answer in `input`, if it is complete; `ended` says that nothing follows.
-fn read_answer(input: &[u8], ended: bool, body: &mut Vec<u8>) -> Result<Option<Answered>, Failure> {
+/// The response in `input`, if it is complete; `ended` says that nothing follows.
+fn read_response(
+    input: &[u8],
+    ended: bool,
+    body: &mut Vec<u8>,
+) -> Result<Option<ResponseHead>, Failure> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
     let parsed = head.parse(input).map_err(|_broken| Failure::Connection)?;
@@ -84,7 +109,7 @@ fn read_answer(input: &[u8], ended: bool, body: &mut Vec<u8>) -> Result<Option<A
         let Some(taken) = chunks(rest, body)? else { return Ok(None) };
         taken
     } else if let Some(length) = frame.length.or(has_no_body(status).then_some(0)) {
-        if length > MAX_ANSWER {
+        if length > MAX_RESPONSE {
             return Err(Failure::TooLong);
         }
         let Some(whole) = rest.get(..length) else { return Ok(None) };
@@ -98,9 +123,9 @@ fn read_answer(input: &[u8], ended: bool, body: &mut Vec<u8>) -> Result<Option<A
         frame.is_kept = false;
         rest.len()
     };
-    // What follows the answer belongs to no request.
-    let reusable = frame.is_kept && !ended && taken == rest.len();
-    Ok(Some(Answered { status, reusable }))
+    // What follows the response belongs to no request.
+    let is_reusable = frame.is_kept && !ended && taken == rest.len();
+    Ok(Some(ResponseHead { status, is_reusable }))
 }
 
 /// How the body is delimited (RFC 9112, 6.3).
@@ -133,13 +158,13 @@ fn has_no_body(status: StatusCode) -> bool {
     status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
-/// Puts the chunks together; comes back with their length, or nothing if the last is not there yet.
+/// Puts the chunks together; returns their length, or `None` if the last is not there yet.
 fn chunks(input: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
     let mut at = 0;
     loop {
         let size = httparse::parse_chunk_size(&input[at..]).map_err(|_bad| Failure::Connection)?;
         let httparse::Status::Complete((start, size)) = size else { return Ok(None) };
-        let size = usize::try_from(size).ok().filter(|&size| size <= MAX_ANSWER);
+        let size = usize::try_from(size).ok().filter(|&size| size <= MAX_RESPONSE);
         let size = size.ok_or(Failure::TooLong)?;
         at += start;
         let Some(chunk) = input.get(at..at + size + 2) else { return Ok(None) };
@@ -164,9 +189,9 @@ mod tests {
 
     fn read(input: &str, ended: bool) -> Read {
         let mut body = Vec::new();
-        let answered = read_answer(input.as_bytes(), ended, &mut body)?;
+        let head = read_response(input.as_bytes(), ended, &mut body)?;
         let body = String::from_utf8(body).unwrap();
-        Ok(answered.map(|answered| (answered.status.as_u16(), answered.reusable, body)))
+        Ok(head.map(|head| (head.status.as_u16(), head.is_reusable, body)))
     }
 
     fn is_done(read: &Read, status: u16, reusable: bool, body: &str) -> bool {

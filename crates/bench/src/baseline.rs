@@ -1,4 +1,4 @@
-//! `keywright bench floor`: limits of this machine that no server on it can beat.
+//! `keywright bench baseline`: limits of this machine that no server on it can beat.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
@@ -16,43 +16,36 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::args::{FloorArgs, lanes};
-use super::cpu::{Processes, own_threads};
-use super::report::{Figures, float};
-use super::run::{Operation, Plan, Side};
-use super::signing::{self, SigningSpeed};
-use super::target::Target;
-use super::{bar, measure_aside};
-use crate::domain::clock::Clock;
-use crate::persistence::bench::UpdateBench;
+use crate::args::{BaselineArgs, Operation, load_threads};
+use crate::cpu::{Processes, own_threads};
+use crate::database::database;
+use crate::progress::bar;
+use crate::results::{BareResponse, LoadResult, float};
+use crate::run::{Plan, Side, measure};
+use crate::signing::{self, SigningSpeed};
+use crate::target::Target;
+use crate::update_bench::UpdateBench;
 
 /// Name of the bare server's threads, by which their CPU time is found.
-const SERVER_THREADS: &str = "floor-server";
+const SERVER_THREADS: &str = "bare-server";
 
 /// All raw limits.
 #[derive(Clone, Debug, Serialize)]
-pub struct FloorReport {
+pub struct BaselineReport {
     pub interrupted: bool,
-    /// A bare answer of the size of a refresh, by sessions.
-    pub answers: Vec<BareAnswer>,
+    /// Bare responses of the size of a refresh's, by sessions.
+    #[serde(rename = "answers")]
+    pub responses: Vec<BareResponse>,
     pub signatures: Vec<SigningSpeed>,
     /// Absent without `--database-url`.
     pub updates: Option<Updates>,
-}
-
-/// The closed loop against a server that does nothing.
-#[derive(Clone, Debug, Serialize)]
-pub struct BareAnswer {
-    pub client: Figures,
-    pub server_us_per_request: Option<f64>,
 }
 
 /// Batched UPDATEs on one connection.
@@ -74,13 +67,16 @@ pub struct UpdateCost {
 }
 
 /// Measures one limit after the other; `stop` ends it with what is known.
-pub async fn floor(args: &FloorArgs, stop: Arc<AtomicBool>) -> anyhow::Result<FloorReport> {
+pub async fn baseline(
+    args: &BaselineArgs,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<BaselineReport> {
     // What can be refused is refused before the first measurement.
     let database = match &args.database_url {
         Some(url) => Some(database(url, args.allow_remote).await?),
         None => None,
     };
-    let answers = bare_answers(&args.sessions, args.seconds, args.threads, &stop).await?;
+    let responses = bare_responses(&args.sessions, args.seconds, args.threads, &stop).await?;
     let (time, signing_stop) = (args.seconds / 2, Arc::clone(&stop));
     let signing = tokio::task::spawn_blocking(move || signing::measure(time, &signing_stop));
     let signatures = signing.await.context("signing ended unexpectedly")??;
@@ -89,16 +85,16 @@ pub async fn floor(args: &FloorArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Fl
         None => None,
     };
     let interrupted = stop.load(Ordering::Relaxed);
-    Ok(FloorReport { interrupted, answers, signatures, updates })
+    Ok(BaselineReport { interrupted, responses, signatures, updates })
 }
 
 /// The closed loop against a server that does nothing, at each of these counts.
-pub async fn bare_answers(
+pub async fn bare_responses(
     sessions: &[u64],
     seconds: Duration,
     threads: Option<u16>,
     stop: &Arc<AtomicBool>,
-) -> anyhow::Result<Vec<BareAnswer>> {
+) -> anyhow::Result<Vec<BareResponse>> {
     let server = BareServer::start()?;
     let url: Url = format!("http://{}", server.address).parse()?;
     let target = Arc::new(Target::resolve(&url, false).await?);
@@ -111,24 +107,24 @@ pub async fn bare_answers(
             seconds,
             warmup: seconds.min(Duration::from_millis(300)),
             timeout: Duration::from_secs(5),
-            lanes: lanes(threads),
+            threads: load_threads(threads),
         };
         let tokens = vec![TOKEN.to_owned(); count];
         let side = Side { target: Arc::clone(&target), tokens, watched: Vec::new() };
         // The warm-up's share is in the server's time and not in the count: scale it out.
         let share = seconds.as_secs_f64() / (seconds + plan.warmup).as_secs_f64();
         let before = own_threads(SERVER_THREADS);
-        let (measured, _) = measure_aside(plan, vec![side], Arc::clone(stop)).await?;
+        let (measured, _) = measure(plan, vec![side], Arc::clone(stop)).await?;
         let used = own_threads(SERVER_THREADS)
             .zip(before)
             .map(|(after, before)| after.saturating_sub(before));
         for measured in &measured {
-            let client = Figures::new(measured);
+            let client = LoadResult::new(measured);
             let requests = float(client.requests);
             let server_us_per_request = used
                 .filter(|_| client.requests > 0)
                 .map(|used| used.as_secs_f64() * share * 1e6 / requests);
-            all.push(BareAnswer { client, server_us_per_request });
+            all.push(BareResponse { client, server_us_per_request });
         }
         if stop.load(Ordering::Relaxed) {
             break;
@@ -140,7 +136,7 @@ pub async fn bare_answers(
 
 const TOKEN: &str = "3f0c9a52-7d0e-4a86-9d8c-2f1c5b7a9e44";
 
-/// An HTTP server that reads the request and answers the same bytes every time.
+/// An HTTP server that reads the request and sends the same response every time.
 struct BareServer {
     runtime: Runtime,
     address: SocketAddr,
@@ -167,7 +163,7 @@ impl BareServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let body = body.clone();
-                let service = service_fn(move |request| answer(request, body.clone()));
+                let service = service_fn(move |request| respond(request, body.clone()));
                 let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 connections.spawn(async move {
                     let _ = serving.await;
@@ -183,45 +179,26 @@ impl BareServer {
     }
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     body: Bytes,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    // A cut request has nobody to tell.
+    // Nobody waits for the response to a cut request.
     let _ = request.into_body().collect().await;
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
-/// Options of a database on this machine, or of any with `allow_remote`.
-pub(super) async fn database(
-    url: &SecretString,
-    allow_remote: bool,
-) -> anyhow::Result<PgConnectOptions> {
-    let options: PgConnectOptions =
-        url.expose_secret().parse().ok().context("--database-url is not an address of Postgres")?;
-    let host = options.get_host();
-    let socket = options.get_socket().is_some() || host.starts_with('/');
-    if !allow_remote && !socket {
-        let addresses = lookup_host((host, options.get_port())).await;
-        let local = addresses
-            .with_context(|| format!("cannot resolve {host}"))?
-            .all(|address| address.ip().is_loopback());
-        ensure!(local, "--database-url is not on this machine; if it is yours, say --allow-remote");
-    }
-    Ok(options)
-}
-
 async fn updates(
     options: &PgConnectOptions,
-    args: &FloorArgs,
+    args: &BaselineArgs,
     stop: &AtomicBool,
 ) -> anyhow::Result<Updates> {
-    let opened = UpdateBench::open(options, Clock::system().now()).await;
+    let opened = UpdateBench::open(options).await;
     let mut bench = opened
         .context("--database-url: cannot make the table")?
-        .context("another `bench floor` runs on this database")?;
+        .context("another `bench baseline` runs on this database")?;
     let measured = sizes(&mut bench, args, stop).await;
     let closed = bench.close().await;
     let measured = measured.context("batched UPDATE")?;
@@ -231,7 +208,7 @@ async fn updates(
 
 async fn sizes(
     bench: &mut UpdateBench,
-    args: &FloorArgs,
+    args: &BaselineArgs,
     stop: &AtomicBool,
 ) -> anyhow::Result<Updates> {
     let (fsync, synchronous_commit) = bench.durability().await?;
@@ -261,19 +238,19 @@ async fn sizes(
     Ok(Updates { fsync, synchronous_commit, sizes })
 }
 
-impl FloorReport {
+impl BaselineReport {
     /// The tables, several lines, without a line end at its end.
     pub fn table(&self) -> String {
         let show = |value: Option<f64>| {
             value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.1}"))
         };
-        let mut text = "bare HTTP answer\n".to_owned();
+        let mut text = "bare HTTP response\n".to_owned();
         let _ = writeln!(
             text,
             "{:>9}{:>11}{:>9}{:>9}{:>15}{:>15}",
-            "sessions", "answers/s", "p50 ms", "p99", "client µs CPU", "server µs CPU"
+            "sessions", "resp./s", "p50 ms", "p99", "client µs CPU", "server µs CPU"
         );
-        for BareAnswer { client, server_us_per_request } in &self.answers {
+        for BareResponse { client, server_us_per_request } in &self.responses {
             let _ = writeln!(
                 text,
                 "{:>9}{:>11.0}{:>9.3}{:>9.3}{:>15}{:>15}",
@@ -320,24 +297,9 @@ impl FloorReport {
             }
         }
         if self.interrupted {
-            text.push_str("interrupted: these are the figures so far");
+            text.push_str("interrupted: these are the results so far");
         }
         text.truncate(text.trim_end().len());
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_database_elsewhere_is_refused_unless_allowed() {
-        let url = SecretString::from("postgres://u:secret@192.0.2.1/db");
-        let error = database(&url, false).await.unwrap_err().to_string();
-        assert!(error.contains("--allow-remote") && !error.contains("secret"), "{error}");
-        assert!(database(&url, true).await.is_ok());
-        let socket = SecretString::from("postgres://u@localhost/db?host=/tmp");
-        assert!(database(&socket, false).await.is_ok());
     }
 }

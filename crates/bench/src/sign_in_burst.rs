@@ -11,24 +11,23 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::args::LoadArgs;
-use super::client::Client;
-use super::report::float;
-use super::sessions::pause;
-use super::target::Target;
+use crate::args::LoadArgs;
+use crate::client::{Client, pause};
+use crate::results::float;
+use crate::target::Target;
 
 /// Wait after a refusal.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Connections that sign in until [`Storm::stop`].
-pub struct Storm {
+/// Connections that sign in until [`SignInBurst::stop`].
+pub struct SignInBurst {
     started: Instant,
     signed_in: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
-impl Storm {
-    /// Signs in as the account of the arguments, else as one that it signs up; comes back when the
+impl SignInBurst {
+    /// Signs in as the account of the arguments, else as one that it signs up; returns when the
     /// first sign-in has worked.
     pub async fn start(
         target: &Arc<Target>,
@@ -65,7 +64,7 @@ impl Storm {
         Ok(Self { started: Instant::now(), signed_in, _tasks: tasks })
     }
 
-    /// Ends it; comes back with the sign-ins of a second.
+    /// Ends it; returns the sign-ins of a second.
     pub fn stop(self) -> f64 {
         float(self.signed_in.load(Ordering::Relaxed)) / self.started.elapsed().as_secs_f64()
     }

@@ -1,6 +1,6 @@
 //! Finds one string member of a JSON object without building a tree.
 //!
-//! The load generator does this once per answer; a full parse would cost more than the request.
+//! The load generator does this once per response; a full parse would cost more than the request.
 
 /// The raw text of string member `key` of the outermost object, if it has no escapes.
 ///

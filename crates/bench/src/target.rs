@@ -54,7 +54,7 @@ impl Target {
             }
         }
         Err(last.map_or_else(|| anyhow::anyhow!("no address"), anyhow::Error::from))
-            .with_context(|| format!("no server answers at {url}"))
+            .with_context(|| format!("no server accepts connections at {url}"))
     }
 
     fn new(url: &Url, address: SocketAddr) -> anyhow::Result<Self> {

@@ -17,7 +17,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use serde_json::json;
 
-use super::report::float;
+use crate::results::float;
 
 /// Signatures of one algorithm on one core.
 #[derive(Clone, Debug, Serialize)]

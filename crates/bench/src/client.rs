@@ -1,6 +1,6 @@
-//! One session's client: what is sent for an operation, and what its answer means.
+//! One session's client: what is sent for an operation, and what its response means.
 //!
-//! The connection is driven by the future that waits for the answer, not by a task of its own: that
+//! The connection is driven by the future that waits for the response, not by a task of its own: that
 //! saves two wake-ups a request, and the client must not be what is measured.
 
 use std::fmt::Write as _;
@@ -15,34 +15,12 @@ use http::StatusCode;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::scan::top_level_string;
-use super::target::Target;
-use super::wire::{Answered, Wire};
+use crate::scan::top_level_string;
+use crate::target::Target;
+use crate::wire::{Failure, ResponseHead, Wire};
 
 /// Longest refresh token that is believed.
 const MAX_TOKEN: usize = 512;
-
-/// Why no answer came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    Connect,
-    /// Cut or broken in the middle.
-    Connection,
-    TimedOut,
-    TooLong,
-}
-
-impl Failure {
-    /// The kind in the report.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Connect => "no connection",
-            Self::Connection => "connection broken",
-            Self::TimedOut => "time-out",
-            Self::TooLong => "answer too long",
-        }
-    }
-}
 
 /// What one request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +29,7 @@ pub enum Outcome {
     Ok,
     /// 401 `invalid-refresh-token`: the server has lost the session, which must never happen.
     Lost,
-    /// Any other answer: status and code, or what was wrong with the body.
+    /// Any other response: status and code, or what was wrong with the body.
     Refused(StatusCode, String),
     Failed(Failure),
 }
@@ -61,18 +39,18 @@ pub struct Client {
     target: Arc<Target>,
     timeout: Duration,
     wire: Option<Wire>,
-    /// Fires at the earliest when the answer is late; moved only when it fires, since setting a
-    /// timer for each request would cost as much as parsing the answer.
+    /// Fires at the earliest when the response is late; moved only when it fires, since setting a
+    /// timer for each request would cost as much as parsing the response.
     alarm: Option<Pin<Box<Sleep>>>,
     request: String,
-    answer: Vec<u8>,
+    response_body: Vec<u8>,
 }
 
 impl Client {
     /// A client that is not connected yet.
     pub fn new(target: Arc<Target>, timeout: Duration) -> Self {
-        let (request, answer) = (String::with_capacity(1_024), Vec::with_capacity(4_096));
-        Self { target, timeout, wire: None, alarm: None, request, answer }
+        let (request, response_body) = (String::with_capacity(1_024), Vec::with_capacity(4_096));
+        Self { target, timeout, wire: None, alarm: None, request, response_body }
     }
 
     /// Connects unless connected.
@@ -102,7 +80,7 @@ impl Client {
             Err(failure) => return Outcome::Failed(failure),
         };
         if status == StatusCode::OK {
-            let next = top_level_string(&self.answer, "refreshToken")
+            let next = top_level_string(&self.response_body, "refreshToken")
                 .filter(|next| !next.is_empty() && next.len() <= MAX_TOKEN)
                 .and_then(|next| std::str::from_utf8(next).ok());
             let Some(next) = next else {
@@ -126,17 +104,18 @@ impl Client {
             "content-type: application/json\r\ncontent-length: {length}\r\n\r\n\
              {{\"token\":\"{token}\"}}"
         ));
-        self.ask().await
+        self.send().await
     }
 
     /// Reads the profile of an access token's user.
     pub async fn user(&mut self, token: &str) -> Outcome {
         self.start("GET", "/user");
         self.add(format_args!("authorization: Bearer {token}\r\n\r\n"));
-        self.ask().await
+        self.send().await
     }
 
-    /// Posts JSON to a path of the contract; the answer's body is in [`Self::answer`] afterwards.
+    /// Posts JSON to a path of the contract; the response's body is in
+    /// [`Self::response_body`] afterwards.
     pub async fn post(
         &mut self,
         path: &str,
@@ -148,18 +127,18 @@ impl Client {
         self.add(format_args!(
             "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
         ));
-        let answered = self.exchange().await;
-        answered.map_err(|failure| anyhow::anyhow!(failure.kind())).with_context(|| path.to_owned())
+        let status = self.exchange().await;
+        status.map_err(|failure| anyhow::anyhow!(failure.kind())).with_context(|| path.to_owned())
     }
 
-    /// The body of the last answer.
-    pub fn answer(&self) -> &[u8] {
-        &self.answer
+    /// The body of the last response.
+    pub fn response_body(&self) -> &[u8] {
+        &self.response_body
     }
 
-    /// `error` of the last answer's body, cut to a sane length.
+    /// `error` of the last response's body, cut to a sane length.
     pub fn error_code(&self) -> &str {
-        top_level_string(&self.answer, "error")
+        top_level_string(&self.response_body, "error")
             .filter(|code| code.len() <= 64)
             .and_then(|code| std::str::from_utf8(code).ok())
             .unwrap_or("no code")
@@ -176,8 +155,8 @@ impl Client {
         self.request.write_fmt(text).expect("a String can always be written to");
     }
 
-    /// Sends a request that is good or refused.
-    async fn ask(&mut self) -> Outcome {
+    /// Sends the request, which succeeds or is refused.
+    async fn send(&mut self) -> Outcome {
         match self.exchange().await {
             Ok(StatusCode::OK) => Outcome::Ok,
             Ok(status) => Outcome::Refused(status, self.error_code().to_owned()),
@@ -190,26 +169,29 @@ impl Client {
         let Some(wire) = &mut self.wire else { return Err(Failure::Connect) };
         let deadline = Instant::now() + self.timeout;
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        let answered =
-            in_time(wire.exchange(self.request.as_bytes(), &mut self.answer), alarm, deadline)
-                .await;
-        if !answered.is_ok_and(|Answered { reusable, .. }| reusable) {
+        let head = in_time(
+            wire.exchange(self.request.as_bytes(), &mut self.response_body),
+            alarm,
+            deadline,
+        )
+        .await;
+        if !head.is_ok_and(|head| head.is_reusable) {
             self.wire = None;
         }
-        answered.map(|answered| answered.status)
+        head.map(|head| head.status)
     }
 }
 
-/// The answer, or a time-out at the deadline.
+/// The response, or a time-out at the deadline.
 async fn in_time(
-    call: impl Future<Output = Result<Answered, Failure>>,
+    call: impl Future<Output = Result<ResponseHead, Failure>>,
     alarm: &mut Pin<Box<Sleep>>,
     deadline: Instant,
-) -> Result<Answered, Failure> {
+) -> Result<ResponseHead, Failure> {
     let mut call = pin!(call);
     poll_fn(|context| {
-        if let Poll::Ready(answered) = call.as_mut().poll(context) {
-            return Poll::Ready(answered);
+        if let Poll::Ready(head) = call.as_mut().poll(context) {
+            return Poll::Ready(head);
         }
         while alarm.as_mut().poll(context).is_ready() {
             if Instant::now() >= deadline {
@@ -220,4 +202,13 @@ async fn in_time(
         Poll::Pending
     })
     .await
+}
+
+/// Lets a server that refused recover.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is to recover; nothing signals when"
+)]
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
 }

@@ -1,6 +1,6 @@
-//! Whether the time of an answer, or the answer, tells if an address has an account.
+//! Whether a response, or its time, reveals that an address has an account.
 //!
-//! Each operation is asked for the known address and for fresh unknown ones in turns. What counts is
+//! Each operation is sent the known address and fresh unknown ones in turns. What counts is
 //! the area under the ROC curve: how often one request for a known address takes longer than one for
 //! an unknown address. 0.5 is a coin, 0 and 1 are certainty. The statistic is that of Mann and
 //! Whitney, which needs no assumption about how times are distributed.
@@ -17,16 +17,22 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::args::EnumerationArgs;
-use super::target::Target;
+use crate::args::EnumerationArgs;
+use crate::profile::{self, server_profile};
+use crate::target::Target;
 
 /// A difference that is smaller needs thousands of requests for one address to be seen.
 const SMALL: f64 = 0.1;
+
+/// Longest wait for one response.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub server: String,
+    /// Profile that the server was built with; absent if it names none.
+    pub server_profile: Option<String>,
     pub operations: Vec<Operation>,
 }
 
@@ -34,9 +40,11 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct Operation {
     pub path: &'static str,
-    /// Status and code of the answers, for the known address and for others.
-    pub known_answers: BTreeSet<String>,
-    pub unknown_answers: BTreeSet<String>,
+    /// Status and code of the responses, for the known address and for others.
+    #[serde(rename = "known_answers")]
+    pub known_responses: BTreeSet<String>,
+    #[serde(rename = "unknown_answers")]
+    pub unknown_responses: BTreeSet<String>,
     pub known_median_us: f64,
     pub unknown_median_us: f64,
     /// Area under the ROC curve.
@@ -46,51 +54,52 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether one answer, or a few, tell.
-    pub fn tells(&self) -> bool {
-        self.known_answers != self.unknown_answers
+    /// Whether one response, or a few, reveal the address.
+    pub fn is_revealing(&self) -> bool {
+        self.known_responses != self.unknown_responses
             || (self.z.abs() > 4.0 && (self.auc - 0.5).abs() > SMALL)
     }
 }
 
-/// What is asked for an address.
-struct Question {
+/// A request that names an address.
+struct Probe {
     path: &'static str,
     body: fn(&str) -> Value,
 }
 
 /// The operations that take an address from a stranger.
-const QUESTIONS: [Question; 6] = [
-    Question {
+const PROBES: [Probe; 6] = [
+    Probe {
         path: "/signin/email-password",
         body: |email| json!({"email": email, "password": "not-the-Passw0rd"}),
     },
-    Question { path: "/user/password/reset", body: |email| json!({"email": email}) },
-    Question { path: "/user/email/send-verification-email", body: |email| json!({"email": email}) },
-    Question { path: "/signin/passwordless/email", body: |email| json!({"email": email}) },
-    Question { path: "/signin/otp/email", body: |email| json!({"email": email}) },
-    Question {
+    Probe { path: "/user/password/reset", body: |email| json!({"email": email}) },
+    Probe { path: "/user/email/send-verification-email", body: |email| json!({"email": email}) },
+    Probe { path: "/signin/passwordless/email", body: |email| json!({"email": email}) },
+    Probe { path: "/signin/otp/email", body: |email| json!({"email": email}) },
+    Probe {
         path: "/signin/otp/email/verify",
         body: |email| json!({"email": email, "otp": "000000"}),
     },
 ];
 
-/// Asks, and ends early when told to stop.
+/// Sends all requests; `stop` ends it early.
 pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::Result<Report> {
     // Refuses what is not this machine.
-    Target::resolve(&args.url, args.allow_remote).await?;
+    let target = Target::resolve(&args.url, args.allow_remote).await?;
+    let server_profile = server_profile(&target, TIMEOUT).await;
     let client = reqwest::Client::builder()
         .redirect(Policy::none())
-        .timeout(Duration::from_secs(30))
+        .timeout(TIMEOUT)
         .build()
         .context("no HTTP client")?;
     let base = args.url.as_str().trim_end_matches('/');
-    // What an answer leaves to be done (a mail) must not count for the next one.
+    // What a response leaves to be done (a mail) must not count for the next one.
     let mut pause = tokio::time::interval(args.pause);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut operations = Vec::new();
-    for question in &QUESTIONS {
-        let url = format!("{base}{}", question.path);
+    for probe in &PROBES {
+        let url = format!("{base}{}", probe.path);
         let mut sides: [Side; 2] = Default::default();
         // The first of each warms up connections and caches.
         for number in 0..=args.requests {
@@ -100,8 +109,8 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
             let unknown = format!("nobody-{}@example.com", Uuid::new_v4().simple());
             for (side, email) in sides.iter_mut().zip([args.known.as_str(), &unknown]) {
                 pause.tick().await;
-                let (time, answer) = ask(&client, &url, &(question.body)(email)).await?;
-                side.answers.insert(answer);
+                let (time, response) = send(&client, &url, &(probe.body)(email)).await?;
+                side.responses.insert(response);
                 if number > 0 {
                     side.times.push(time);
                 }
@@ -110,33 +119,34 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
         let [known, unknown] = sides;
         let (auc, z) = compare(&known.times, &unknown.times);
         operations.push(Operation {
-            path: question.path,
-            known_answers: known.answers,
-            unknown_answers: unknown.answers,
+            path: probe.path,
+            known_responses: known.responses,
+            unknown_responses: unknown.responses,
             known_median_us: median_us(known.times),
             unknown_median_us: median_us(unknown.times),
             auc,
             z,
         });
     }
-    Ok(Report { server: base.to_owned(), operations })
+    Ok(Report { server: base.to_owned(), server_profile, operations })
 }
 
 #[derive(Default)]
 struct Side {
     times: Vec<Duration>,
-    answers: BTreeSet<String>,
+    responses: BTreeSet<String>,
 }
 
-async fn ask(
+async fn send(
     client: &reqwest::Client,
     url: &str,
     body: &Value,
 ) -> anyhow::Result<(Duration, String)> {
     let start = Instant::now();
-    let answer = client.post(url).json(body).send().await.context("the server does not answer")?;
-    let status = answer.status().as_u16();
-    let text = answer.text().await.context("the answer breaks off")?;
+    let response =
+        client.post(url).json(body).send().await.context("the server does not respond")?;
+    let status = response.status().as_u16();
+    let text = response.text().await.context("the response breaks off")?;
     let time = start.elapsed();
     let code = serde_json::from_str::<Value>(&text)
         .ok()
@@ -173,18 +183,24 @@ impl Report {
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{}\n\n{:<38} {:>10} {:>10} {:>6} {:>7}  verdict\n",
-            self.server, "operation", "known us", "other us", "AUC", "z"
+            "{} {}\n\n{:<38} {:>10} {:>10} {:>6} {:>7}  verdict\n",
+            self.server,
+            profile::label(self.server_profile.as_deref()),
+            "operation",
+            "known us",
+            "other us",
+            "AUC",
+            "z"
         );
         for operation in &self.operations {
-            let verdict = if operation.known_answers != operation.unknown_answers {
-                let list = |answers: &BTreeSet<String>| {
-                    answers.iter().cloned().collect::<Vec<_>>().join(", ")
+            let verdict = if operation.known_responses != operation.unknown_responses {
+                let list = |responses: &BTreeSet<String>| {
+                    responses.iter().cloned().collect::<Vec<_>>().join(", ")
                 };
                 let (known, other) =
-                    (list(&operation.known_answers), list(&operation.unknown_answers));
+                    (list(&operation.known_responses), list(&operation.unknown_responses));
                 format!("the answer tells: {known} / {other}")
-            } else if operation.tells() {
+            } else if operation.is_revealing() {
                 "the time tells".to_owned()
             } else {
                 "no difference to use".to_owned()
@@ -199,6 +215,9 @@ impl Report {
                 operation.z
             )
             .expect("a String can always be written to");
+        }
+        if let Some(warning) = profile::warning(self.server_profile.as_deref()) {
+            text.push_str(&warning);
         }
         text
     }
@@ -230,16 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn a_different_answer_tells_whatever_the_times() {
+    fn a_different_response_reveals_whatever_the_times() {
         let operation = Operation {
             path: "/x",
-            known_answers: BTreeSet::from(["200 OK".to_owned()]),
-            unknown_answers: BTreeSet::from(["401 x".to_owned()]),
+            known_responses: BTreeSet::from(["200 OK".to_owned()]),
+            unknown_responses: BTreeSet::from(["401 x".to_owned()]),
             known_median_us: 1.0,
             unknown_median_us: 1.0,
             auc: 0.5,
             z: 0.0,
         };
-        assert!(operation.tells());
+        assert!(operation.is_revealing());
     }
 }
