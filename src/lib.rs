@@ -21,6 +21,7 @@ pub mod passwords;
 pub mod persistence;
 pub mod reload;
 pub mod sealing;
+pub mod settings;
 pub mod telemetry;
 pub mod threads;
 pub mod tokens;

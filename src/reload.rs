@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::actors::courier::CourierMsg;
 use crate::actors::key_rotator::KeyRotatorMsg;
 use crate::app::App;
-use crate::config::settings::{self, Setting};
 use crate::config::{Config, ConfigError, ConfigErrors, Loaded, MailTransport, Notice};
+use crate::config::{rows, table};
 use crate::domain::error::AuthError;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::persistence::{migrate, user_providers};
+use crate::settings::Setting;
 use crate::tokens::keys::{KeyError, KeySet};
 
 /// Why the old configuration stays in force.
@@ -106,7 +107,7 @@ pub async fn change(
 
 /// The setting, or why it cannot be changed here.
 fn tunable(name: &str) -> Result<&'static Setting, String> {
-    let setting = settings::find(name).ok_or(
+    let setting = table::find(name).ok_or(
         "there is no such setting; GET /ops/settings lists those that can be changed here",
     )?;
     if setting.is_tunable() {
@@ -121,9 +122,10 @@ fn tunable(name: &str) -> Result<&'static Setting, String> {
 
 /// The value of a setting as it is in force, also where the default is computed.
 pub fn in_force(config: &Config, setting: &Setting) -> String {
-    match setting.variable {
-        "AUTH_PASSWORD_HASH_THREADS" => config.passwords.threads.to_string(),
-        _ => config.sources.effective(setting),
+    if *setting == rows::passwords::PASSWORD_HASH_THREADS {
+        config.passwords.threads.to_string()
+    } else {
+        config.sources.effective(setting)
     }
 }
 

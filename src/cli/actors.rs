@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::terminal;
-use crate::config::{self, AdminConfig, Sources};
+use crate::config::{self, AdminConfig, Sources, rows};
 use crate::http::admin::report::{ActorReport, Distribution, TreeReport};
 use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport};
 
@@ -34,10 +34,13 @@ pub fn command() -> Command {
              flag or --env-file), or else by what `keywright dev` left in its directory.",
         )
         .args(config::arguments().into_iter().filter(|argument| {
-            matches!(
-                argument.get_id().as_str(),
-                "admin-port" | "admin-bind" | "admin-token" | "env-file"
-            )
+            let wanted = [
+                rows::admin::ADMIN_PORT,
+                rows::admin::ADMIN_BIND,
+                rows::admin::ADMIN_TOKEN,
+                rows::server::ENV_FILE,
+            ];
+            wanted.iter().any(|setting| setting.flag == Some(argument.get_id().as_str()))
         }))
         .arg(
             Arg::new("dir")
@@ -108,7 +111,7 @@ impl Server {
         let url = matches.get_one::<String>("url");
         let dir = matches.get_one::<String>("dir").map_or(".keywright", String::as_str);
         let dev_file = Path::new(dir).join(DEV_FILE);
-        if url.is_none() && !sources.is_set("AUTH_ADMIN_PORT") && dev_file.is_file() {
+        if url.is_none() && !sources.is_set(&rows::admin::ADMIN_PORT) && dev_file.is_file() {
             sources = sources.with_env_file_at(&dev_file)?;
         }
         let AdminConfig { listen, token, .. } = AdminConfig::from_sources(&sources)?;

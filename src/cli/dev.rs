@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::actors::DEV_FILE;
 use super::signals::Signals;
 use super::{serve, terminal};
-use crate::config::{Config, MailTransport, Sources};
+use crate::config::{Config, MailTransport, Sources, rows};
 use crate::domain::clock::Clock;
 use crate::node::Node;
 use crate::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
@@ -33,20 +33,20 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     postgres.create_database(DATABASE).await?;
 
     let sources = Sources::from_process(matches)?
-        .with_fallback("POSTGRES_CONNECTION", postgres.url(DATABASE))
-        .with_fallback("HASURA_GRAPHQL_JWT_SECRET", jwt_secret(&dir)?)
-        .with_fallback("AUTH_CLIENT_URL", "http://localhost:3000")
-        .with_fallback("AUTH_SMTP_SENDER", "Keywright <no-reply@localhost>")
-        .with_fallback("AUTH_SMS_PROVIDER", "dev")
-        .with_fallback("AUTH_LOG_FORMAT_TEXT", "true")
-        .with_fallback("AUTH_ADMIN_PORT", "0")
-        .with_fallback("AUTH_ADMIN_TOKEN", secret(&dir.join("admin-token"), random_token)?);
+        .with_fallback(&rows::database::POSTGRES_CONNECTION, postgres.url(DATABASE))
+        .with_fallback(&rows::tokens::HASURA_GRAPHQL_JWT_SECRET, jwt_secret(&dir)?)
+        .with_fallback(&rows::server::CLIENT_URL, "http://localhost:3000")
+        .with_fallback(&rows::mail::SMTP_SENDER, "Keywright <no-reply@localhost>")
+        .with_fallback(&rows::sms::SMS_PROVIDER, "dev")
+        .with_fallback(&rows::server::LOG_FORMAT_TEXT, "true")
+        .with_fallback(&rows::admin::ADMIN_PORT, "0")
+        .with_fallback(&rows::admin::ADMIN_TOKEN, secret(&dir.join("admin-token"), random_token)?);
     let mut loaded = Config::from_sources(&sources)?;
     if loaded.config.server.server_url.is_none() {
         let port = loaded.config.server.listen.port();
         let prefix = &loaded.config.server.api_prefix;
         let url = format!("http://localhost:{port}{prefix}");
-        loaded = Config::from_sources(&sources.with_fallback("AUTH_SERVER_URL", url))?;
+        loaded = Config::from_sources(&sources.with_fallback(&rows::server::SERVER_URL, url))?;
     }
     let mut config = loaded.config;
     let inbox = dir.join("inbox");
@@ -77,7 +77,8 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Notices about what a development server provides itself.
 fn is_solved_here(variable: &str) -> bool {
-    matches!(variable, "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED" | "AUTH_SERVER_URL")
+    variable == rows::accounts::EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED.variable
+        || variable == rows::server::SERVER_URL.variable
 }
 
 /// The signing secret of this development server, made at the first start.
@@ -120,7 +121,12 @@ fn keep_admin(node: &Node, dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     let (bind, port, token) = (address.ip(), address.port(), token.expose_secret());
     write_private(
         &path,
-        &format!("AUTH_ADMIN_BIND={bind}\nAUTH_ADMIN_PORT={port}\nAUTH_ADMIN_TOKEN={token}\n"),
+        &format!(
+            "{}={bind}\n{}={port}\n{}={token}\n",
+            rows::admin::ADMIN_BIND.variable,
+            rows::admin::ADMIN_PORT.variable,
+            rows::admin::ADMIN_TOKEN.variable,
+        ),
     )?;
     Ok(Some(path))
 }

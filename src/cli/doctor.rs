@@ -10,11 +10,12 @@ use time::OffsetDateTime;
 
 use super::terminal;
 use crate::clients::HttpClients;
-use crate::config::{Config, ConfigErrors, Endpoints, Loaded, NoticeLevel, Sources};
+use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
 use crate::domain::error::chain;
 use crate::flows::providers::endpoints::callback_url;
 use crate::notify::sender::MailSender;
+use crate::oauth::configured::Endpoints;
 use crate::oauth::discovery::Discovery;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 use tokio::process::Command;
 
-use crate::config::{DatabaseConfig, Sources};
+use crate::config::{DatabaseConfig, Sources, rows};
 use crate::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use crate::persistence::migrate;
 
@@ -18,7 +18,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let postgres = EmbeddedPostgres::start(EmbeddedOptions::throw_away()).await?;
     postgres.create_database(DATABASE).await?;
     let url = postgres.url(DATABASE);
-    let sources = Sources::from_env([("POSTGRES_CONNECTION", url.as_str())]);
+    let sources = Sources::from_env([(rows::database::POSTGRES_CONNECTION.variable, url.as_str())]);
     migrate::migrate(&DatabaseConfig::from_sources(&sources)?).await?;
 
     let status = Command::new(words[0])

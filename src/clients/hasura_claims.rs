@@ -1,13 +1,12 @@
 //! Hasura's GraphQL endpoint, which is asked for the data behind custom claims.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 use super::{ClientError, read};
-use crate::config::HasuraConfig;
 use crate::domain::custom_claims::CustomClaims;
 use crate::domain::ids::UserId;
 
@@ -39,8 +38,8 @@ struct Data {
 /// What the claims need of this user. The caller limits the time.
 pub async fn ask(
     client: &reqwest::Client,
-    config: &HasuraConfig,
     url: &Url,
+    admin_secret: &SecretString,
     claims: &CustomClaims,
     user: UserId,
 ) -> Result<Value, ClientError> {
@@ -49,8 +48,8 @@ pub async fn ask(
     let request = GraphqlRequest { query, variables: Variables { id: user } };
     let mut body = serde_json::to_vec(&request).map_err(|_| ClientError::Malformed)?;
     body.push(b'\n');
-    let mut secret = HeaderValue::from_str(config.admin_secret.expose_secret())
-        .map_err(|_| ClientError::Malformed)?;
+    let mut secret =
+        HeaderValue::from_str(admin_secret.expose_secret()).map_err(|_| ClientError::Malformed)?;
     secret.set_sensitive(true);
     let response = client
         .post(url.clone())

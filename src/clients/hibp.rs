@@ -1,21 +1,33 @@
 //! Have I Been Pwned: whether a password is known from leaks, without telling it to anybody.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use reqwest::header::HeaderName;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{ClientError, read};
-use crate::config::HibpConfig;
 
 /// Further tries when the service has too much to do.
 const RETRIES: u32 = 3;
 
 /// Asks for responses of one length, so that an observer of the connection learns nothing from it.
 const ADD_PADDING: HeaderName = HeaderName::from_static("add-padding");
+
+/// Have I Been Pwned.
+#[derive(Clone, Debug)]
+pub struct HibpConfig {
+    /// `AUTH_PASSWORD_HIBP_URL` (ours): what stands before `/range/…`.
+    pub url: Url,
+    /// `AUTH_PASSWORD_HIBP_TIMEOUT` (ours): for all tries together.
+    pub timeout: Duration,
+    /// `AUTH_PASSWORD_HIBP_RETRY_DELAY` (ours): before asking again after a 429.
+    pub retry_delay: Duration,
+}
 
 /// Whether the service lists this password. Only the first 20 bits of its hash leave the process.
 pub async fn is_known(

@@ -2,12 +2,21 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::timeout;
+use url::Url;
 
 use super::ClientError;
-use crate::config::ModicaConfig;
+
+/// `AUTH_SMS_MODICA_*`.
+#[derive(Clone, Debug)]
+pub struct ModicaConfig {
+    pub username: String,
+    pub password: SecretString,
+    /// `AUTH_SMS_MODICA_URL` (ours).
+    pub url: Url,
+}
 
 #[derive(Serialize)]
 struct Message<'a> {

@@ -1,11 +1,24 @@
 //! Postmark: mail by its HTTP API, with templates that the operator keeps there.
 
-use secrecy::ExposeSecret as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::timeout;
+use url::Url;
 
 use super::ClientError;
-use crate::config::PostmarkConfig;
+
+/// Postmark.
+#[derive(Clone, Debug)]
+pub struct PostmarkConfig {
+    /// `AUTH_SMTP_PASS`.
+    pub token: SecretString,
+    /// `AUTH_POSTMARK_URL` (ours).
+    pub url: Url,
+    /// `AUTH_POSTMARK_TIMEOUT` (ours).
+    pub timeout: Duration,
+}
 
 /// A mail with a template of the server that the token belongs to.
 #[derive(Serialize)]

@@ -1,12 +1,24 @@
 //! Cloudflare Turnstile: whether a person stands behind a sign-up.
 
+use std::time::Duration;
+
 use http::header::CONTENT_TYPE;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
+use url::Url;
 
 use super::{ClientError, read};
-use crate::config::TurnstileConfig;
+
+/// Cloudflare Turnstile.
+#[derive(Clone, Debug)]
+pub struct TurnstileConfig {
+    pub secret: SecretString,
+    /// `AUTH_TURNSTILE_URL` (ours).
+    pub url: Url,
+    /// `AUTH_TURNSTILE_TIMEOUT` (ours).
+    pub timeout: Duration,
+}
 
 #[derive(Serialize)]
 struct SiteverifyRequest<'a> {

@@ -3,13 +3,23 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;
 
 use super::{ClientError, read};
-use crate::config::TwilioConfig;
+
+/// `AUTH_SMS_TWILIO_*`.
+#[derive(Clone, Debug)]
+pub struct TwilioConfig {
+    pub account_sid: String,
+    pub auth_token: SecretString,
+    /// `AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID`: a service or a number.
+    pub service: String,
+    /// `AUTH_SMS_TWILIO_URL` or `AUTH_SMS_TWILIO_VERIFY_URL` (ours).
+    pub url: Url,
+}
 
 /// What Verify says about a code.
 #[derive(Deserialize)]

@@ -1,24 +1,25 @@
-//! What the body of `POST /change-env` changes: a test suite's way to switch settings of a running server.
+//! What the body of `POST /change-env` changes: a test suite's way to switch settings of a running
+//! server.
 //!
-//! The member names are the reference's, some of which differ from the names of the variables. All or
-//! nothing: a body with one wrong member changes nothing.
+//! The member names are the reference's. Where one is also the name of a variable, it is taken from
+//! the row of that setting. All or nothing: a body with one wrong member changes nothing.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use super::Config;
+use super::rows;
+use super::sections::accounts::{check_locale, check_role};
+use super::sections::claims::ClaimsSource;
+use super::sections::server::check_client_url;
+use super::sections::webauthn::RelyingPartyConfig;
 use crate::domain::email_access::EmailAccess;
 use crate::domain::locale::Locales;
 use crate::domain::redirect::RedirectRules;
 use crate::domain::roles::RoleRules;
-
-use super::Config;
-use super::accounts::{check_locale, check_role};
-use super::claims::{CLAIMS, ClaimsSource, DEFAULTS};
-use super::server::check_client_url;
-use super::value::{parse_http_url, parse_list};
-use super::webauthn::RelyingPartyConfig;
+use crate::settings::value::{parse_http_url, parse_list};
 
 /// Why a body was refused; the text is for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,20 +36,21 @@ fn refused(member: &'static str, reason: impl Into<String>) -> ChangeEnvError {
     ChangeEnvError::Refused { member, reason: reason.into() }
 }
 
-/// Members whose settings do not exist or cannot change while the server runs; only their types count.
-const FLAGS_WITHOUT_EFFECT: &[&str] = &["AUTH_GRAVATAR_ENABLED"];
-const INTEGERS_WITHOUT_EFFECT: &[&str] = &["AUTH_ACCESS_TOKEN_EXPIRES_IN"];
+/// Members whose settings do not exist or cannot change while the server runs; only their types
+/// count.
+const FLAGS_WITHOUT_EFFECT: &[&str] = &[rows::accounts::GRAVATAR_ENABLED.variable];
+const INTEGERS_WITHOUT_EFFECT: &[&str] = &[rows::tokens::ACCESS_TOKEN_EXPIRES_IN.variable];
 const TEXTS_WITHOUT_EFFECT: &[&str] = &[
-    "AUTH_GRAVATAR_DEFAULT",
-    "AUTH_GRAVATAR_RATING",
+    rows::accounts::GRAVATAR_DEFAULT.variable,
+    rows::accounts::GRAVATAR_RATING.variable,
     "AUTH_SERVER_PREFIX",
-    "AUTH_SMS_MODICA_PASSWORD",
-    "AUTH_SMS_MODICA_USERNAME",
-    "AUTH_SMS_PROVIDER",
-    "AUTH_SMS_TWILIO_ACCOUNT_SID",
-    "AUTH_SMS_TWILIO_AUTH_TOKEN",
-    "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
-    "HASURA_GRAPHQL_JWT_SECRET",
+    rows::sms::SMS_MODICA_PASSWORD.variable,
+    rows::sms::SMS_MODICA_USERNAME.variable,
+    rows::sms::SMS_PROVIDER.variable,
+    rows::sms::SMS_TWILIO_ACCOUNT_SID.variable,
+    rows::sms::SMS_TWILIO_AUTH_TOKEN.variable,
+    rows::sms::SMS_TWILIO_MESSAGING_SERVICE_ID.variable,
+    rows::tokens::HASURA_GRAPHQL_JWT_SECRET.variable,
 ];
 
 impl Config {
@@ -76,26 +78,29 @@ fn change_switches(config: &mut Config, members: &Members<'_>) -> Result<(), Cha
     let accounts = &mut config.accounts;
     let methods = &mut config.methods;
     for (member, setting) in [
-        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", &mut methods.email_passwordless),
-        ("AUTH_MFA_ENABLED", &mut methods.mfa),
-        ("AUTH_PASSWORD_HIBP_ENABLED", &mut config.protection.hibp_enabled),
-        ("AUTH_OTP_EMAIL_ENABLED", &mut methods.otp_email),
-        ("AUTH_SMS_PASSWORDLESS_ENABLED", &mut methods.sms_passwordless),
-        ("AUTH_ANONYMOUS_USERS_ENABLED", &mut accounts.anonymous_enabled),
-        ("AUTH_CONCEAL_ERRORS", &mut config.server.conceal_errors),
-        ("AUTH_DISABLE_SIGNUP", &mut accounts.disable_signup),
-        ("AUTH_DISABLE_NEW_USERS", &mut accounts.disable_new_users),
-        ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", &mut accounts.email_verification_required),
+        (rows::methods::EMAIL_PASSWORDLESS_ENABLED.variable, &mut methods.email_passwordless),
+        (rows::methods::MFA_ENABLED.variable, &mut methods.mfa),
+        (rows::protection::PASSWORD_HIBP_ENABLED.variable, &mut config.protection.hibp_enabled),
+        (rows::methods::OTP_EMAIL_ENABLED.variable, &mut methods.otp_email),
+        (rows::methods::SMS_PASSWORDLESS_ENABLED.variable, &mut methods.sms_passwordless),
+        (rows::accounts::ANONYMOUS_USERS_ENABLED.variable, &mut accounts.anonymous_enabled),
+        (rows::server::CONCEAL_ERRORS.variable, &mut config.server.conceal_errors),
+        (rows::accounts::DISABLE_SIGNUP.variable, &mut accounts.disable_signup),
+        (rows::accounts::DISABLE_NEW_USERS.variable, &mut accounts.disable_new_users),
+        (
+            rows::accounts::EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED.variable,
+            &mut accounts.email_verification_required,
+        ),
     ] {
         if let Some(value) = members.boolean(member)? {
             *setting = value;
         }
     }
     // Negative numbers mean the same as 0: no least length, expired at once.
-    if let Some(length) = members.integer("AUTH_PASSWORD_MIN_LENGTH")? {
+    if let Some(length) = members.integer(rows::passwords::PASSWORD_MIN_LENGTH.variable)? {
         config.passwords.min_length = usize::try_from(length.max(0)).unwrap_or(usize::MAX);
     }
-    if let Some(seconds) = members.integer("AUTH_REFRESH_TOKEN_EXPIRES_IN")? {
+    if let Some(seconds) = members.integer(rows::tokens::REFRESH_TOKEN_EXPIRES_IN.variable)? {
         // Times past this cannot be added to a date.
         let seconds = u64::try_from(seconds.clamp(0, i64::from(i32::MAX))).unwrap_or_default();
         config.tokens.refresh_token_lifetime = Duration::from_secs(seconds);
@@ -105,16 +110,21 @@ fn change_switches(config: &mut Config, members: &Members<'_>) -> Result<(), Cha
 
 /// The reference stores new redirect targets but goes on with those of the start; here they count.
 fn change_addresses(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
-    if let Some(url) = members.text("AUTH_SERVER_URL")?.filter(|url| !url.is_empty()) {
-        let url = parse_http_url(url).map_err(|reason| refused("AUTH_SERVER_URL", reason.0))?;
+    if let Some(url) =
+        members.text(rows::server::SERVER_URL.variable)?.filter(|url| !url.is_empty())
+    {
+        let url = parse_http_url(url)
+            .map_err(|reason| refused(rows::server::SERVER_URL.variable, reason.0))?;
         config.server.server_url = Some(url);
     }
-    let client_url = members.text("AUTH_CLIENT_URL")?.filter(|url| !url.is_empty());
+    let client_url = members.text(rows::server::CLIENT_URL.variable)?.filter(|url| !url.is_empty());
     if let Some(url) = client_url {
-        check_client_url(url).map_err(|reason| refused("AUTH_CLIENT_URL", reason))?;
+        check_client_url(url)
+            .map_err(|reason| refused(rows::server::CLIENT_URL.variable, reason))?;
         url.clone_into(&mut config.server.client_url);
     }
-    let redirects = members.comma_list("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS")?;
+    let redirects =
+        members.comma_list(rows::accounts::ACCESS_CONTROL_ALLOWED_REDIRECT_URLS.variable)?;
     if client_url.is_none() && redirects.is_none() {
         return Ok(());
     }
@@ -124,7 +134,7 @@ fn change_addresses(config: &mut Config, members: &Members<'_>) -> Result<(), Ch
     }
     accounts.redirects = RedirectRules::new(&config.server.client_url, &accounts.lists.redirects)
         .map_err(|error| {
-        refused("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", error.to_string())
+        refused(rows::accounts::ACCESS_CONTROL_ALLOWED_REDIRECT_URLS.variable, error.to_string())
     })?;
     Ok(())
 }
@@ -150,15 +160,16 @@ fn change_roles(config: &mut Config, members: &Members<'_>) -> Result<(), Change
 
 fn change_locales(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
     let default = members.text("AUTH_DEFAULT_LOCALE")?;
-    let allowed = members.comma_list("AUTH_LOCALE_ALLOWED_LOCALES")?;
+    let allowed = members.comma_list(rows::accounts::LOCALE_ALLOWED_LOCALES.variable)?;
     if default.is_none() && allowed.is_none() {
         return Ok(());
     }
     let accounts = &mut config.accounts;
     if let Some(allowed) = allowed {
         for locale in &allowed {
-            check_locale(locale)
-                .map_err(|reason| refused("AUTH_LOCALE_ALLOWED_LOCALES", reason))?;
+            check_locale(locale).map_err(|reason| {
+                refused(rows::accounts::LOCALE_ALLOWED_LOCALES.variable, reason)
+            })?;
         }
         accounts.lists.locales = allowed;
     }
@@ -171,10 +182,10 @@ fn change_locales(config: &mut Config, members: &Members<'_>) -> Result<(), Chan
 fn change_email_access(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
     let lists = &mut config.accounts.lists.emails;
     for (member, list) in [
-        ("AUTH_ACCESS_CONTROL_ALLOWED_EMAILS", &mut lists.allowed_emails),
-        ("AUTH_ACCESS_CONTROL_ALLOWED_EMAIL_DOMAINS", &mut lists.allowed_domains),
-        ("AUTH_ACCESS_CONTROL_BLOCKED_EMAILS", &mut lists.blocked_emails),
-        ("AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS", &mut lists.blocked_domains),
+        (rows::accounts::ACCESS_CONTROL_ALLOWED_EMAILS.variable, &mut lists.allowed_emails),
+        (rows::accounts::ACCESS_CONTROL_ALLOWED_EMAIL_DOMAINS.variable, &mut lists.allowed_domains),
+        (rows::accounts::ACCESS_CONTROL_BLOCKED_EMAILS.variable, &mut lists.blocked_emails),
+        (rows::accounts::ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS.variable, &mut lists.blocked_domains),
     ] {
         if let Some(value) = members.comma_list(member)? {
             *list = value;
@@ -184,24 +195,31 @@ fn change_email_access(config: &mut Config, members: &Members<'_>) -> Result<(),
     Ok(())
 }
 
-const GRAPHQL_URL: &str = "HASURA_GRAPHQL_GRAPHQL_URL";
-
 /// Hasura's own members count for custom claims; its metadata is a matter of the start.
 fn change_claims(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
-    if let Some(secret) = members.text("HASURA_GRAPHQL_ADMIN_SECRET")? {
+    if let Some(secret) = members.text(rows::hasura::HASURA_GRAPHQL_ADMIN_SECRET.variable)? {
         config.hasura.admin_secret = SecretString::from(secret);
     }
-    if let Some(url) = members.text(GRAPHQL_URL)?.filter(|url| !url.is_empty()) {
-        config.hasura.graphql_url =
-            Some(parse_http_url(url).map_err(|reason| refused(GRAPHQL_URL, reason.0))?);
+    if let Some(url) = members
+        .text(rows::hasura::HASURA_GRAPHQL_GRAPHQL_URL.variable)?
+        .filter(|url| !url.is_empty())
+    {
+        config.hasura.graphql_url = Some(parse_http_url(url).map_err(|reason| {
+            refused(rows::hasura::HASURA_GRAPHQL_GRAPHQL_URL.variable, reason.0)
+        })?);
         config.claims.source = ClaimsSource::Hasura;
     }
-    let (paths, defaults) = (members.json(CLAIMS)?, members.json(DEFAULTS)?);
+    let (paths, defaults) = (
+        members.json(rows::claims::JWT_CUSTOM_CLAIMS.variable)?,
+        members.json(rows::claims::JWT_CUSTOM_CLAIMS_DEFAULTS.variable)?,
+    );
     if paths.is_some() || defaults.is_some() {
         let given = &mut config.claims.given;
         given.paths = paths.unwrap_or_else(|| std::mem::take(&mut given.paths));
         given.defaults = defaults.unwrap_or_else(|| std::mem::take(&mut given.defaults));
-        config.claims.custom = given.check().map_err(|error| refused(CLAIMS, error.to_string()))?;
+        config.claims.custom = given.check().map_err(|error| {
+            refused(rows::claims::JWT_CUSTOM_CLAIMS.variable, error.to_string())
+        })?;
     }
     Ok(())
 }
@@ -209,7 +227,7 @@ fn change_claims(config: &mut Config, members: &Members<'_>) -> Result<(), Chang
 /// The names of two members lack the underscores of the variables.
 fn change_webauthn(config: &mut Config, members: &Members<'_>) -> Result<(), ChangeEnvError> {
     let webauthn = &mut config.webauthn;
-    if let Some(enabled) = members.boolean("AUTH_WEBAUTHN_ENABLED")? {
+    if let Some(enabled) = members.boolean(rows::webauthn::WEBAUTHN_ENABLED.variable)? {
         webauthn.enabled = enabled;
     }
     if let Some(id) = members.text("AUTH_WEBAUTHN_RPID")? {
@@ -218,10 +236,12 @@ fn change_webauthn(config: &mut Config, members: &Members<'_>) -> Result<(), Cha
     if let Some(name) = members.text("AUTH_WEBAUTHN_RPNAME")? {
         name.clone_into(&mut webauthn.given.name);
     }
-    if let Some(origins) = members.list("AUTH_WEBAUTHN_RP_ORIGINS")? {
+    if let Some(origins) = members.list(rows::webauthn::WEBAUTHN_RP_ORIGINS.variable)? {
         webauthn.given.origins = origins;
     }
-    if let Some(nanoseconds) = members.integer("AUTH_WEBAUTHN_ATTESTATION_TIMEOUT")? {
+    if let Some(nanoseconds) =
+        members.integer(rows::webauthn::WEBAUTHN_ATTESTATION_TIMEOUT.variable)?
+    {
         // None, or less than a second, means the default, as in the reference.
         let timeout = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
         let usable = Duration::from_secs(1)..=Duration::from_hours(24);
@@ -229,7 +249,9 @@ fn change_webauthn(config: &mut Config, members: &Members<'_>) -> Result<(), Cha
     }
     match webauthn.given.resolve(&config.server.client_url) {
         Ok(relying_party) => webauthn.relying_party = relying_party,
-        Err(error) if webauthn.enabled => return Err(refused(error.variable, error.reason)),
+        Err(error) if webauthn.enabled => {
+            return Err(refused(error.setting.variable, error.reason));
+        }
         // It cannot work, and need not while passkeys are off.
         Err(_) => webauthn.relying_party = RelyingPartyConfig::default(),
     }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::error::ConfigErrors;
-use super::notice::{Notice, report_ignored};
-use super::reader::Reader;
-use super::sources::Sources;
+use super::reading::{ConfigErrors, Notice, Reader, Sources, report_ignored};
+use super::rows;
 use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
     LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
@@ -66,18 +64,18 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
     let sends_mail = !matches!(config.mail.transport, MailTransport::None);
     if config.accounts.email_verification_required && !sends_mail {
         reader.warn(
-            "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED",
+            &rows::accounts::EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED,
             "addresses must be verified, but no mail can be sent: set AUTH_SMTP_HOST, or nobody who \
              signs up can sign in",
         );
     }
     if sends_mail && config.server.server_url.is_none() {
-        reader.warn("AUTH_SERVER_URL", "not set: the links in mails lead nowhere");
+        reader.warn(&rows::server::SERVER_URL, "not set: the links in mails lead nowhere");
     }
     let tokens = &config.tokens;
     if tokens.refresh_grace >= tokens.refresh_token_lifetime {
         reader.refuse(
-            "AUTH_REFRESH_TOKEN_GRACE",
+            &rows::tokens::REFRESH_TOKEN_GRACE,
             "it must be shorter than AUTH_REFRESH_TOKEN_EXPIRES_IN",
         );
     }

@@ -5,9 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::settings::{self, Support};
+use super::super::rows::server::PORT;
+use super::super::table;
 use super::super::{NoticeLevel, SmsProvider, StorageCompatibility};
 use super::*;
+use crate::oauth::providers::ALL as PROVIDERS;
+use crate::settings::{Setting, Support};
 
 const JWT_SECRET: (&str, &str) =
     ("HASURA_GRAPHQL_JWT_SECRET", r#"{"type":"HS256","key":"0123456789abcdef0123456789abcdef"}"#);
@@ -35,11 +38,57 @@ fn every_supported_setting_is_read_and_no_other() {
     let sources = with(&[]);
     let mut reader = Reader::new(&sources);
     read(&mut reader);
-    let supported: BTreeSet<_> = settings::all()
+    let supported: BTreeSet<_> = table::all()
         .filter(|setting| setting.support == Support::Supported)
         .map(|setting| setting.variable)
         .collect();
     assert_eq!(reader.seen, supported);
+}
+
+/// Fails unless this reads exactly the supported settings of these tables.
+#[track_caller]
+fn assert_reads<T>(section: impl FnOnce(&mut Reader<'_>) -> T, tables: &[&[Setting]]) {
+    let sources = with(&[]);
+    let mut reader = Reader::new(&sources);
+    section(&mut reader);
+    let rows = tables.iter().copied().flatten();
+    let rows = rows.filter(|setting| setting.support == Support::Supported);
+    assert_eq!(reader.seen, rows.map(|setting| setting.variable).collect());
+}
+
+#[test]
+fn every_section_reads_the_rows_of_the_file_that_has_its_name() {
+    assert_reads(
+        |reader| AccountsConfig::read(reader, ""),
+        &[rows::accounts::ROWS, rows::accounts::REDIRECTS],
+    );
+    assert_reads(ActorsConfig::read, &[rows::actors::ROWS]);
+    assert_reads(AdminConfig::read, &[rows::admin::ROWS]);
+    assert_reads(|reader| ClaimsConfig::read(reader, false), &[rows::claims::ROWS]);
+    assert_reads(DatabaseConfig::read, &[rows::database::ROWS]);
+    assert_reads(HasuraConfig::read, &[rows::hasura::ROWS]);
+    assert_reads(MailConfig::read, &[rows::mail::ROWS]);
+    assert_reads(
+        MethodsConfig::read,
+        &[rows::methods::SIGN_IN, rows::methods::SIGN_UP, rows::methods::ELEVATION],
+    );
+    assert_reads(PasswordsConfig::read, &[rows::passwords::ROWS]);
+    assert_reads(ProtectionConfig::read, &[rows::protection::SERVICES, rows::protection::LIMITS]);
+    assert_reads(RuntimeConfig::read, &[rows::runtime::ROWS]);
+    assert_reads(SealingConfig::read, &[rows::sealing::ROWS]);
+    assert_reads(|reader| SmsConfig::read(reader, false), &[rows::sms::ROWS]);
+    assert_reads(TokensConfig::read, &[rows::tokens::ROWS]);
+    assert_reads(TracesConfig::read, &[rows::traces::ROWS]);
+    assert_reads(|reader| WebauthnConfig::read(reader, ""), &[rows::webauthn::ROWS]);
+    let server = |reader: &mut Reader<'_>| {
+        ServerConfig::read(reader);
+        LogConfig::read(reader);
+    };
+    let process = [rows::server::PROCESS, rows::server::RESPONSES];
+    assert_reads(server, &[process, [rows::server::LISTENER, rows::server::LIMITS]].concat());
+    let providers = PROVIDERS.iter().map(|provider| provider.settings);
+    let tables: Vec<_> = providers.chain([rows::providers::ROWS]).collect();
+    assert_reads(|reader| ProvidersConfig::read(reader, None), &tables);
 }
 
 #[test]
@@ -67,12 +116,12 @@ fn the_defaults_are_those_of_the_reference() {
 fn a_flag_wins_over_the_environment_which_wins_over_fallback_and_default() {
     let port =
         |sources: &Sources| Config::from_sources(sources).unwrap().config.server.listen.port();
-    let fallback = with(&[]).with_fallback("AUTH_PORT", "5000");
+    let fallback = with(&[]).with_fallback(&PORT, "5000");
     assert_eq!(port(&fallback), 5_000);
-    assert!(!fallback.is_set("AUTH_PORT"));
-    let environment = with(&[("AUTH_PORT", "6000")]).with_fallback("AUTH_PORT", "5000");
+    assert!(!fallback.is_set(&PORT));
+    let environment = with(&[("AUTH_PORT", "6000")]).with_fallback(&PORT, "5000");
     assert_eq!(port(&environment), 6_000);
-    assert!(environment.is_set("AUTH_PORT"));
+    assert!(environment.is_set(&PORT));
     assert_eq!(port(&environment.with_flag("port", "7000").with_flag("port", "7001")), 7_001);
 }
 

@@ -1,70 +1,45 @@
-//! Every setting, typed. Read once at start, checked, passed down; never read from the environment elsewhere.
+//! Every setting, typed. Read once at start, checked, passed down; never read from the environment
+//! elsewhere.
 //!
-//! `settings` is the table of all names, `sources` says where their values come from, `reader` turns
-//! texts into values, one file a section holds the types, and `load` puts them together.
+//! A setting is a row and a field, in two files of the same name: `rows/` says what it is called
+//! and what it means, `sections/` reads it into a type. `table` has all rows, `reading` finds
+//! values and turns texts into them, `load` puts the sections together, and `printing` shows the
+//! table to people.
 
-mod accounts;
-mod actors;
-mod admin;
-mod arguments;
 mod change_env;
-mod claims;
-mod database;
-mod env_file;
-mod error;
-mod hasura;
 mod load;
-mod mail;
-mod markdown;
-mod methods;
-mod notice;
-mod passwords;
-mod protection;
-mod providers;
-mod reader;
-mod runtime;
-mod sealing;
-mod server;
-pub mod settings;
-mod sms;
-mod sources;
-mod tokens;
-mod traces;
-pub mod value;
-mod webauthn;
+mod printing;
+mod reading;
+pub(crate) mod rows;
+mod sections;
+pub mod table;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-pub use self::accounts::{AccountLists, AccountsConfig};
-pub use self::actors::ActorsConfig;
-pub use self::admin::AdminConfig;
-pub use self::arguments::arguments;
 pub use self::change_env::ChangeEnvError;
-pub use self::claims::{ClaimsConfig, ClaimsSource};
-pub use self::database::{DatabaseConfig, StorageCompatibility};
-pub use self::error::{ConfigError, ConfigErrors};
-pub use self::hasura::HasuraConfig;
 pub use self::load::Loaded;
-pub use self::mail::{MailConfig, MailTransport, PostmarkConfig, SmtpAuthMethod, SmtpConfig};
-pub use self::markdown::settings_markdown;
-pub use self::methods::{Elevation, MethodsConfig};
-pub use self::notice::{Notice, NoticeLevel};
-pub use self::passwords::{ChangeEnds, PasswordsConfig};
-pub use self::protection::{HibpConfig, ProtectionConfig, RateLimits, TurnstileConfig};
-pub use self::providers::{
-    ClientSecret, ConnectFrom, Endpoints, IdTokenRules, KeepTokens, KnownEndpoints, ProviderConfig,
-    ProvidersConfig,
-};
-pub use self::runtime::RuntimeConfig;
-pub use self::sealing::SealingConfig;
-pub use self::server::{LogConfig, ServerConfig};
-pub use self::sms::{ModicaConfig, SmsConfig, SmsProvider, TwilioConfig};
-pub use self::sources::Sources;
-pub use self::tokens::TokensConfig;
-pub use self::traces::{TraceSampler, TracesConfig};
-pub use self::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
+pub use self::printing::{arguments, settings_markdown};
+pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Sources};
+pub use self::sections::accounts::{AccountLists, AccountsConfig};
+pub use self::sections::actors::ActorsConfig;
+pub use self::sections::admin::AdminConfig;
+pub use self::sections::claims::{ClaimsConfig, ClaimsSource};
+pub use self::sections::database::{DatabaseConfig, StorageCompatibility};
+pub use self::sections::hasura::HasuraConfig;
+pub use self::sections::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
+pub use self::sections::methods::{Elevation, MethodsConfig};
+pub use self::sections::passwords::{ChangeEnds, PasswordsConfig};
+pub use self::sections::protection::{ProtectionConfig, RateLimits};
+pub use self::sections::providers::{ConnectFrom, KeepTokens, ProvidersConfig};
+pub use self::sections::runtime::RuntimeConfig;
+pub use self::sections::sealing::SealingConfig;
+pub use self::sections::server::{LogConfig, ServerConfig};
+pub use self::sections::sms::{SmsConfig, SmsProvider};
+pub use self::sections::tokens::TokensConfig;
+pub use self::sections::traces::{TraceSampler, TracesConfig};
+pub use self::sections::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
 pub type LiveConfig = Arc<ArcSwap<Config>>;

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
-use crate::clients;
-use crate::clients::ClientError;
-use crate::clients::postmark;
-use crate::clients::postmark::TemplatedMail;
-use crate::config::{MailConfig, MailTransport, PostmarkConfig};
+use crate::clients::postmark::{self, PostmarkConfig, TemplatedMail};
+use crate::clients::{self, ClientError};
+use crate::config::{MailConfig, MailTransport};
 use crate::domain::mail::OutboxMessage;
 use crate::notify::inbox::{Captured, Inbox, InboxError};
 use crate::notify::message::{self, Sender};

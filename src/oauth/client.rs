@@ -23,6 +23,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use url::{Url, form_urlencoded};
 
+use super::configured::{ClientSecret, KnownEndpoints, ProviderConfig};
 use super::discovery::DiscoveryError;
 use super::fetch::json_response;
 use super::id_token::IdTokenError;
@@ -31,7 +32,6 @@ use super::profile::{ProfileError, ProviderResponses};
 use super::provider::Source;
 use super::token_response::normalised;
 use crate::clients::{Address, ClientError, HttpClients, read};
-use crate::config::{ClientSecret, KnownEndpoints, ProviderConfig};
 
 /// Longest error code of a provider that is repeated in a log.
 const MAX_CODE: usize = 64;

@@ -8,9 +8,9 @@ use oauth2::AuthType;
 use serde::Deserialize;
 use url::Url;
 
+use super::configured::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 use super::fetch;
 use crate::clients::{Address, ChosenBy, ClientError, HttpClients};
-use crate::config::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 
 /// Documents change rarely.
 const KEPT_FOR: Duration = Duration::from_hours(1);

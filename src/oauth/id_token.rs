@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::configured::IdTokenRules;
 use super::jwks::IssuerKeys;
 use crate::clients::{ClientError, HttpClients};
-use crate::config::IdTokenRules;
 use crate::domain::random_secret::hex;
 
 /// Clocks of issuers may be so many seconds off.

@@ -6,6 +6,7 @@
 
 pub mod apple_secret;
 pub mod client;
+pub mod configured;
 pub mod discovery;
 mod fetch;
 pub mod id_token;

@@ -1,7 +1,7 @@
 //! What makes one provider differ from the next: data, and one mapping function.
 
 use super::profile::{Profile, ProfileError, ProviderResponses};
-use crate::config::settings::Setting;
+use crate::settings::Setting;
 
 /// A provider as this server knows it, before anything is configured.
 #[derive(Debug)]
@@ -26,6 +26,83 @@ pub struct Provider {
     pub nonce: bool,
     /// Makes a profile of what the provider returned.
     pub profile: fn(&ProviderResponses) -> Result<Profile, ProfileError>,
+}
+
+impl Provider {
+    /// This setting of the provider, if it has one.
+    pub fn find_setting(&self, part: SettingPart) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| {
+            let rest = setting.variable.strip_prefix("AUTH_PROVIDER_");
+            let rest = rest.and_then(|rest| rest.strip_prefix(self.variable));
+            rest.and_then(|rest| rest.strip_prefix('_')) == Some(part.suffix())
+        })
+    }
+
+    /// A setting that this provider has for certain, as all of its protocol or source do.
+    pub fn get_setting(&self, part: SettingPart) -> &'static Setting {
+        self.find_setting(part).unwrap_or_else(|| panic!("{} has no setting {part:?}", self.id))
+    }
+}
+
+/// What a setting of a provider is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingPart {
+    Enabled,
+    ClientId,
+    ClientSecret,
+    ConsumerKey,
+    ConsumerSecret,
+    Scope,
+    AuthorizationUrl,
+    TokenUrl,
+    RequestTokenUrl,
+    TokenAuthStyle,
+    Pkce,
+    UserProfileUrl,
+    UserEmailsUrl,
+    TrustEmail,
+    Tenant,
+    TeamId,
+    KeyId,
+    PrivateKey,
+    Audience,
+    Issuer,
+    JwksUrl,
+    DefaultOrganization,
+    DefaultConnection,
+    DefaultDomain,
+}
+
+impl SettingPart {
+    /// The end of the variable's name.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::ClientId => "CLIENT_ID",
+            Self::ClientSecret => "CLIENT_SECRET",
+            Self::ConsumerKey => "CONSUMER_KEY",
+            Self::ConsumerSecret => "CONSUMER_SECRET",
+            Self::Scope => "SCOPE",
+            Self::AuthorizationUrl => "AUTHORIZATION_URL",
+            Self::TokenUrl => "TOKEN_URL",
+            Self::RequestTokenUrl => "REQUEST_TOKEN_URL",
+            Self::TokenAuthStyle => "TOKEN_AUTH_STYLE",
+            Self::Pkce => "PKCE",
+            Self::UserProfileUrl => "USER_PROFILE_URL",
+            Self::UserEmailsUrl => "USER_EMAILS_URL",
+            Self::TrustEmail => "TRUST_EMAIL",
+            Self::Tenant => "TENANT",
+            Self::TeamId => "TEAM_ID",
+            Self::KeyId => "KEY_ID",
+            Self::PrivateKey => "PRIVATE_KEY",
+            Self::Audience => "AUDIENCE",
+            Self::Issuer => "ISSUER",
+            Self::JwksUrl => "JWKS_URL",
+            Self::DefaultOrganization => "DEFAULT_ORGANIZATION",
+            Self::DefaultConnection => "DEFAULT_CONNECTION",
+            Self::DefaultDomain => "DEFAULT_DOMAIN",
+        }
+    }
 }
 
 /// How a provider is spoken to.
@@ -72,28 +149,28 @@ macro_rules! oauth2_settings {
         $(, $more:expr)* $(,)?
     ) => {
         &[
-            $crate::config::settings::Setting::boolean(
+            $crate::settings::Setting::boolean(
                 concat!($flag, "-enabled"),
                 concat!("AUTH_PROVIDER_", $variable, "_ENABLED"),
                 "false",
                 concat!("Sign in with ", $title),
             )
             .live(),
-            $crate::config::settings::Setting::text(
+            $crate::settings::Setting::text(
                 concat!($flag, "-client-id"),
                 concat!("AUTH_PROVIDER_", $variable, "_CLIENT_ID"),
                 "",
                 concat!("Client id at ", $title),
             )
             .live(),
-            $crate::config::settings::Setting::list(
+            $crate::settings::Setting::list(
                 concat!($flag, "-scope"),
                 concat!("AUTH_PROVIDER_", $variable, "_SCOPE"),
                 $scope,
                 concat!("Scopes asked of ", $title),
             )
             .live(),
-            $crate::config::settings::Setting::text(
+            $crate::settings::Setting::text(
                 concat!($flag, "-authorization-url"),
                 concat!("AUTH_PROVIDER_", $variable, "_AUTHORIZATION_URL"),
                 $authorization,
@@ -101,7 +178,7 @@ macro_rules! oauth2_settings {
             )
             .own_if(true $(&& $own)?)
             .live(),
-            $crate::config::settings::Setting::text(
+            $crate::settings::Setting::text(
                 concat!($flag, "-token-url"),
                 concat!("AUTH_PROVIDER_", $variable, "_TOKEN_URL"),
                 $token,
@@ -109,7 +186,7 @@ macro_rules! oauth2_settings {
             )
             .own_if(true $(&& $own)?)
             .live(),
-            $crate::config::settings::Setting::choice(
+            $crate::settings::Setting::choice(
                 concat!($flag, "-token-auth-style"),
                 concat!("AUTH_PROVIDER_", $variable, "_TOKEN_AUTH_STYLE"),
                 &["basic", "body"],
@@ -118,7 +195,7 @@ macro_rules! oauth2_settings {
             )
             .own()
             .live(),
-            $crate::config::settings::Setting::boolean(
+            $crate::settings::Setting::boolean(
                 concat!($flag, "-pkce"),
                 concat!("AUTH_PROVIDER_", $variable, "_PKCE"),
                 $crate::oauth::provider::pkce_default!($($pkce)?),
@@ -134,7 +211,7 @@ macro_rules! oauth2_settings {
 /// The secret that providers hand out with the client id.
 macro_rules! client_secret {
     ($flag:literal, $variable:literal, $title:literal) => {
-        $crate::config::settings::Setting::secret(
+        $crate::settings::Setting::secret(
             concat!($flag, "-client-secret"),
             concat!("AUTH_PROVIDER_", $variable, "_CLIENT_SECRET"),
             concat!("Client secret at ", $title),
@@ -146,7 +223,7 @@ macro_rules! client_secret {
 /// Where profiles are read.
 macro_rules! profile_url {
     ($flag:literal, $variable:literal, $title:literal, $url:literal $(, own: $own:literal)?) => {
-        $crate::config::settings::Setting::text(
+        $crate::settings::Setting::text(
             concat!($flag, "-user-profile-url"),
             concat!("AUTH_PROVIDER_", $variable, "_USER_PROFILE_URL"),
             $url,
@@ -160,7 +237,7 @@ macro_rules! profile_url {
 /// Where addresses are read, for providers that keep them apart.
 macro_rules! emails_url {
     ($flag:literal, $variable:literal, $title:literal) => {
-        $crate::config::settings::Setting::text(
+        $crate::settings::Setting::text(
             concat!($flag, "-user-emails-url"),
             concat!("AUTH_PROVIDER_", $variable, "_USER_EMAILS_URL"),
             "",
@@ -178,7 +255,7 @@ macro_rules! emails_url {
 /// For providers that do not tell whether an address is verified.
 macro_rules! trust_email {
     ($flag:literal, $variable:literal, $title:literal) => {
-        $crate::config::settings::Setting::boolean(
+        $crate::settings::Setting::boolean(
             concat!($flag, "-trust-email"),
             concat!("AUTH_PROVIDER_", $variable, "_TRUST_EMAIL"),
             "false",

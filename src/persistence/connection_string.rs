@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
+use crate::settings::value::parse_duration;
+
 /// A connection string, understood.
 #[derive(Clone, Debug)]
 pub struct ConnectionString {
@@ -113,12 +115,12 @@ impl ConnectionString {
             }
             "pool_max_conn_lifetime" => {
                 self.pool.max_lifetime =
-                    Some(go_duration(value).ok_or_else(|| wrong("a duration such as 1h30m"))?);
+                    Some(parse_duration(value).map_err(|_| wrong("a duration such as 1h30m"))?);
                 options
             }
             "pool_max_conn_idle_time" => {
                 self.pool.idle_timeout =
-                    Some(go_duration(value).ok_or_else(|| wrong("a duration such as 30m"))?);
+                    Some(parse_duration(value).map_err(|_| wrong("a duration such as 30m"))?);
                 options
             }
             other if OTHER_DRIVERS.contains(&other) => options,
@@ -229,28 +231,6 @@ fn switches(text: &str) -> Option<Vec<(String, String)>> {
         pairs.push((name.to_owned(), value.to_owned()));
     }
     Some(pairs)
-}
-
-/// Durations as Go writes them, down to milliseconds.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let seconds = match &rest[..unit] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = &rest[unit..];
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@ use super::state;
 use super::state::{Intent, PendingSignIn};
 use super::tokens::ProviderSession;
 use crate::app::App;
-use crate::config::{Config, ProviderConfig};
+use crate::config::Config;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
 use crate::oauth::client::{ProviderError, ProviderTokens};
+use crate::oauth::configured::ProviderConfig;
 use crate::oauth::id_token::{
     ExpectedNonce, IdTokenError, IdTokenVerifier, check_authorized_party, check_companion,
 };

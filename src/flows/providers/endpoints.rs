@@ -7,9 +7,10 @@ use oauth2::AuthType;
 
 use crate::app::App;
 use crate::clients::HttpClients;
-use crate::config::{Config, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
+use crate::config::Config;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::oauth::client::{ProviderClient, ProviderError};
+use crate::oauth::configured::{Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig};
 use crate::oauth::discovery::Discovered;
 
 /// A provider whose addresses are known.

@@ -6,7 +6,7 @@ use super::endpoints::{ResolvedProvider, failed};
 use super::state;
 use super::state::{Intent, PendingSignIn, StateHandle};
 use crate::app::App;
-use crate::config::{ConnectFrom, KeepTokens, ProviderConfig};
+use crate::config::{ConnectFrom, KeepTokens};
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
@@ -14,6 +14,7 @@ use crate::domain::request_origin::RequestOrigin;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
 use crate::oauth::client::Protections;
+use crate::oauth::configured::ProviderConfig;
 use crate::oauth::oauth1::TimestampAndNonce;
 use crate::oauth::provider::Protocol;
 

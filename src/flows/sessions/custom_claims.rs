@@ -132,7 +132,13 @@ async fn read(
         }
         ClaimsSource::Hasura => {
             let url = config.hasura.graphql_url.as_ref().ok_or(ClaimsError::NoHasura)?;
-            let asked = hasura_claims::ask(&app.http_client, &config.hasura, url, custom, user);
+            let asked = hasura_claims::ask(
+                &app.http_client,
+                url,
+                &config.hasura.admin_secret,
+                custom,
+                user,
+            );
             Ok(timeout(limit, asked).await.map_err(|_| ClientError::TimedOut)??)
         }
     }

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::app::App;
-use crate::clients::twilio;
-use crate::config::{SmsProvider, TwilioConfig};
+use crate::clients::twilio::{self, TwilioConfig};
+use crate::config::SmsProvider;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Admin;
-use crate::config::settings;
+use crate::config::table;
 use crate::domain::error::AuthError;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse, read_json};
@@ -66,7 +66,7 @@ pub struct Problem {
 /// The settings that can be changed here, with their values in force.
 pub async fn get(admin: Arc<Admin>, _request: ApiRequest) -> HandlerResult {
     let config = admin.app.config.load_full();
-    let tunable = settings::all().filter(|setting| setting.is_tunable());
+    let tunable = table::all().filter(|setting| setting.is_tunable());
     let settings = tunable.map(|setting| SettingReport {
         name: setting.variable.to_owned(),
         value: reload::in_force(&config, setting),

@@ -3,7 +3,7 @@
 use super::super::json::{flag, joined, text};
 use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, oauth2_settings};
-use crate::config::settings::Setting;
+use crate::settings::Setting;
 
 pub(super) const PROVIDER: Provider = Provider {
     id: "apple",

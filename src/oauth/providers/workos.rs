@@ -3,7 +3,7 @@
 use super::super::json::{joined, text};
 use super::super::profile::{ProviderResponses, EmailAssurance, Profile, ProfileError};
 use super::super::provider::{Protocol, Provider, Source, client_secret, oauth2_settings, profile_url, trust_email};
-use crate::config::settings::Setting;
+use crate::settings::Setting;
 
 pub(super) const PROVIDER: Provider = Provider {
     id: "workos",

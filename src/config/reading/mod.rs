@@ -1,0 +1,14 @@
+//! From texts to values: where a value comes from, how it is read, and what is wrong with it.
+
+mod env_file;
+mod error;
+mod ignored;
+mod notice;
+mod reader;
+mod sources;
+
+pub use self::error::{ConfigError, ConfigErrors};
+pub(in crate::config) use self::ignored::report_ignored;
+pub use self::notice::{Notice, NoticeLevel};
+pub(in crate::config) use self::reader::Reader;
+pub use self::sources::Sources;

@@ -1,0 +1,229 @@
+//! Where values come from: flags, the process environment, an env file, and fallbacks of a command.
+//!
+//! A flag wins over the environment, which wins over the default. Of the environment, the process
+//! wins over the env file at start; after a reload the file wins, because it is what has changed.
+//! What an operator sets in the running server wins over all of them, until it is taken back or the
+//! process ends.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+use super::env_file;
+use super::error::ConfigError;
+use super::notice::{Notice, NoticeLevel};
+use crate::config::rows::server::ENV_FILE;
+use crate::config::table;
+use crate::settings::{Setting, Support};
+
+/// Everything that was given, as text.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// By flag name, in the order given.
+    flags: HashMap<String, Vec<String>>,
+    process: HashMap<String, String>,
+    file: HashMap<String, String>,
+    file_wins: bool,
+    /// By variable; used where nothing else is given.
+    fallbacks: HashMap<&'static str, String>,
+    /// By variable; set while the server runs.
+    overrides: HashMap<&'static str, String>,
+}
+
+/// Where a value was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Origin {
+    Flag,
+    Variable(&'static str),
+    Fallback,
+    /// Set while the server runs.
+    Override,
+}
+
+/// The texts given for one setting; more than one only for a repeated flag.
+pub(in crate::config) struct Raw<'a> {
+    pub(in crate::config) values: Vec<&'a str>,
+    pub(in crate::config) origin: Origin,
+}
+
+impl Sources {
+    /// The flags of a command, the environment of the process and the env file that they name.
+    ///
+    /// This is the only place that reads the environment.
+    pub fn from_process(matches: &ArgMatches) -> Result<Self, ConfigError> {
+        let mut flags = HashMap::new();
+        for flag in table::all().filter_map(|setting| setting.flag) {
+            // A command need not offer every setting; one that it does not know is not given.
+            if let Ok(Some(values)) = matches.try_get_many::<String>(flag) {
+                flags.insert(flag.to_owned(), values.cloned().collect());
+            }
+        }
+        let mut process = HashMap::new();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            if !name.starts_with("AUTH_") && table::find(&name).is_none() {
+                continue;
+            }
+            let value = value
+                .into_string()
+                .map_err(|_bytes| ConfigError::about(&name, "the value is not valid UTF-8"))?;
+            process.insert(name, value);
+        }
+        Self { flags, process, ..Self::default() }.with_env_file()
+    }
+
+    /// A process environment made by hand; for tests and for commands that need no other.
+    pub fn from_env<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let process = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self { process: process.collect(), ..Self::default() }
+    }
+
+    /// Adds one occurrence of a flag.
+    #[must_use]
+    pub fn with_flag(mut self, flag: &str, value: impl Into<String>) -> Self {
+        self.flags.entry(flag.to_owned()).or_default().push(value.into());
+        self
+    }
+
+    /// Gives a setting another default; a command's own idea of what fits when nothing is said.
+    #[must_use]
+    pub fn with_fallback(mut self, setting: &Setting, value: impl Into<String>) -> Self {
+        self.fallbacks.insert(setting.variable, value.into());
+        self
+    }
+
+    /// Sets a setting above everything else; `None` takes that back.
+    #[must_use]
+    pub fn with_override(mut self, setting: &Setting, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.overrides.insert(setting.variable, value),
+            None => self.overrides.remove(setting.variable),
+        };
+        self
+    }
+
+    /// Whether a setting was set while the server runs.
+    pub fn is_overridden(&self, setting: &Setting) -> bool {
+        self.overrides.contains_key(setting.variable)
+    }
+
+    /// Reads the file that `AUTH_ENV_FILE` names, if any; the process environment wins over it.
+    pub fn with_env_file(mut self) -> Result<Self, ConfigError> {
+        if let Some(path) = self.env_file() {
+            self.file = read_env_file(&path)?;
+        }
+        Ok(self)
+    }
+
+    /// Reads another env file instead.
+    pub fn with_env_file_at(mut self, path: &Path) -> Result<Self, ConfigError> {
+        self.file = read_env_file(path)?;
+        Ok(self)
+    }
+
+    /// The same sources with the env file read again, which now wins over the process environment.
+    pub fn reload_env_file(&self) -> Result<Self, ConfigError> {
+        let mut reloaded = self.clone().with_env_file()?;
+        reloaded.file_wins = true;
+        Ok(reloaded)
+    }
+
+    /// The env file in use. A file cannot name another one.
+    pub fn env_file(&self) -> Option<PathBuf> {
+        let flag = ENV_FILE.flag.and_then(|flag| self.flags.get(flag)?.last());
+        let path = flag.or_else(|| self.process.get(ENV_FILE.variable))?;
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
+    /// Whether a flag or the environment says something about this setting; fallbacks do not count,
+    /// nor does an empty value.
+    pub fn is_set(&self, setting: &Setting) -> bool {
+        self.lookup(setting).is_some_and(|raw| {
+            raw.origin != Origin::Fallback && raw.values.iter().any(|value| !value.is_empty())
+        })
+    }
+
+    /// What was given for a setting, by precedence.
+    pub(in crate::config) fn lookup(&self, setting: &Setting) -> Option<Raw<'_>> {
+        if let Some(value) = self.overrides.get(setting.variable) {
+            return Some(Raw { values: vec![value], origin: Origin::Override });
+        }
+        if let Some(values) = setting.flag.and_then(|flag| self.flags.get(flag)) {
+            let values = values.iter().map(String::as_str).collect();
+            return Some(Raw { values, origin: Origin::Flag });
+        }
+        for variable in setting.variables() {
+            match self.variable(variable) {
+                None => {}
+                Some("") if setting.kind.ignores_empty_variable() => {}
+                Some(value) => {
+                    return Some(Raw { values: vec![value], origin: Origin::Variable(variable) });
+                }
+            }
+        }
+        let value = self.fallbacks.get(setting.variable)?;
+        Some(Raw { values: vec![value], origin: Origin::Fallback })
+    }
+
+    /// One notice for each setting that differs from `before` and takes effect only at the next
+    /// start.
+    ///
+    /// For a reload: nothing that an operator has written into the env file is silently ignored.
+    pub fn restart_notices(&self, before: &Self) -> Vec<Notice> {
+        table::all()
+            .filter(|setting| setting.support == Support::Supported && !setting.is_live())
+            .filter(|setting| self.effective(setting) != before.effective(setting))
+            .map(|setting| {
+                let text = "has changed, which takes effect at the next start";
+                Notice::new(NoticeLevel::Warning, setting.variable, text)
+            })
+            .collect()
+    }
+
+    /// The text in force, in the syntax of the setting.
+    pub fn effective(&self, setting: &Setting) -> String {
+        self.lookup(setting).map_or_else(|| setting.default.to_owned(), |raw| raw.values.join(","))
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let (first, second) =
+            if self.file_wins { (&self.file, &self.process) } else { (&self.process, &self.file) };
+        first.get(name).or_else(|| second.get(name)).map(String::as_str)
+    }
+
+    /// Variables that look like settings, have a value, and are in no table.
+    pub(in crate::config) fn unknown_variables(&self) -> BTreeSet<String> {
+        self.process
+            .iter()
+            .chain(&self.file)
+            .filter(|(name, value)| !value.is_empty() && name.starts_with("AUTH_"))
+            .filter(|(name, _)| table::find(name).is_none())
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// Names only: the values hold every secret of the server.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("flags", &self.flags.keys())
+            .field("process", &self.process.keys())
+            .field("file", &self.file.keys())
+            .field("fallbacks", &self.fallbacks.keys())
+            .field("overrides", &self.overrides.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_env_file(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
+    let refuse = |reason: String| {
+        ConfigError::about(ENV_FILE.variable, format!("cannot read {}: {reason}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    env_file::parse(&text).map_err(|(line, reason)| refuse(format!("line {line}: {reason}")))
+}

@@ -1,0 +1,145 @@
+//! Settings of the listener and its limits.
+
+use crate::settings::Setting;
+
+/// What holds for the process as a whole.
+pub(crate) const PROCESS: &[Setting] = &[ENV_FILE, DEBUG, LOG_FORMAT_TEXT, SERVER_URL, CLIENT_URL];
+
+/// What the server tells and takes.
+pub(crate) const RESPONSES: &[Setting] = &[CONCEAL_ERRORS, ENABLE_CHANGE_ENV];
+
+/// Where it listens.
+pub(crate) const LISTENER: &[Setting] = &[BIND, PORT, API_PREFIX, TRUSTED_PROXIES];
+
+/// What one request and one shutdown may take.
+pub(crate) const LIMITS: &[Setting] = &[
+    HTTP_MAX_BODY_BYTES,
+    HTTP_HEADER_TIMEOUT,
+    HTTP_REQUEST_TIMEOUT,
+    HTTP_MAX_CONCURRENCY,
+    SHUTDOWN_GRACE,
+    SHUTDOWN_TIMEOUT,
+];
+
+pub(crate) const ENV_FILE: Setting = Setting::text(
+        "env-file",
+        "AUTH_ENV_FILE",
+        "",
+        "File of NAME=value lines, read at start (the environment wins) and again on SIGHUP (the file wins)",
+    )
+    .own();
+
+pub(crate) const DEBUG: Setting =
+    Setting::boolean("debug", "AUTH_DEBUG", "false", "Log at debug level, with source locations");
+
+pub(crate) const LOG_FORMAT_TEXT: Setting = Setting::boolean(
+    "log-format-text",
+    "AUTH_LOG_FORMAT_TEXT",
+    "false",
+    "Log readable text instead of JSON lines",
+);
+
+pub(crate) const SERVER_URL: Setting = Setting::text(
+    "server-url",
+    "AUTH_SERVER_URL",
+    "",
+    "External address of this server with the API prefix; base of the links in mails",
+)
+.live();
+
+pub(crate) const CLIENT_URL: Setting = Setting::text(
+    "client-url",
+    "AUTH_CLIENT_URL",
+    "",
+    "Address of the application; default target and first allowed target of redirects",
+)
+.live();
+
+pub(crate) const CONCEAL_ERRORS: Setting = Setting::boolean(
+    "conceal-errors",
+    "AUTH_CONCEAL_ERRORS",
+    "false",
+    "Answer errors that reveal something about accounts by a general one",
+)
+.live();
+
+pub(crate) const ENABLE_CHANGE_ENV: Setting = Setting::boolean(
+    "enable-change-env",
+    "AUTH_ENABLE_CHANGE_ENV",
+    "false",
+    "Serve POST /change-env, by which anyone can change settings; for test suites only",
+);
+
+pub(crate) const BIND: Setting = Setting::text(
+    "bind",
+    "AUTH_BIND",
+    "::",
+    "Address to listen on; :: is every interface, IPv4 too",
+)
+.own();
+
+pub(crate) const PORT: Setting =
+    Setting::text("port", "AUTH_PORT", "4000", "Port to listen on; empty or 0 picks a free one");
+
+pub(crate) const API_PREFIX: Setting = Setting::text(
+    "api-prefix",
+    "AUTH_API_PREFIX",
+    "",
+    "Path before all routes, such as /v1; with a leading and without a trailing slash",
+);
+
+pub(crate) const TRUSTED_PROXIES: Setting = Setting::list(
+    "trusted-proxies",
+    "AUTH_TRUSTED_PROXIES",
+    "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10",
+    "Addresses or networks whose X-Forwarded-For is believed; none trusts nobody",
+)
+.own();
+
+pub(crate) const HTTP_MAX_BODY_BYTES: Setting = Setting::int(
+    "http-max-body-bytes",
+    "AUTH_HTTP_MAX_BODY_BYTES",
+    "1048576",
+    "Largest request body, in bytes",
+)
+.own();
+
+pub(crate) const HTTP_HEADER_TIMEOUT: Setting = Setting::duration(
+    "http-header-timeout",
+    "AUTH_HTTP_HEADER_TIMEOUT",
+    "5s",
+    "Longest time until the headers of a request are complete",
+)
+.own();
+
+pub(crate) const HTTP_REQUEST_TIMEOUT: Setting = Setting::duration(
+    "http-request-timeout",
+    "AUTH_HTTP_REQUEST_TIMEOUT",
+    "30s",
+    "Longest time for one request, body and answer included",
+)
+.own();
+
+pub(crate) const HTTP_MAX_CONCURRENCY: Setting = Setting::int(
+    "http-max-concurrency",
+    "AUTH_HTTP_MAX_CONCURRENCY",
+    "10000",
+    "Requests in flight before new ones are answered by 503",
+)
+.own();
+
+pub(crate) const SHUTDOWN_GRACE: Setting = Setting::duration(
+        "shutdown-grace",
+        "AUTH_SHUTDOWN_GRACE",
+        "5s",
+        "How long after SIGTERM everything is still served while /healthz says 503, so that balancers move away",
+    )
+    .own();
+
+pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting::duration(
+    "shutdown-timeout",
+    "AUTH_SHUTDOWN_TIMEOUT",
+    "30s",
+    "Longest wait for requests in flight when the server stops",
+)
+.own();

@@ -1,0 +1,187 @@
+//! The listener, its limits, how clients reach this server, and what it logs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::config::reading::Reader;
+use crate::config::rows;
+
+/// Listener, limits, and how clients reach this server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// `AUTH_BIND` (ours; default every interface) and `AUTH_PORT`.
+    pub listen: SocketAddr,
+    /// `AUTH_API_PREFIX`, used literally; empty or with a leading and without a trailing slash.
+    pub api_prefix: String,
+    /// `AUTH_SERVER_URL`, with the prefix; base of mailed links.
+    pub server_url: Option<Url>,
+    /// `AUTH_CLIENT_URL` as configured; default of `redirectTo`.
+    pub client_url: String,
+    /// `AUTH_CONCEAL_ERRORS`.
+    pub conceal_errors: bool,
+    /// `AUTH_ENABLE_CHANGE_ENV`.
+    pub change_env: bool,
+    /// `AUTH_TRUSTED_PROXIES` (ours): peers whose `X-Forwarded-For` is believed; default loopback
+    /// and private ranges.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// `AUTH_HTTP_MAX_BODY_BYTES` (ours), default 1 MiB.
+    pub max_body_bytes: usize,
+    /// `AUTH_HTTP_HEADER_TIMEOUT` (ours), default 5 s as the reference.
+    pub header_timeout: Duration,
+    /// `AUTH_HTTP_REQUEST_TIMEOUT` (ours), default 30 s.
+    pub request_timeout: Duration,
+    /// `AUTH_HTTP_MAX_CONCURRENCY` (ours): requests in flight before 503, default 10 000.
+    pub max_concurrency: usize,
+    /// `AUTH_SHUTDOWN_GRACE` (ours): how long a node that was signalled to end goes on serving,
+    /// default 5 s.
+    pub shutdown_grace: Duration,
+    /// `AUTH_SHUTDOWN_TIMEOUT` (ours): longest drain, default 30 s.
+    pub shutdown_timeout: Duration,
+    /// `AUTH_ENV_FILE` (ours): file of `NAME=value` lines, read at start and again on SIGHUP.
+    pub env_file: Option<PathBuf>,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// `AUTH_DEBUG`.
+    pub debug: bool,
+    /// `AUTH_LOG_FORMAT_TEXT`.
+    pub text: bool,
+}
+
+impl ServerConfig {
+    pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Self {
+        let change_env = reader.boolean(&rows::server::ENABLE_CHANGE_ENV);
+        if change_env {
+            reader.warn(
+                &rows::server::ENABLE_CHANGE_ENV,
+                "ANYONE WHO REACHES THIS SERVER CAN CHANGE ITS SETTINGS; never use this in production",
+            );
+        }
+        Self {
+            listen: SocketAddr::new(read_bind(reader), read_port(reader)),
+            api_prefix: read_api_prefix(reader),
+            server_url: reader.http_url(&rows::server::SERVER_URL),
+            client_url: read_client_url(reader),
+            conceal_errors: reader.boolean(&rows::server::CONCEAL_ERRORS),
+            change_env,
+            trusted_proxies: read_trusted_proxies(reader),
+            max_body_bytes: reader.number(&rows::server::HTTP_MAX_BODY_BYTES, 1..=1 << 30),
+            header_timeout: reader.duration(&rows::server::HTTP_HEADER_TIMEOUT, false),
+            request_timeout: reader.duration(&rows::server::HTTP_REQUEST_TIMEOUT, false),
+            max_concurrency: reader.number(&rows::server::HTTP_MAX_CONCURRENCY, 1..=1_000_000),
+            shutdown_grace: reader.duration(&rows::server::SHUTDOWN_GRACE, true),
+            shutdown_timeout: reader.duration(&rows::server::SHUTDOWN_TIMEOUT, true),
+            env_file: {
+                // Known to the sources, which have read it.
+                let _ = reader.text(&rows::server::ENV_FILE);
+                reader.sources().env_file()
+            },
+        }
+    }
+}
+
+impl LogConfig {
+    pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            debug: reader.boolean(&rows::server::DEBUG),
+            text: reader.boolean(&rows::server::LOG_FORMAT_TEXT),
+        }
+    }
+}
+
+fn read_bind(reader: &mut Reader<'_>) -> IpAddr {
+    let text = reader.text(&rows::server::BIND);
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    text.parse().unwrap_or_else(|_error| {
+        reader.refuse(
+            &rows::server::BIND,
+            "write an IP address, such as 127.0.0.1, or :: for every interface",
+        );
+        IpAddr::from([127, 0, 0, 1])
+    })
+}
+
+/// A text in the reference, where empty means a free port.
+fn read_port(reader: &mut Reader<'_>) -> u16 {
+    let text = reader.text(&rows::server::PORT);
+    if text.is_empty() {
+        return 0;
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        reader.refuse(
+            &rows::server::PORT,
+            format!("\"{}\" is not a port number", text.escape_debug()),
+        );
+        return 0;
+    }
+    text.parse().unwrap_or_else(|_error| {
+        reader.refuse(&rows::server::PORT, format!("{text} is above 65535, the highest port"));
+        0
+    })
+}
+
+fn read_api_prefix(reader: &mut Reader<'_>) -> String {
+    let prefix = reader.text(&rows::server::API_PREFIX);
+    let is_segment = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    let is_path = prefix.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment));
+    if !prefix.is_empty() && !is_path {
+        reader.refuse(
+            &rows::server::API_PREFIX,
+            "write a path such as /v1, with a leading and without a trailing slash",
+        );
+    }
+    prefix
+}
+
+fn read_client_url(reader: &mut Reader<'_>) -> String {
+    let text = reader.text(&rows::server::CLIENT_URL);
+    if text.is_empty() {
+        reader.warn(
+            &rows::server::CLIENT_URL,
+            "not set: redirects have no default target, and only those in \
+             AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS are allowed",
+        );
+    } else if let Err(reason) = check_client_url(&text) {
+        reader.refuse(&rows::server::CLIENT_URL, reason);
+    }
+    text
+}
+
+/// Applications on phones have addresses with schemes of their own.
+pub(in crate::config) fn check_client_url(text: &str) -> Result<(), &'static str> {
+    match Url::parse(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("write an address with a scheme, such as https://app.example.com"),
+    }
+}
+
+fn read_trusted_proxies(reader: &mut Reader<'_>) -> Arc<[IpNet]> {
+    let list = reader.list(&rows::server::TRUSTED_PROXIES);
+    if list == ["none"] {
+        return Arc::default();
+    }
+    let mut networks = Vec::with_capacity(list.len());
+    for element in list {
+        let element = element.trim();
+        match element.parse().or_else(|_| element.parse().map(|ip: IpAddr| IpNet::from(ip))) {
+            Ok(network) => networks.push(network),
+            Err(_) => reader.refuse(
+                &rows::server::TRUSTED_PROXIES,
+                format!("\"{}\" is not an address or a network", element.escape_debug()),
+            ),
+        }
+    }
+    networks.into()
+}
