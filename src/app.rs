@@ -1,23 +1,19 @@
 //! What every operation works with.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use arc_swap::{ArcSwap, Guard};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::actors::challenge_store::ChallengeStore;
-use crate::actors::courier::CourierMsg;
-use crate::actors::janitor::JanitorMsg;
-use crate::actors::key_rotator::{KeyRotatorMsg, Keys};
-use crate::actors::limits::rate_limiter::{Counters, RateLimiterMsg};
-use crate::actors::passwords::password_hasher::PasswordHasherMsg;
-use crate::actors::runtime::handle::Handle;
+use crate::actors::key_rotator::Keys;
+use crate::actors::limits::counters::Counters;
+use crate::actors::parts::Parts;
 use crate::actors::runtime::supervisor::{LivePolicy, TreeView};
-use crate::actors::sessions::change_feed::ChangeFeedMsg;
 use crate::actors::sessions::claims_cache::ClaimsCache;
-use crate::actors::sessions::session_registry::SessionRegistry;
+use crate::actors::tree::Actors;
 use crate::clients::HttpClients;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
@@ -36,20 +32,13 @@ pub struct App {
     pub config: LiveConfig,
     pub clock: Clock,
     pub pool: MeasuredPool,
-    pub sessions: SessionRegistry,
+    pub actors: Actors,
     pub keys: Keys,
-    pub key_rotator: Handle<KeyRotatorMsg>,
     pub rotation_key: RotationKey,
     /// For access tokens whose signature takes long.
     pub signers: Threads,
     pub secrets: SecretStorage,
-    pub passwords: Handle<PasswordHasherMsg>,
-    pub challenges: ChallengeStore,
-    pub courier: Handle<CourierMsg>,
-    pub change_feed: Handle<ChangeFeedMsg>,
-    pub janitor: Handle<JanitorMsg>,
     pub counters: Counters,
-    pub rate_limiter: Handle<RateLimiterMsg>,
     pub claims: ClaimsCache,
     /// For external services that are called during a request.
     pub http_client: reqwest::Client,
@@ -73,6 +62,42 @@ pub struct App {
 }
 
 impl App {
+    /// Around a tree that runs. Fails only if no HTTP client can be made.
+    pub fn new(
+        parts: Parts,
+        actors: Actors,
+        rotation_key: RotationKey,
+        secrets: SecretStorage,
+        gave_up: CancellationToken,
+    ) -> Result<Self, reqwest::Error> {
+        let provider_clients = HttpClients::new()?;
+        Ok(Self {
+            actors,
+            keys: parts.keys,
+            rotation_key,
+            signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
+            secrets,
+            counters: parts.counters,
+            claims: ClaimsCache::default(),
+            http_client: provider_clients.anywhere().clone(),
+            provider_clients,
+            issuers: Issuers::default(),
+            mail: parts.mail,
+            tree: parts.tree,
+            restart_policy: parts.policy,
+            gave_up,
+            drain: Drain::default(),
+            security: SecurityEvents::default(),
+            mail_stats: parts.mail_stats,
+            sms: SmsStats::default(),
+            started_at: parts.clock.now(),
+            config: parts.config,
+            clock: parts.clock,
+            pool: parts.pool,
+            reloading: Mutex::default(),
+        })
+    }
+
     /// The configuration in force; take it once per operation.
     pub fn config(&self) -> Guard<Arc<Config>> {
         self.config.load()

@@ -2,42 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::actors::challenge_store::ChallengeStore;
-use crate::actors::courier::{Courier, CourierArgs, CourierMsg, CourierOptions};
-use crate::actors::janitor::{Janitor, JanitorArgs, JanitorMsg};
-use crate::actors::key_rotator::{KeyRotator, KeyRotatorArgs, KeyRotatorMsg, Keys};
-use crate::actors::limits::rate_limiter::{Counters, RateLimiter, RateLimiterMsg};
-use crate::actors::passwords::password_hasher::{
-    HashLimits, PasswordHasher, PasswordHasherArgs, PasswordHasherMsg,
-};
-use crate::actors::runtime::handle::{Handle, Slot};
-use crate::actors::runtime::supervisor::{
-    ChildSpec, LivePolicy, Supervisor, SupervisorArgs, SupervisorMsg, TreeView,
-};
-use crate::actors::sessions::change_feed::{ChangeFeed, ChangeFeedArgs, ChangeFeedMsg};
-use crate::actors::sessions::claims_cache::ClaimsCache;
-use crate::actors::sessions::feed_lease::FeedState;
-use crate::actors::sessions::session_registry::SessionRegistry;
-use crate::actors::sessions::user_cache::UserCache;
+use crate::actors::parts::Parts;
+use crate::actors::tree::{self, Root};
 use crate::app::App;
-use crate::clients::HttpClients;
-use crate::config::{Config, LiveConfig, StorageCompatibility};
+use crate::config::{Config, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
-use crate::drain::Drain;
 use crate::hasura::{self, Retry};
 use crate::http::admin::{self, Admin, AdminError, AdminServer};
 use crate::http::layers::rate_limit::RateLimitParts;
@@ -46,16 +26,12 @@ use crate::http::pipeline::front_end::Guards;
 use crate::http::pipeline::router::Router;
 use crate::http::routes;
 use crate::http::serve::server;
-use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::{MailSender, MailSetupError};
-use crate::oauth::Issuers;
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{migrate, pool, settings, user_providers};
-use crate::sealing::SecretStorage;
-use crate::sealing::{InvalidKey, Sealer};
-use crate::threads::Threads;
+use crate::sealing::{InvalidKey, Sealer, SecretStorage};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -97,8 +73,7 @@ pub enum StartError {
 pub struct Node {
     app: Arc<App>,
     address: SocketAddr,
-    root: ActorRef<SupervisorMsg>,
-    root_ended: JoinHandle<()>,
+    root: Root,
     gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     admin: Option<AdminServer>,
@@ -118,19 +93,17 @@ impl Node {
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
 
-        let pool = MeasuredPool::new(pool);
-        let config: LiveConfig = Arc::new(ArcSwap::from_pointee(config));
-        let parts = Parts {
-            keys: Arc::new(ArcSwap::from_pointee(keys)),
-            mail: Arc::new(ArcSwap::from_pointee(mail)),
-            config,
+        let parts = Parts::new(
+            Arc::new(ArcSwap::from_pointee(config)),
             clock,
-            pool,
+            MeasuredPool::new(pool),
+            Arc::new(ArcSwap::from_pointee(keys)),
+            Arc::new(ArcSwap::from_pointee(mail)),
             password_settings,
-            secrets,
-        };
+        );
         let gave_up = CancellationToken::new();
-        let (app, root, root_ended) = start_actors(parts, rotation_key, gave_up.clone()).await?;
+        let (actors, root) = tree::start(&parts, gave_up.clone()).await?;
+        let app = Arc::new(App::new(parts, actors, rotation_key, secrets, gave_up.clone())?);
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
@@ -144,7 +117,7 @@ impl Node {
             app.drain.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, root_ended, gave_up, front_end, admin })
+        Ok(Self { app, address, root, gave_up, front_end, admin })
     }
 
     /// Where the front end listens.
@@ -167,7 +140,7 @@ impl Node {
         tokio::select! {
             () = self.gave_up.cancelled() => {}
             // A root that panicked has given up just as well.
-            _ = &mut self.root_ended => self.gave_up.cancel(),
+            _ = &mut self.root.ended => self.gave_up.cancel(),
         }
     }
 
@@ -182,9 +155,9 @@ impl Node {
         if let Err(error) = self.front_end.await {
             tracing::error!(error = &error as &dyn std::error::Error, "front end ended badly");
         }
-        if !self.root_ended.is_finished() {
-            self.root.stop(Some("the node shuts down".to_owned()));
-            let _ = self.root_ended.await;
+        if !self.root.ended.is_finished() {
+            self.root.actor.stop(Some("the node shuts down".to_owned()));
+            let _ = self.root.ended.await;
         }
         if let Some(admin) = self.admin {
             admin.shut_down().await;
@@ -274,178 +247,6 @@ async fn read_sealer(config: &Config, pool: &PgPool) -> Result<Sealer, StartErro
     };
     let stored = stored.as_ref().map(ExposeSecret::expose_secret);
     Ok(Sealer::new(configured, stored)?)
-}
-
-/// What the actors are made of.
-struct Parts {
-    keys: Keys,
-    mail: Arc<ArcSwap<MailSender>>,
-    config: LiveConfig,
-    clock: Clock,
-    pool: MeasuredPool,
-    password_settings: PasswordSettings,
-    secrets: SecretStorage,
-}
-
-async fn start_actors(
-    parts: Parts,
-    rotation_key: RotationKey,
-    gave_up: CancellationToken,
-) -> Result<(Arc<App>, ActorRef<SupervisorMsg>, JoinHandle<()>), StartError> {
-    let Parts { keys, mail, config, clock, pool, password_settings, secrets } = parts;
-    let settings = config.load().actors.clone();
-    let provider_clients = HttpClients::new()?;
-    let policy = LivePolicy::from(settings.restart_policy());
-    let tree = TreeView::default();
-    let feed_state = Arc::new(FeedState::default());
-    let users = UserCache::new(settings.user_cache_mib, Arc::clone(&feed_state));
-    let (sessions, session_registry) = SessionRegistry::new(
-        &settings,
-        policy.clone(),
-        tree.clone(),
-        &pool,
-        &clock,
-        &config,
-        users.clone(),
-    );
-
-    let (challenges, challenge_store) = ChallengeStore::start(&pool, &clock, &config);
-    let slots = Slots::default();
-    let key_rotator_args = KeyRotatorArgs { config: config.clone(), keys: keys.clone() };
-    let feed_args = ChangeFeedArgs { pool: PgPool::clone(&pool), users, state: feed_state };
-    let janitor_args = JanitorArgs { pool: PgPool::clone(&pool), clock: clock.clone() };
-    let (counters, mail_stats) = (Counters::new(&clock), Arc::new(MailStats::default()));
-    let counted = counters.clone();
-    let courier_args = courier_args(&pool, &clock, &mail, &config, &mail_stats);
-    let hasher_args = hasher_args(password_settings, &config, &sessions, &slots);
-    let children = vec![
-        ChildSpec::actor(
-            "key_rotator",
-            &slots.key_rotator,
-            || KeyRotator,
-            move || key_rotator_args.clone(),
-        ),
-        ChildSpec::actor(
-            "change_feed",
-            &slots.change_feed,
-            || ChangeFeed,
-            move || feed_args.clone(),
-        ),
-        session_registry,
-        ChildSpec::actor(
-            "password_hasher",
-            &slots.passwords,
-            || PasswordHasher,
-            move || hasher_args.clone(),
-        ),
-        challenge_store,
-        ChildSpec::actor("courier", &slots.courier, || Courier, courier_args),
-        ChildSpec::actor("janitor", &slots.janitor, || Janitor, move || janitor_args.clone()),
-        ChildSpec::actor(
-            "rate_limiter",
-            &slots.rate_limiter,
-            || RateLimiter,
-            move || counted.clone(),
-        ),
-    ];
-    let args = SupervisorArgs {
-        path: String::new(),
-        policy: policy.clone(),
-        tree: tree.clone(),
-        children,
-        gave_up: Some(gave_up.clone()),
-    };
-    let (root, root_ended) = Actor::spawn(None, Supervisor, args).await?;
-
-    let (max_in_flight, call_timeout) = (settings.max_in_flight, settings.call_timeout);
-    let max_hashes = config.load().passwords.max_in_flight();
-    let app = App {
-        sessions,
-        keys,
-        key_rotator: Handle::new("key rotator", slots.key_rotator, max_in_flight, call_timeout),
-        change_feed: Handle::new("change feed", slots.change_feed, max_in_flight, call_timeout),
-        passwords: Handle::new("password hasher", slots.passwords, max_hashes, call_timeout),
-        challenges,
-        courier: Handle::new("courier", slots.courier, max_in_flight, call_timeout),
-        janitor: Handle::new("janitor", slots.janitor, max_in_flight, call_timeout),
-        rate_limiter: Handle::new("rate limiter", slots.rate_limiter, max_in_flight, call_timeout),
-        counters,
-        claims: ClaimsCache::default(),
-        http_client: provider_clients.anywhere().clone(),
-        provider_clients,
-        issuers: Issuers::default(),
-        rotation_key,
-        signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
-        secrets,
-        mail,
-        config,
-        started_at: clock.now(),
-        clock,
-        pool,
-        tree,
-        restart_policy: policy,
-        gave_up,
-        drain: Drain::default(),
-        security: SecurityEvents::default(),
-        mail_stats,
-        sms: SmsStats::default(),
-        reloading: Mutex::default(),
-    };
-    Ok((Arc::new(app), root, root_ended))
-}
-
-/// What each incarnation of the courier works with: mail and limits as they are at its start.
-fn courier_args(
-    pool: &PgPool,
-    clock: &Clock,
-    mail: &Arc<ArcSwap<MailSender>>,
-    config: &LiveConfig,
-    stats: &Arc<MailStats>,
-) -> impl Fn() -> CourierArgs + Send + Sync + 'static {
-    let (pool, clock, mail) = (pool.clone(), clock.clone(), Arc::clone(mail));
-    let (config, stats) = (Arc::clone(config), Arc::clone(stats));
-    move || CourierArgs {
-        pool: pool.clone(),
-        clock: clock.clone(),
-        sender: mail.load_full(),
-        options: CourierOptions {
-            concurrency: config.load().actors.courier_concurrency,
-            ..CourierOptions::default()
-        },
-        stats: Arc::clone(&stats),
-    }
-}
-
-fn hasher_args(
-    settings: PasswordSettings,
-    config: &LiveConfig,
-    sessions: &SessionRegistry,
-    slots: &Slots,
-) -> PasswordHasherArgs {
-    let (config, sessions) = (Arc::clone(config), sessions.clone());
-    let stats = Arc::clone(slots.passwords.stats());
-    let limits = Arc::new(move || {
-        let config = config.load();
-        let passwords = &config.passwords;
-        HashLimits {
-            threads: passwords.threads,
-            queue: passwords.queue,
-            least_share: passwords.least_share,
-        }
-    });
-    let rotations = Arc::new(move || sessions.rotations());
-    PasswordHasherArgs { settings, limits, rotations, stats }
-}
-
-/// Where the handles find the live actors.
-#[derive(Default)]
-struct Slots {
-    key_rotator: Arc<Slot<KeyRotatorMsg>>,
-    change_feed: Arc<Slot<ChangeFeedMsg>>,
-    passwords: Arc<Slot<PasswordHasherMsg>>,
-    courier: Arc<Slot<CourierMsg>>,
-    janitor: Arc<Slot<JanitorMsg>>,
-    rate_limiter: Arc<Slot<RateLimiterMsg>>,
 }
 
 /// 32 random bytes, used if no node has put a key into the database before.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::actors::courier::CourierMsg;
 use crate::actors::key_rotator::KeyRotatorMsg;
 use crate::app::App;
 use crate::config::{Config, ConfigError, ConfigErrors, Loaded, MailTransport, Notice};
@@ -143,32 +142,14 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     migrate::seed_roles(&app.pool, &roles).await?;
     user_providers::seed(&app.pool, &config.providers.custom_ids()).await?;
 
+    app.restart_policy.set(config.actors.restart_policy());
+    app.actors.tune(&config);
     app.config.store(Arc::new(config));
-    tune(app);
-    let mail = Arc::new(mail);
-    app.mail.store(Arc::clone(&mail));
-    app.courier.cast(CourierMsg::UseSender(mail));
-    app.key_rotator
+    app.mail.store(Arc::new(mail));
+    app.actors
+        .key_rotator
         .call(KeyRotatorMsg::Reload)
         .await
         .map_err(ReloadError::Publish)?
         .map_err(|error| ReloadError::Publish(AuthError::internal("keys not loaded", error)))
-}
-
-/// Tells the handles, the supervisors and the courier what they may do from now on; others look at
-/// the configuration themselves.
-fn tune(app: &App) {
-    let config = app.config.load_full();
-    let actors = &config.actors;
-    let timeout = actors.call_timeout;
-    app.restart_policy.set(actors.restart_policy());
-    app.sessions.tune(actors.session_max_in_flight, timeout);
-    app.challenges.actor().tune(actors.challenge_max_in_flight, timeout);
-    app.passwords.tune(config.passwords.max_in_flight(), timeout);
-    app.key_rotator.tune(actors.max_in_flight, timeout);
-    app.change_feed.tune(actors.max_in_flight, timeout);
-    app.courier.tune(actors.max_in_flight, timeout);
-    app.janitor.tune(actors.max_in_flight, timeout);
-    app.rate_limiter.tune(actors.max_in_flight, timeout);
-    app.courier.cast(CourierMsg::UseConcurrency(actors.courier_concurrency));
 }

@@ -17,8 +17,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::parts::Parts;
 use super::runtime::batcher::Batcher;
-use super::runtime::handle::{Crash, Handle, MessageOrigin, Slot};
+use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use super::runtime::supervisor::ChildSpec;
 use crate::config::{Config, LiveConfig};
 use crate::domain::challenge::{Challenge, Family, Purpose};
@@ -34,7 +35,7 @@ use crate::persistence::pool::in_time;
 /// that a stranger who begins sign-ins does not disturb an elevation.
 const MAX_OF_USER: i64 = 64;
 
-/// Between two looks at what has expired or is too much.
+/// Between two looks at what is too much; what has expired is removed by the housekeeping.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Ceremonies that this node remembers; one that is forgotten costs a query.
@@ -63,34 +64,30 @@ pub struct ChallengeStore {
     clock: Clock,
 }
 
+/// The store, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (ChallengeStore, ChildSpec) {
+    let slot: Arc<Slot<ChallengeStoreMsg>> = Arc::default();
+    let args = ChallengeStoreArgs {
+        pool: parts.pool.clone(),
+        config: Arc::clone(&parts.config),
+        stats: Arc::clone(slot.stats()),
+    };
+    let child =
+        ChildSpec::actor("challenge_store", &slot, || ChallengeStoreActor, move || args.clone());
+    let store = ChallengeStore {
+        actor: Handle::configured("challenge store", slot, &parts.config.load()),
+        known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+        known_stats: Arc::default(),
+        pool: parts.pool.clone(),
+        clock: parts.clock.clone(),
+    };
+    (store, child)
+}
+
 impl ChallengeStore {
-    /// The store, and the actor that writes its inserts, for the supervisor to start.
-    pub fn start(pool: &MeasuredPool, clock: &Clock, config: &LiveConfig) -> (Self, ChildSpec) {
-        let slot: Arc<Slot<ChallengeStoreMsg>> = Arc::default();
-        let args = ChallengeStoreArgs {
-            pool: pool.clone(),
-            clock: clock.clone(),
-            config: Arc::clone(config),
-            stats: Arc::clone(slot.stats()),
-        };
-        let actor = ChildSpec::actor(
-            "challenge_store",
-            &slot,
-            || ChallengeStoreActor,
-            move || args.clone(),
-        );
-        let (limit, call_timeout) = {
-            let actors = &config.load().actors;
-            (actors.challenge_max_in_flight, actors.call_timeout)
-        };
-        let store = Self {
-            actor: Handle::new("challenge store", slot, limit, call_timeout),
-            known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
-            known_stats: Arc::default(),
-            pool: pool.clone(),
-            clock: clock.clone(),
-        };
-        (store, actor)
+    /// Takes over bound and deadline of the configuration.
+    pub fn tune(&self, config: &Config) {
+        self.actor.tune(config);
     }
 
     /// Stores a ceremony; once this returns, every node can finish it.
@@ -153,7 +150,7 @@ pub enum ChallengeStoreMsg {
     Put(Arc<NewChallenge>, RpcReplyPort<Stored>),
     /// An insert has ended; so many more of each family are stored.
     Finished(Counts),
-    /// Time to look at what has expired or is too much.
+    /// Time to look at what is too much.
     Sweep,
     /// A sweep has ended; so many of each family are stored, if it could be found out.
     Swept(Option<Counts>),
@@ -164,6 +161,12 @@ pub enum ChallengeStoreMsg {
 impl MessageOrigin for ChallengeStoreMsg {
     fn is_from_caller(&self) -> bool {
         matches!(self, Self::Put(..) | Self::Crash)
+    }
+}
+
+impl CallBound for ChallengeStoreMsg {
+    fn max_in_flight(config: &Config) -> usize {
+        config.actors.challenge_max_in_flight
     }
 }
 
@@ -180,7 +183,6 @@ pub struct ChallengeStoreActor;
 #[derive(Clone)]
 pub struct ChallengeStoreArgs {
     pub pool: MeasuredPool,
-    pub clock: Clock,
     pub config: LiveConfig,
     pub stats: Arc<ActorStats>,
 }
@@ -292,16 +294,15 @@ impl ChallengeStoreState {
             return;
         }
         self.sweeping = true;
-        let ChallengeStoreArgs { pool, clock, config, .. } = self.args.clone();
+        let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
         let store = myself.clone();
         self.tasks.spawn(async move {
-            let swept =
-                in_time(limit, async { sweep(&pool, &config.load_full(), &clock).await }).await;
+            let swept = in_time(limit, async { sweep(&pool, &config.load_full()).await }).await;
             if let Err(error) = &swept {
                 tracing::warn!(
                     error = error as &dyn std::error::Error,
-                    "expired challenges not removed, will be tried again"
+                    "pending flows not counted, will be tried again"
                 );
             }
             let _ = store.send_message(ChallengeStoreMsg::Swept(swept.ok()));
@@ -316,9 +317,8 @@ fn max(config: &Config, family: Family) -> i64 {
     }
 }
 
-async fn sweep(pool: &MeasuredPool, config: &Config, clock: &Clock) -> sqlx::Result<Counts> {
+async fn sweep(pool: &MeasuredPool, config: &Config) -> sqlx::Result<Counts> {
     let mut db = pool.acquire().await?;
-    challenges::delete_expired(&mut *db, clock.now()).await?;
     let mut stored = Counts::new();
     for family in Family::ALL {
         let max = max(config, family);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -20,7 +21,9 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::runtime::handle::{Crash, MessageOrigin};
+use super::parts::Parts;
+use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use super::runtime::supervisor::ChildSpec;
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
@@ -34,10 +37,6 @@ pub enum CourierMsg {
     Deliver(MessageId),
     /// Look for messages that are due.
     Sweep,
-    /// The mail settings have changed; deliveries that start from now on use these.
-    UseSender(Arc<MailSender>),
-    /// So many deliveries may run at once from now on.
-    UseConcurrency(usize),
     /// A delivery task found a due message; there may be more.
     FoundMore,
     /// A delivery task has ended.
@@ -48,10 +47,7 @@ pub enum CourierMsg {
 
 impl MessageOrigin for CourierMsg {
     fn is_from_caller(&self) -> bool {
-        matches!(
-            self,
-            Self::Deliver(_) | Self::UseSender(_) | Self::UseConcurrency(_) | Self::Crash
-        )
+        matches!(self, Self::Deliver(_) | Self::Crash)
     }
 }
 
@@ -76,8 +72,6 @@ pub struct CourierOptions {
     pub concurrency: usize,
     /// How often due messages are looked for; also the resolution of retries.
     pub sweep_every: Duration,
-    /// How often expired messages are removed.
-    pub expire_every: Duration,
     /// How long a claim lasts; longer than any delivery.
     pub lease: Duration,
     /// Delay after the first failure, doubled at each further one.
@@ -96,7 +90,6 @@ impl Default for CourierOptions {
         Self {
             concurrency: 16,
             sweep_every: Duration::from_secs(1),
-            expire_every: Duration::from_mins(1),
             lease: Duration::from_mins(2),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_mins(5),
@@ -124,10 +117,33 @@ impl CourierOptions {
 #[derive(Clone)]
 pub struct CourierArgs {
     pub pool: PgPool,
-    pub sender: Arc<MailSender>,
+    /// The sender in force; a delivery uses the one of its start.
+    pub mail: Arc<ArcSwap<MailSender>>,
     pub clock: Clock,
-    pub options: CourierOptions,
+    /// Asked again at each use, since operators may change them.
+    pub options: Arc<dyn Fn() -> CourierOptions + Send + Sync>,
     pub stats: Arc<MailStats>,
+}
+
+impl CallBound for CourierMsg {}
+
+/// The handle, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (Handle<CourierMsg>, ChildSpec) {
+    let slot = Arc::default();
+    let config = Arc::clone(&parts.config);
+    let options = move || CourierOptions {
+        concurrency: config.load().actors.courier_concurrency,
+        ..CourierOptions::default()
+    };
+    let args = CourierArgs {
+        pool: PgPool::clone(&parts.pool),
+        mail: Arc::clone(&parts.mail),
+        clock: parts.clock.clone(),
+        options: Arc::new(options),
+        stats: Arc::clone(&parts.mail_stats),
+    };
+    let child = ChildSpec::actor("courier", &slot, || Courier, move || args.clone());
+    (Handle::configured("courier", slot, &parts.config.load()), child)
 }
 
 /// The actor.
@@ -140,7 +156,6 @@ pub struct CourierState {
     /// A hint came while every place was taken.
     missed: bool,
     storage_failing: bool,
-    next_expiry: Instant,
     tasks: TaskTracker,
     /// Cancelled when the courier ends, however it ends: tasks finish their message and go.
     no_more: CancellationToken,
@@ -166,7 +181,6 @@ impl Actor for Courier {
             in_flight: 0,
             missed: false,
             storage_failing: false,
-            next_expiry: Instant::now(),
             tasks: TaskTracker::new(),
             _no_more_on_drop: no_more.clone().drop_guard(),
             no_more,
@@ -180,7 +194,7 @@ impl Actor for Courier {
         state: &mut CourierState,
     ) -> Result<(), ActorProcessingErr> {
         myself.send_message(CourierMsg::Sweep)?;
-        myself.send_interval(state.args.options.sweep_every, || CourierMsg::Sweep);
+        myself.send_interval((state.args.options)().sweep_every, || CourierMsg::Sweep);
         Ok(())
     }
 
@@ -192,12 +206,7 @@ impl Actor for Courier {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             CourierMsg::Deliver(id) => state.start(&myself, Work::Message(id)),
-            CourierMsg::Sweep => state.sweep(&myself),
-            CourierMsg::UseSender(sender) => state.args.sender = sender,
-            CourierMsg::UseConcurrency(concurrency) => {
-                state.args.options.concurrency = concurrency;
-            }
-            CourierMsg::FoundMore => state.start(&myself, Work::Due),
+            CourierMsg::Sweep | CourierMsg::FoundMore => state.start(&myself, Work::Due),
             CourierMsg::Finished { storage } => state.finished(&myself, storage),
             CourierMsg::Crash => panic!("crash requested"),
         }
@@ -211,7 +220,7 @@ impl Actor for Courier {
     ) -> Result<(), ActorProcessingErr> {
         state.no_more.cancel();
         state.tasks.close();
-        if timeout(state.args.options.stop_grace, state.tasks.wait()).await.is_err() {
+        if timeout((state.args.options)().stop_grace, state.tasks.wait()).await.is_err() {
             tracing::warn!(deliveries = state.tasks.len(), "abandoning mail deliveries");
             state.abandon.cancel();
             let _ = timeout(Duration::from_secs(1), state.tasks.wait()).await;
@@ -227,18 +236,15 @@ enum Work {
     Message(MessageId),
     /// Whatever is due, one message after the other.
     Due,
-    /// First remove what has expired.
-    ExpireAndDue,
 }
 
 impl CourierState {
     /// Takes a place for a delivery task, if there is one.
     fn start(&mut self, myself: &ActorRef<CourierMsg>, work: Work) {
-        // Without a way out for mail, only what has expired is seen to.
-        if !self.args.sender.can_send() && !matches!(work, Work::ExpireAndDue) {
+        if !self.args.mail.load().can_send() {
             return;
         }
-        if self.in_flight >= self.args.options.concurrency {
+        if self.in_flight >= (self.args.options)().concurrency {
             self.missed = true;
             return;
         }
@@ -251,16 +257,6 @@ impl CourierState {
             report: Report { courier: myself.clone(), storage: StorageOutcome::Unknown },
         };
         self.tasks.spawn(task.run(work));
-    }
-
-    fn sweep(&mut self, myself: &ActorRef<CourierMsg>) {
-        let now = Instant::now();
-        if now >= self.next_expiry {
-            self.next_expiry = now + self.args.options.expire_every;
-            self.start(myself, Work::ExpireAndDue);
-        } else {
-            self.start(myself, Work::Due);
-        }
     }
 
     fn finished(&mut self, myself: &ActorRef<CourierMsg>, storage: StorageOutcome) {
@@ -325,19 +321,7 @@ impl Task {
             }
             return Ok(());
         }
-        if let Work::ExpireAndDue = work {
-            for expired in outbox::expire(pool, self.args.clock.now()).await? {
-                self.args.stats.expired.increment();
-                tracing::warn!(
-                    message.id = %expired.id,
-                    template = expired.template,
-                    attempts = expired.attempts,
-                    last_error = expired.last_error,
-                    "mail expired undelivered"
-                );
-            }
-        }
-        while self.args.sender.can_send() && !self.no_more.is_cancelled() {
+        while self.args.mail.load().can_send() && !self.no_more.is_cancelled() {
             let (now, lease_end) = self.lease();
             let claimed = outbox::claim_due(pool, now, lease_end, 1).await?;
             let Some(message) = claimed.into_iter().next() else { break };
@@ -349,16 +333,17 @@ impl Task {
 
     fn lease(&self) -> (OffsetDateTime, OffsetDateTime) {
         let now = self.args.clock.now();
-        (now, now + self.args.options.lease)
+        (now, now + (self.args.options)().lease)
     }
 
     /// Sends a claimed message and writes down what came of it.
     async fn deliver(&self, message: OutboxMessage) -> sqlx::Result<()> {
         let Task { args, .. } = self;
         let started = Instant::now();
+        let sender = args.mail.load_full();
         let sent = tokio::select! {
             biased;
-            sent = args.sender.send(&message) => sent,
+            sent = sender.send(&message) => sent,
             () = self.abandon.cancelled() => {
                 let now = args.clock.now();
                 let reason = "abandoned by a stopping node";
@@ -384,7 +369,7 @@ impl Task {
                     if error.is_permanent() { &args.stats.refused } else { &args.stats.failed };
                 counter.increment();
                 let cause = describe(&error, &message);
-                let delay = args.options.backoff(message.attempts, error.is_permanent());
+                let delay = (args.options)().backoff(message.attempts, error.is_permanent());
                 tracing::warn!(
                     message.id = %message.id,
                     template = message.template.name(),

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::runtime::handle::{Crash, MessageOrigin};
+use super::parts::Parts;
+use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use super::runtime::supervisor::ChildSpec;
 use crate::config::LiveConfig;
 use crate::tokens::keys::{KeyError, KeySet};
 
@@ -37,6 +39,16 @@ impl Crash for KeyRotatorMsg {
     fn crash() -> Self {
         Self::Crash
     }
+}
+
+impl CallBound for KeyRotatorMsg {}
+
+/// The handle, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (Handle<KeyRotatorMsg>, ChildSpec) {
+    let slot = Arc::default();
+    let args = KeyRotatorArgs { config: Arc::clone(&parts.config), keys: Arc::clone(&parts.keys) };
+    let child = ChildSpec::actor("key_rotator", &slot, || KeyRotator, move || args.clone());
+    (Handle::configured("key rotator", slot, &parts.config.load()), child)
 }
 
 /// The actor.

@@ -2,9 +2,11 @@
 
 pub mod challenge_store;
 pub mod courier;
-pub mod janitor;
+pub mod housekeeping;
 pub mod key_rotator;
 pub mod limits;
+pub mod parts;
 pub mod passwords;
 pub mod runtime;
 pub mod sessions;
+pub mod tree;

@@ -1,28 +1,19 @@
 //! `keywright actors`: the supervision tree of a running server, and its settings.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use reqwest::{Method, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::admin_client::AdminClient;
 use super::terminal;
-use crate::config::{self, AdminConfig, Sources, rows};
+use crate::config::{self, rows};
 use crate::http::admin::report::{ActorReport, Distribution, TreeReport};
 use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport};
-
-/// Where `keywright dev` writes how to reach it.
-pub const DEV_FILE: &str = "admin.env";
-
-/// Longest wait for a response.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The command line.
 pub fn command() -> Command {
@@ -80,7 +71,7 @@ pub fn command() -> Command {
 
 /// Does what was asked for; fails if the server refuses.
 pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let server = Server::find(matches)?;
+    let server = AdminClient::find(matches)?;
     match matches.subcommand() {
         Some(("settings", _)) => {
             let report: SettingsReport = server.get("/ops/settings").await?;
@@ -89,7 +80,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("set", matches)) => {
             let changes = matches.get_many::<String>("change").into_iter().flatten();
             let changes = changes.map(|text| parse_change(text)).collect::<Result<Vec<_>, _>>()?;
-            return server.set(changes).await;
+            return set(&server, changes).await;
         }
         _ if matches.get_flag("json") => terminal::line(server.text("/ops/actors").await?.trim()),
         _ if matches.get_flag("watch") => watch(&server).await?,
@@ -98,103 +89,31 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A running server's admin listener.
-struct Server {
-    url: String,
-    token: SecretString,
-    http: reqwest::Client,
-}
-
-impl Server {
-    fn find(matches: &ArgMatches) -> anyhow::Result<Self> {
-        let mut sources = Sources::from_process(matches)?;
-        let url = matches.get_one::<String>("url");
-        let dir = matches.get_one::<String>("dir").map_or(".keywright", String::as_str);
-        let dev_file = Path::new(dir).join(DEV_FILE);
-        if url.is_none() && !sources.is_set(&rows::admin::ADMIN_PORT) && dev_file.is_file() {
-            sources = sources.with_env_file_at(&dev_file)?;
+/// Changes settings of the server, all or none.
+async fn set(server: &AdminClient, wanted: Vec<(String, Value)>) -> anyhow::Result<ExitCode> {
+    let body: Map<String, Value> = wanted.into_iter().collect();
+    let request = server.request(Method::PATCH, "/ops/settings").json(&body);
+    let (status, text) = server.send(request).await?;
+    if status == StatusCode::OK {
+        let changed: ChangedReport = serde_json::from_str(&text)?;
+        for change in changed.changed {
+            terminal::line(&format!("{}: {} -> {}", change.name, change.old, change.new));
         }
-        let AdminConfig { listen, token, .. } = AdminConfig::from_sources(&sources)?;
-        let url = match (url, listen) {
-            (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, Some(listen)) if listen.port() != 0 => format!("http://{}", connectable(listen)),
-            _ => bail!(
-                "no server: set AUTH_ADMIN_PORT to the port of its admin listener (0 is not one), \
-                 or give --url"
-            ),
-        };
-        let token = token.context("AUTH_ADMIN_TOKEN is not set")?;
-        // A server that is asked for its state is asked directly.
-        let http = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build()?;
-        Ok(Self { url, token, http })
-    }
-
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}{path}", self.url);
-        self.http.request(method, url).bearer_auth(self.token.expose_secret())
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(StatusCode, String)> {
-        let response = request
-            .send()
-            .await
-            .with_context(|| format!("no response from {}: is the server running?", self.url))?;
-        let status = response.status();
-        if status == StatusCode::UNAUTHORIZED {
-            bail!("{} refuses the token: is AUTH_ADMIN_TOKEN the one of that server?", self.url);
+        for notice in changed.notices {
+            terminal::error(&notice);
         }
-        Ok((status, response.text().await?))
+        return Ok(ExitCode::SUCCESS);
     }
-
-    async fn text(&self, path: &str) -> anyhow::Result<String> {
-        let (status, text) = self.send(self.request(Method::GET, path)).await?;
-        if !status.is_success() {
-            bail!("{}{path} responds {status}: {}", self.url, text.trim());
-        }
-        Ok(text)
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        serde_json::from_str(&self.text(path).await?)
-            .with_context(|| format!("{} is of another version of Keywright", self.url))
-    }
-
-    async fn set(&self, wanted: Vec<(String, Value)>) -> anyhow::Result<ExitCode> {
-        let body: Map<String, Value> = wanted.into_iter().collect();
-        let request = self.request(Method::PATCH, "/ops/settings").json(&body);
-        let (status, text) = self.send(request).await?;
-        if status == StatusCode::OK {
-            let changed: ChangedReport = serde_json::from_str(&text)?;
-            for change in changed.changed {
-                terminal::line(&format!("{}: {} -> {}", change.name, change.old, change.new));
+    match serde_json::from_str::<RefusedReport>(&text) {
+        Ok(refused) => {
+            for problem in refused.problems {
+                terminal::error(&format!("{}: {}", problem.name, problem.reason));
             }
-            for notice in changed.notices {
-                terminal::error(&notice);
-            }
-            return Ok(ExitCode::SUCCESS);
+            terminal::error("nothing was changed");
         }
-        match serde_json::from_str::<RefusedReport>(&text) {
-            Ok(refused) => {
-                for problem in refused.problems {
-                    terminal::error(&format!("{}: {}", problem.name, problem.reason));
-                }
-                terminal::error("nothing was changed");
-            }
-            Err(_) => terminal::error(text.trim()),
-        }
-        Ok(ExitCode::FAILURE)
+        Err(_) => terminal::error(text.trim()),
     }
-}
-
-/// Every interface is not an address to connect to.
-fn connectable(mut listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        listen.set_ip(match listen.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    listen
+    Ok(ExitCode::FAILURE)
 }
 
 fn parse_change(text: &str) -> anyhow::Result<(String, Value)> {
@@ -204,7 +123,7 @@ fn parse_change(text: &str) -> anyhow::Result<(String, Value)> {
     Ok((name.to_owned(), value))
 }
 
-async fn watch(server: &Server) -> anyhow::Result<()> {
+async fn watch(server: &AdminClient) -> anyhow::Result<()> {
     let mut rhythm = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -256,8 +175,11 @@ fn tree_table(report: &TreeReport) -> String {
         "Keywright {}, up {}, {}\n",
         report.version,
         seconds(Some(report.uptime_s)),
-        if report.standing { "every actor runs" } else { "NOT every actor runs" }
+        if report.standing { "every vital actor runs" } else { "NOT every vital actor runs" }
     );
+    if !report.degraded.is_empty() {
+        let _ = writeln!(text, "degraded: {}", report.degraded.join(", "));
+    }
     if let Some(policy) = policy {
         let _ = writeln!(
             text,
@@ -382,13 +304,5 @@ mod tests {
         assert_eq!(change, ("AUTH_SESSION_BATCH_MAX".to_owned(), Value::from("128")));
         assert_eq!(parse_change("AUTH_SESSION_BATCH_MAX=").unwrap().1, Value::Null);
         assert!(parse_change("AUTH_SESSION_BATCH_MAX").is_err());
-    }
-
-    #[test]
-    fn a_listener_on_every_interface_is_reached_on_this_machine() {
-        let reached = |text: &str| connectable(text.parse().unwrap()).to_string();
-        assert_eq!(reached("0.0.0.0:1"), "127.0.0.1:1");
-        assert_eq!(reached("[::]:1"), "[::1]:1");
-        assert_eq!(reached("10.1.2.3:1"), "10.1.2.3:1");
     }
 }

@@ -11,7 +11,7 @@ use clap::ArgMatches;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::actors::DEV_FILE;
+use super::admin_client::DEV_FILE;
 use super::signals::Signals;
 use super::{serve, terminal};
 use crate::config::{Config, MailTransport, Sources, rows};

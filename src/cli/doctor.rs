@@ -8,12 +8,14 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use super::admin_client::AdminClient;
 use super::terminal;
 use crate::clients::HttpClients;
 use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
 use crate::domain::error::chain;
 use crate::flows::providers::endpoints::callback_url;
+use crate::http::admin::report::TreeReport;
 use crate::notify::sender::MailSender;
 use crate::oauth::configured::Endpoints;
 use crate::oauth::discovery::Discovery;
@@ -53,6 +55,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             check_database(&mut checks, &loaded.config).await;
             check_mail(&mut checks, &loaded.config).await;
             check_providers(&mut checks, &loaded.config).await;
+            check_actors(&mut checks, &loaded.config).await;
         }
         Err(errors) => report_errors(&mut checks, &errors),
     }
@@ -89,6 +92,28 @@ fn check_keys(checks: &mut Vec<Check>, config: &Config) {
             let detail = format!("HASURA_GRAPHQL_JWT_SECRET: {error}");
             add(checks, "signing key", State::Failed, detail);
         }
+    }
+}
+
+/// The tree of the server that runs with this configuration here, if one does.
+async fn check_actors(checks: &mut Vec<Check>, config: &Config) {
+    let Ok(Some(server)) = AdminClient::of(&config.admin) else { return };
+    let report: TreeReport = match server.get("/ops/actors").await {
+        Ok(report) => report,
+        Err(error) => {
+            add(checks, "actors", State::Ok, format!("not looked at: {error:#}"));
+            return;
+        }
+    };
+    if !report.standing {
+        let detail = "not every vital actor runs, `keywright actors` says which and why";
+        add(checks, "actors", State::Failed, detail);
+    } else if report.degraded.is_empty() {
+        add(checks, "actors", State::Ok, "all of them run");
+    } else {
+        let degraded = report.degraded.join(", ");
+        let detail = format!("degraded, the node goes on without: {degraded}");
+        add(checks, "actors", State::Warning, detail);
     }
 }
 

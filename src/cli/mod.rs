@@ -1,6 +1,7 @@
 //! The commands of the `keywright` program, one module each.
 
 pub mod actors;
+pub mod admin_client;
 pub mod bench;
 pub mod dev;
 pub mod doctor;

@@ -8,6 +8,7 @@
 pub mod actor;
 pub mod counter;
 pub mod histogram;
+pub mod housekeeping;
 pub mod http;
 pub mod mail;
 pub mod process;
@@ -17,6 +18,7 @@ pub mod security;
 pub use actor::{ActorStats, BatcherStats, CacheStats, Queue};
 pub use counter::Counter;
 pub use histogram::{Histogram, Snapshot};
+pub use housekeeping::HousekeepingStats;
 pub use http::HttpStats;
 pub use mail::{MailStats, SmsStats};
 pub use security::{SecurityEvent, SecurityEvents};

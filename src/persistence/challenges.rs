@@ -113,12 +113,27 @@ pub async fn keep_newest_of_users(
     Ok(done.rows_affected())
 }
 
-/// Removes what has expired.
-pub async fn delete_expired(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<u64> {
-    sqlx::query!("delete from auth.keywright_challenges where expires_at <= $1", now)
-        .execute(db)
-        .await
-        .map(|done| done.rows_affected())
+/// Removes at most `limit` rows that have expired; returns how many there were.
+pub async fn delete_expired(
+    db: impl PgExecutor<'_>,
+    now: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
+        r#"
+        delete from auth.keywright_challenges
+         where challenge in (
+            select challenge from auth.keywright_challenges
+             where expires_at <= $1
+             limit $2 for update skip locked
+         )
+        "#,
+        now,
+        limit,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 /// Removes the oldest of a family beyond `max`; tells how many are left and how many had to go.

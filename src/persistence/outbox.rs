@@ -181,19 +181,25 @@ pub struct ExpiredMessage {
     pub last_error: Option<String>,
 }
 
-/// Removes the messages whose ticket has expired at `now`.
+/// Removes at most `limit` messages whose ticket has expired at `now`.
 pub async fn expire(
     db: impl PgExecutor<'_>,
     now: OffsetDateTime,
+    limit: i64,
 ) -> sqlx::Result<Vec<ExpiredMessage>> {
     sqlx::query_as!(
         ExpiredMessage,
         r#"
         delete from auth.keywright_outbox
-         where expires_at <= $1
+         where id in (
+            select id from auth.keywright_outbox
+             where expires_at <= $1
+             limit $2 for update skip locked
+         )
         returning id as "id: MessageId", template, attempts, last_error
         "#,
         now,
+        limit,
     )
     .fetch_all(db)
     .await

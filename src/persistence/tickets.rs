@@ -227,10 +227,25 @@ pub async fn consume_reference(
     .await
 }
 
-/// Removes tickets that can no longer be used; returns how many there were.
-pub async fn delete_expired(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<u64> {
-    let deleted = sqlx::query!("delete from auth.keywright_tickets where expires_at <= $1", now)
-        .execute(db)
-        .await?;
+/// Removes at most `limit` tickets that can no longer be used; returns how many there were.
+pub async fn delete_expired(
+    db: impl PgExecutor<'_>,
+    now: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
+        r#"
+        delete from auth.keywright_tickets
+         where ticket_hash in (
+            select ticket_hash from auth.keywright_tickets
+             where expires_at <= $1
+             limit $2 for update skip locked
+         )
+        "#,
+        now,
+        limit,
+    )
+    .execute(db)
+    .await?;
     Ok(deleted.rows_affected())
 }

@@ -1,198 +1,97 @@
-//! Where counts of requests and of failed attempts are kept: the memory of this node, so that with N
-//! nodes up to N times a limit passes. Counting and judging are one step.
+//! Everything that is counted about clients and accounts; shared, atomic, not behind a mailbox.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
+use super::counter_store::{CounterStore, Subject};
 use crate::domain::clock::Clock;
-use crate::domain::rate_limit::{Counts, Policy, Verdict};
+use crate::metrics::Counter;
 
-/// Entries of one store. Past it one that came but once, or was idle for long, goes; its owner starts
-/// from zero.
-const CAPACITY: usize = 100_000;
+/// How long an account remembers a client that proved itself.
+const FAMILIAR_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Whom a count belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// Everybody together.
-    All,
-    /// One client.
-    Network(ClientNetwork),
-    /// An account as far as a stranger can name it, hashed: it need not exist.
-    Account([u8; 32]),
-    /// An account, as seen from one client.
-    AccountFrom([u8; 32], ClientNetwork),
-}
+/// Pairs of account and client that are remembered.
+const MAX_FAMILIAR: u64 = 100_000;
 
-/// A client's address, of IPv6 the first 64 bits: the rest is for the client to choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientNetwork(IpAddr);
-
-impl From<IpAddr> for ClientNetwork {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
-
-/// Names one pair of counters. The length of the window is part of it: after a reload with another
-/// one, counting starts anew, since numbers of windows of different lengths do not compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    scope: &'static str,
-    window: Duration,
-    subject: Subject,
-}
-
-/// Counters in a bounded cache; cheap to clone. A lock is held for a few additions and never across
-/// an await.
-///
-/// Every request reads an entry, and with an expiry of its own moka would write down each of these reads
-/// for its housekeeper. Here an entry that says nothing any more is found by `tidy`.
+/// Everything that is counted; cheap to clone.
 #[derive(Clone)]
-pub struct CounterStore {
-    cells: Arc<Cache<Key, Cell>>,
-    clock: Clock,
+pub struct Counters {
+    /// Requests. Apart from the next one, so that a flood of addresses pushes no account out.
+    pub requests: CounterStore,
+    /// Failed proofs.
+    pub attempts: CounterStore,
+    pub(super) familiar: Cache<Subject, ()>,
+    /// Since the last summary in the log.
+    pub(super) refused: Arc<AtomicU64>,
+    refusals: Arc<[Counter; Guard::ALL.len()]>,
 }
 
-type Cell = Arc<Mutex<Counts>>;
-
-impl CounterStore {
-    /// An empty store.
-    pub fn new(clock: Clock) -> Self {
-        Self { cells: Arc::new(Cache::new(CAPACITY)), clock }
-    }
-
-    /// Counts one more in `scope` if the policy allows it.
-    pub fn hit(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
-        let key = Key { scope, window: policy.window, subject };
-        let Ok(cell) = self.cells.get_or_insert_with(&key, || Ok::<_, Infallible>(Cell::default()));
-        let now = self.clock.now();
-        locked(&cell, |counts| counts.hit(policy, now))
-    }
-
-    /// Whether one more would be allowed; counts nothing.
-    pub fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
-        let key = Key { scope, window: policy.window, subject };
-        // Looking must not fill the store.
-        let counts =
-            self.cells.get(&key).map_or_else(Counts::default, |cell| locked(&cell, |c| *c));
-        counts.peek(policy, self.clock.now())
-    }
-
-    /// Starts from zero.
-    pub fn forget(&self, scope: &'static str, subject: Subject, policy: Policy) {
-        self.cells.remove(&Key { scope, window: policy.window, subject });
-    }
-
-    /// Gives back the memory of what has expired; entries held after that.
-    pub fn tidy(&self) -> usize {
-        let now = self.clock.now();
-        // One that somebody holds is about to count, and would count for nothing if it went.
-        self.cells.retain(|key, cell| {
-            Arc::strong_count(cell) > 1 || !locked(cell, |counts| counts.is_spent(key.window, now))
-        });
-        self.cells.len()
-    }
+/// What turned something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// A limit of requests.
+    RateLimit,
+    /// The limit of failed proofs of an account.
+    Attempts,
+    /// A sign-up without a proof that Turnstile accepts.
+    Turnstile,
 }
 
-/// Counts are whole whenever the lock is free, also after a panic.
-fn locked<R>(cell: &Mutex<Counts>, work: impl FnOnce(&mut Counts) -> R) -> R {
-    work(&mut cell.lock().unwrap_or_else(PoisonError::into_inner))
-}
+impl Guard {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::RateLimit, Self::Attempts, Self::Turnstile];
 
-#[cfg(test)]
-mod tests {
-    use crate::actors::limits::counters::*;
-
-    const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
-
-    /// Its window does not turn while a test runs.
-    const POLICY: Policy = Policy { limit: 1, window: CENTURY };
-
-    #[test]
-    fn scopes_subjects_and_windows_do_not_share_counts() {
-        let store = CounterStore::new(Clock::system());
-        let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY).allowed);
-        assert!(!store.hit("a", ip("192.0.2.1"), POLICY).allowed);
-        assert!(!store.hit("a", ip("::ffff:192.0.2.1"), POLICY).allowed);
-        assert!(store.hit("b", ip("192.0.2.1"), POLICY).allowed);
-        assert!(store.hit("a", ip("192.0.2.2"), POLICY).allowed);
-        assert!(store.hit("a", Subject::All, POLICY).allowed);
-        let longer = Policy { window: 2 * CENTURY, ..POLICY };
-        assert!(store.hit("a", ip("192.0.2.1"), longer).allowed);
-        store.forget("a", ip("192.0.2.1"), POLICY);
-        assert!(store.hit("a", ip("192.0.2.1"), POLICY).allowed);
-    }
-
-    #[test]
-    fn an_ipv6_client_cannot_escape_into_its_own_network() {
-        let store = CounterStore::new(Clock::system());
-        let ip = |text: &str| Subject::Network(text.parse::<IpAddr>().unwrap().into());
-        assert!(store.hit("a", ip("2001:db8::1"), POLICY).allowed);
-        assert!(!store.hit("a", ip("2001:db8::ffff:1"), POLICY).allowed);
-        assert!(store.hit("a", ip("2001:db8:0:1::1"), POLICY).allowed);
-    }
-
-    #[test]
-    fn looking_fills_nothing_and_a_flood_stays_bounded() {
-        let store = CounterStore::new(Clock::system());
-        store.peek("a", Subject::All, POLICY);
-        assert_eq!(store.tidy(), 0);
-        for n in 0..u32::try_from(CAPACITY).unwrap() + 5_000 {
-            store.hit("a", Subject::Network(IpAddr::from(n.to_be_bytes()).into()), POLICY);
+    /// As a label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate-limit",
+            Self::Attempts => "attempts",
+            Self::Turnstile => "turnstile",
         }
-        assert!(store.tidy() <= CAPACITY);
-        // Who came last is counted: the flood pushes out itself.
-        let last = IpAddr::from((u32::try_from(CAPACITY).unwrap() + 4_999).to_be_bytes());
-        assert!(!store.hit("a", Subject::Network(last.into()), POLICY).allowed);
     }
+}
 
-    #[test]
-    fn what_says_nothing_any_more_goes() {
-        let clock = Clock::system();
-        let store = CounterStore::new(clock.clone());
-        let short = Policy { window: Duration::from_mins(1), ..POLICY };
-        store.hit("a", Subject::All, POLICY);
-        store.hit("a", Subject::All, short);
-        assert_eq!(store.tidy(), 2);
-        clock.advance(time::Duration::minutes(2));
-        assert_eq!(store.tidy(), 1);
-        assert!(!store.peek("a", Subject::All, POLICY).allowed);
-    }
-
-    #[test]
-    fn a_count_that_is_about_to_be_made_is_not_lost_to_tidying() {
-        let memory = CounterStore::new(Clock::system());
-        // Nothing has been counted in it, so it looks spent.
-        let (window, held) = (Duration::from_mins(1), Cell::default());
-        let key = Key { scope: "a", window, subject: Subject::All };
-        memory.cells.insert(key, Arc::clone(&held));
-        assert_eq!(memory.tidy(), 1);
-        drop(held);
-        assert_eq!(memory.tidy(), 0);
-    }
-
-    #[tokio::test]
-    async fn of_many_at_once_exactly_the_limit_passes() {
-        let store = CounterStore::new(Clock::system());
-        let policy = Policy { limit: 10, ..POLICY };
-        let tries = (0..64).map(|_| {
-            let store = store.clone();
-            async move { store.hit("a", Subject::All, policy) }
-        });
-        let mut set: tokio::task::JoinSet<_> = tries.collect();
-        let mut allowed = 0;
-        while let Some(verdict) = set.join_next().await {
-            allowed += usize::from(verdict.unwrap().allowed);
+impl Counters {
+    /// Everything at zero.
+    pub fn new(clock: &Clock) -> Self {
+        let familiar = Cache::builder()
+            .max_capacity(MAX_FAMILIAR)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(FAMILIAR_FOR)
+            .build();
+        Self {
+            requests: CounterStore::new(clock.clone()),
+            attempts: CounterStore::new(clock.clone()),
+            familiar,
+            refused: Arc::default(),
+            refusals: Arc::default(),
         }
-        assert_eq!(allowed, 10);
+    }
+
+    /// Whether this client has proved lately that the account is its own.
+    pub fn is_familiar(&self, account_from: Subject) -> bool {
+        self.familiar.contains_key(&account_from)
+    }
+
+    /// The client has just proved it.
+    pub fn remember(&self, account_from: Subject) {
+        self.familiar.insert(account_from, ());
+    }
+
+    /// Counts what was turned away; limits are summed up in the log.
+    pub fn note_refusal(&self, by: Guard) {
+        self.refusals[by as usize].increment();
+        if by != Guard::Turnstile {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was turned away so far.
+    pub fn refusals(&self, by: Guard) -> u64 {
+        self.refusals[by as usize].get()
     }
 }

@@ -1,4 +1,5 @@
 //! Rate limits: the counters, and the actor that owns their life.
 
+pub mod counter_store;
 pub mod counters;
 pub mod rate_limiter;

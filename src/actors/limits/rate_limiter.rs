@@ -8,105 +8,18 @@
 //! - On restart: the counters stay, the rhythm starts anew.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::counters::{CounterStore, Subject};
-use crate::actors::runtime::handle::{Crash, MessageOrigin};
-use crate::domain::clock::Clock;
-use crate::metrics::Counter;
+use super::counters::Counters;
+use crate::actors::parts::Parts;
+use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use crate::actors::runtime::supervisor::ChildSpec;
 
 /// Expired entries cost memory only, so there is no hurry.
 const INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long an account remembers a client that proved itself.
-const FAMILIAR_FOR: Duration = Duration::from_hours(30 * 24);
-
-/// Pairs of account and client that are remembered.
-const MAX_FAMILIAR: u64 = 100_000;
-
-/// Everything that is counted; cheap to clone.
-#[derive(Clone)]
-pub struct Counters {
-    /// Requests. Apart from the next one, so that a flood of addresses pushes no account out.
-    pub requests: CounterStore,
-    /// Failed proofs.
-    pub attempts: CounterStore,
-    familiar: Cache<Subject, ()>,
-    /// Since the last summary in the log.
-    refused: Arc<AtomicU64>,
-    refusals: Arc<[Counter; Guard::ALL.len()]>,
-}
-
-/// What turned something away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
-    /// A limit of requests.
-    RateLimit,
-    /// The limit of failed proofs of an account.
-    Attempts,
-    /// A sign-up without a proof that Turnstile accepts.
-    Turnstile,
-}
-
-impl Guard {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::RateLimit, Self::Attempts, Self::Turnstile];
-
-    /// As a label.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RateLimit => "rate-limit",
-            Self::Attempts => "attempts",
-            Self::Turnstile => "turnstile",
-        }
-    }
-}
-
-impl Counters {
-    /// Everything at zero.
-    pub fn new(clock: &Clock) -> Self {
-        let familiar = Cache::builder()
-            .max_capacity(MAX_FAMILIAR)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(FAMILIAR_FOR)
-            .build();
-        Self {
-            requests: CounterStore::new(clock.clone()),
-            attempts: CounterStore::new(clock.clone()),
-            familiar,
-            refused: Arc::default(),
-            refusals: Arc::default(),
-        }
-    }
-
-    /// Whether this client has proved lately that the account is its own.
-    pub fn is_familiar(&self, account_from: Subject) -> bool {
-        self.familiar.contains_key(&account_from)
-    }
-
-    /// The client has just proved it.
-    pub fn remember(&self, account_from: Subject) {
-        self.familiar.insert(account_from, ());
-    }
-
-    /// Counts what was turned away; limits are summed up in the log.
-    pub fn note_refusal(&self, by: Guard) {
-        self.refusals[by as usize].increment();
-        if by != Guard::Turnstile {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// What was turned away so far.
-    pub fn refusals(&self, by: Guard) -> u64 {
-        self.refusals[by as usize].get()
-    }
-}
 
 /// Messages of the rate limiter.
 pub enum RateLimiterMsg {
@@ -126,6 +39,16 @@ impl Crash for RateLimiterMsg {
     fn crash() -> Self {
         Self::Crash
     }
+}
+
+impl CallBound for RateLimiterMsg {}
+
+/// The handle, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (Handle<RateLimiterMsg>, ChildSpec) {
+    let slot = Arc::default();
+    let counters = parts.counters.clone();
+    let child = ChildSpec::actor("rate_limiter", &slot, || RateLimiter, move || counters.clone());
+    (Handle::configured("rate limiter", slot, &parts.config.load()), child)
 }
 
 /// The actor.

@@ -17,7 +17,11 @@ use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use super::hash_throttle::{HashThrottle, Rotations};
-use crate::actors::runtime::handle::{Crash, MessageOrigin};
+use crate::actors::parts::Parts;
+use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
+use crate::actors::runtime::supervisor::ChildSpec;
+use crate::actors::sessions::session_shard;
+use crate::config::Config;
 use crate::domain::error::AuthError;
 use crate::metrics::ActorStats;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
@@ -51,6 +55,36 @@ impl Crash for PasswordHasherMsg {
     fn crash() -> Self {
         Self::Crash
     }
+}
+
+impl CallBound for PasswordHasherMsg {
+    fn max_in_flight(config: &Config) -> usize {
+        config.passwords.max_in_flight()
+    }
+}
+
+/// The handle, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (Handle<PasswordHasherMsg>, ChildSpec) {
+    let slot: Arc<Slot<PasswordHasherMsg>> = Arc::default();
+    let config = Arc::clone(&parts.config);
+    let limits = Arc::new(move || {
+        let config = config.load();
+        let passwords = &config.passwords;
+        HashLimits {
+            threads: passwords.threads,
+            queue: passwords.queue,
+            least_share: passwords.least_share,
+        }
+    });
+    let shards = Arc::clone(&parts.shards);
+    let args = PasswordHasherArgs {
+        settings: parts.passwords.clone(),
+        limits,
+        rotations: Arc::new(move || session_shard::rotations(&shards)),
+        stats: Arc::clone(slot.stats()),
+    };
+    let child = ChildSpec::actor("password_hasher", &slot, || PasswordHasher, move || args.clone());
+    (Handle::configured("password hasher", slot, &parts.config.load()), child)
 }
 
 /// The actor.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
+use crate::config::Config;
 use crate::domain::error::AuthError;
 use crate::metrics::{ActorStats, Queue};
 
@@ -31,6 +32,14 @@ pub trait Crash {
 pub trait MessageOrigin {
     /// Whether a caller sent it through a handle, and not the actor (or a task of its) to itself.
     fn is_from_caller(&self) -> bool;
+}
+
+/// How many calls of an actor may be in flight before its callers are refused.
+pub trait CallBound {
+    /// By default `AUTH_ACTOR_MAX_IN_FLIGHT`.
+    fn max_in_flight(config: &Config) -> usize {
+        config.actors.max_in_flight
+    }
 }
 
 /// The place where the live incarnation of one actor is found.
@@ -126,12 +135,12 @@ impl<M: Message> Handle<M> {
     ) -> Self {
         let call_timeout_ns = AtomicU64::new(0);
         let handle = Self { shared: Arc::new(Shared { what, slot, call_timeout_ns }) };
-        handle.tune(max_in_flight, call_timeout);
+        handle.set_bounds(max_in_flight, call_timeout);
         handle
     }
 
     /// Changes bound and deadline for calls from now on.
-    pub fn tune(&self, max_in_flight: usize, call_timeout: Duration) {
+    fn set_bounds(&self, max_in_flight: usize, call_timeout: Duration) {
         let nanos = u64::try_from(call_timeout.as_nanos()).unwrap_or(u64::MAX);
         self.shared.call_timeout_ns.store(nanos, Ordering::Relaxed);
         self.stats().set_limit(max_in_flight);
@@ -202,6 +211,18 @@ impl<M: Message> Handle<M> {
             }
         }
         Err(AuthError::unavailable(shared.what))
+    }
+}
+
+impl<M: Message + CallBound> Handle<M> {
+    /// A handle with bound and deadline of the configuration.
+    pub fn configured(what: &'static str, slot: Arc<Slot<M>>, config: &Config) -> Self {
+        Self::new(what, slot, M::max_in_flight(config), config.actors.call_timeout)
+    }
+
+    /// Takes over what the configuration says now.
+    pub fn tune(&self, config: &Config) {
+        self.set_bounds(M::max_in_flight(config), config.actors.call_timeout);
     }
 }
 

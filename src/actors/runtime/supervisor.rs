@@ -3,7 +3,7 @@
 //! - Owns: one level of the tree, one for one; a child may itself be a supervisor.
 //! - A child that ends for whatever reason is started again after a back-off that doubles with each
 //!   failure and is forgotten once the child has lived for a whole window.
-//! - More than `max_restarts` in `window` (over all children of this supervisor): "escalation". The
+//! - More than `max_restarts` in `window` (over all vital children of this supervisor): "escalation". The
 //!   supervisor fails, which its own supervisor sees. The root says so and stops restarting, while
 //!   the children that still run finish what the process has in flight.
 //! - On stop: children finish their mailboxes and clean up before this actor is gone.
@@ -75,10 +75,20 @@ impl LivePolicy {
 pub type StartChild =
     Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<ActorCell, SpawnErr>> + Send + Sync>;
 
+/// What the node is without a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Criticality {
+    /// Not ready; a child that fails too often takes its supervisor with it, and at the root the process.
+    Vital,
+    /// Ready and degraded: the child is started again and again, and those who watch are told.
+    Degrading,
+}
+
 /// A child of a supervisor.
 pub struct ChildSpec {
     pub name: String,
     pub start: StartChild,
+    pub criticality: Criticality,
     /// The metrics that the child keeps about itself.
     pub stats: Option<Arc<ActorStats>>,
     /// The policy that the child has for its own children, if it is a supervisor.
@@ -95,9 +105,16 @@ impl ChildSpec {
         Self {
             name: name.into(),
             start: Box::new(move |supervisor| Box::pin(start(supervisor))),
+            criticality: Criticality::Vital,
             stats: None,
             policy: None,
         }
+    }
+
+    /// The same child, of this criticality; without it a child is vital.
+    #[must_use]
+    pub fn with(self, criticality: Criticality) -> Self {
+        Self { criticality, ..self }
     }
 
     /// An actor that fills `slot` with each of its incarnations.
@@ -164,6 +181,7 @@ pub enum ChildState {
 #[derive(Clone, Debug)]
 pub struct ChildStatus {
     pub state: ChildState,
+    pub criticality: Criticality,
     /// When its present incarnation started.
     pub started_at: Instant,
     /// Restarts since the process started.
@@ -210,10 +228,25 @@ impl TreeView {
         list
     }
 
-    /// Whether every actor is running.
+    /// Whether every vital actor is running.
     pub fn is_standing(&self) -> bool {
         let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
-        !children.is_empty() && children.values().all(|child| child.state == ChildState::Running)
+        let stands = |child: &ChildStatus| {
+            child.state == ChildState::Running || child.criticality == Criticality::Degrading
+        };
+        !children.is_empty() && children.values().all(stands)
+    }
+
+    /// The actors without which the node goes on, and which do not run or fail more often than
+    /// `policy` allows.
+    pub fn degraded(&self, policy: RestartPolicy) -> Vec<String> {
+        let is_degraded = |child: &ChildStatus| {
+            child.criticality == Criticality::Degrading
+                && (child.state != ChildState::Running
+                    || child.failures_in(policy.window) > policy.max_restarts as usize)
+        };
+        let list = self.list().into_iter();
+        list.filter(|(_, child)| is_degraded(child)).map(|(name, _)| name).collect()
     }
 
     /// Name and status of every child, in the order in which the tree was started.
@@ -228,6 +261,7 @@ impl TreeView {
         let position = children.len();
         let child = children.entry(name).or_insert_with(|| ChildStatus {
             state: ChildState::Running,
+            criticality: spec.criticality,
             started_at: Instant::now(),
             restarts: 0,
             recent: VecDeque::new(),
@@ -381,7 +415,9 @@ impl SupervisorState {
             return Ok(());
         }
 
-        self.restarts.push_back(now);
+        if self.args.children[index].criticality == Criticality::Vital {
+            self.restarts.push_back(now);
+        }
         while self.restarts.front().is_some_and(|at| now - *at > policy.window) {
             self.restarts.pop_front();
         }

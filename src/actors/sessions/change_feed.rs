@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 use super::feed_lease::{FeedState, LEASE};
 use super::user_cache::UserCache;
-use crate::actors::runtime::handle::{Crash, MessageOrigin};
+use crate::actors::parts::Parts;
+use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use crate::actors::runtime::supervisor::ChildSpec;
 use crate::domain::ids::UserId;
 use crate::persistence::changes::{self, CHANNEL};
 
@@ -49,6 +51,20 @@ impl Crash for ChangeFeedMsg {
     fn crash() -> Self {
         Self::Crash
     }
+}
+
+impl CallBound for ChangeFeedMsg {}
+
+/// The handle, and the child that the tree starts.
+pub fn start(parts: &Parts) -> (Handle<ChangeFeedMsg>, ChildSpec) {
+    let slot = Arc::default();
+    let args = ChangeFeedArgs {
+        pool: PgPool::clone(&parts.pool),
+        users: parts.users.clone(),
+        state: Arc::clone(&parts.feed),
+    };
+    let child = ChildSpec::actor("change_feed", &slot, || ChangeFeed, move || args.clone());
+    (Handle::configured("change feed", slot, &parts.config.load()), child)
 }
 
 /// The actor.

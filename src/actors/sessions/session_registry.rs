@@ -5,21 +5,18 @@
 //! `session_cache`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::cached_user::CachedUser;
 use super::session_cache::SessionCache;
-use super::session_shard::{ROTATE, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
+use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::user_cache::UserCache;
-use crate::actors::passwords::hash_throttle::Rotations;
-use crate::actors::runtime::handle::{Handle, Slot};
-use crate::actors::runtime::supervisor::{ChildSpec, LivePolicy, TreeView};
-use crate::config::{ActorsConfig, LiveConfig};
-use crate::domain::clock::Clock;
+use crate::actors::parts::Parts;
+use crate::actors::runtime::handle::Handle;
+use crate::actors::runtime::supervisor::ChildSpec;
+use crate::config::Config;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::metrics::CacheStats;
-use crate::persistence::measured_pool::MeasuredPool;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -31,55 +28,37 @@ pub struct SessionRegistry {
     users: UserCache,
 }
 
-impl SessionRegistry {
-    /// The handle, and the child that its supervisor has to start.
-    pub fn new(
-        settings: &ActorsConfig,
-        policy: LivePolicy,
-        tree: TreeView,
-        pool: &MeasuredPool,
-        clock: &Clock,
-        config: &LiveConfig,
-        users: UserCache,
-    ) -> (Self, ChildSpec) {
-        let slots: Vec<Arc<Slot<SessionShardMsg>>> =
-            (0..settings.session_shards).map(|_| Arc::default()).collect();
-        let shards = slots
+/// The handle, and the supervisor of the shards that the tree starts.
+pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
+    let config = parts.config.load();
+    let shards = parts
+        .shards
+        .iter()
+        .map(|slot| Handle::configured("session registry", Arc::clone(slot), &config))
+        .collect();
+    let (pool, clock, live) = (parts.pool.clone(), parts.clock.clone(), Arc::clone(&parts.config));
+    let slots = Arc::clone(&parts.shards);
+    let (policy, tree) = (parts.policy.clone(), parts.tree.clone());
+    let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
+        slots
             .iter()
-            .map(|slot| {
-                Handle::new(
-                    "session registry",
-                    Arc::clone(slot),
-                    settings.session_max_in_flight,
-                    settings.call_timeout,
-                )
+            .enumerate()
+            .map(|(n, slot)| {
+                let args = SessionShardArgs {
+                    pool: pool.clone(),
+                    clock: clock.clone(),
+                    config: Arc::clone(&live),
+                    stats: Arc::clone(slot.stats()),
+                };
+                ChildSpec::actor(format!("shard-{n}"), slot, || SessionShard, move || args.clone())
             })
-            .collect();
-        let (pool, clock, config) = (pool.clone(), clock.clone(), Arc::clone(config));
-        let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
-            slots
-                .iter()
-                .enumerate()
-                .map(|(n, slot)| {
-                    let args = SessionShardArgs {
-                        pool: pool.clone(),
-                        clock: clock.clone(),
-                        config: Arc::clone(&config),
-                        stats: Arc::clone(slot.stats()),
-                    };
-                    ChildSpec::actor(
-                        format!("shard-{n}"),
-                        slot,
-                        || SessionShard,
-                        move || args.clone(),
-                    )
-                })
-                .collect()
-        });
-        let sessions = Arc::new(SessionCache::new(settings.session_cache_mib));
-        (Self { shards, sessions, users }, child)
-    }
+            .collect()
+    });
+    let sessions = Arc::new(SessionCache::new(config.actors.session_cache_mib));
+    (SessionRegistry { shards, sessions, users: parts.users.clone() }, child)
+}
 
+impl SessionRegistry {
     /// The live session of a current token.
     pub async fn find(&self, hash: TokenHash) -> Result<Option<SessionRef>, AuthError> {
         if let Some(session) = self.sessions.get(hash) {
@@ -132,30 +111,16 @@ impl SessionRegistry {
         &self.users
     }
 
-    /// Changes the bound and the deadline of each shard.
-    pub fn tune(&self, max_in_flight: usize, call_timeout: Duration) {
+    /// Takes over bound and deadline of the configuration.
+    pub fn tune(&self, config: &Config) {
         for shard in self.shards.iter() {
-            shard.tune(max_in_flight, call_timeout);
+            shard.tune(config);
         }
     }
 
     /// The shards, for fault tests and the supervision view.
     pub fn shards(&self) -> &[Handle<SessionShardMsg>] {
         &self.shards
-    }
-
-    /// What has been rotated since the start.
-    #[expect(clippy::cast_precision_loss, reason = "differences are looked at, roughly")]
-    pub fn rotations(&self) -> Rotations {
-        let mut all = Rotations::default();
-        for shard in self.shards.iter() {
-            let batcher = shard.stats().batcher(ROTATE);
-            let (sizes, times) = (batcher.sizes(), batcher.times());
-            all.tokens += sizes.sum();
-            all.batches += times.count() as f64;
-            all.seconds += times.sum();
-        }
-        all
     }
 
     fn shard(&self, hash: TokenHash) -> &Handle<SessionShardMsg> {

@@ -18,9 +18,10 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
+use crate::actors::passwords::hash_throttle::Rotations;
 use crate::actors::runtime::batcher::{Batch, Batcher};
-use crate::actors::runtime::handle::{Crash, MessageOrigin};
-use crate::config::LiveConfig;
+use crate::actors::runtime::handle::{CallBound, Crash, MessageOrigin, Slot};
+use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
@@ -61,6 +62,12 @@ pub enum SessionShardMsg {
 impl MessageOrigin for SessionShardMsg {
     fn is_from_caller(&self) -> bool {
         !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
+    }
+}
+
+impl CallBound for SessionShardMsg {
+    fn max_in_flight(config: &Config) -> usize {
+        config.actors.session_max_in_flight
     }
 }
 
@@ -413,6 +420,20 @@ impl Drop for Done {
         // A restarted shard has batchers of its own.
         let _ = self.shard.send_message(SessionShardMsg::Finished(self.batcher));
     }
+}
+
+/// What the shards in these slots have rotated since the start.
+#[expect(clippy::cast_precision_loss, reason = "differences are looked at, roughly")]
+pub fn rotations(shards: &[Arc<Slot<SessionShardMsg>>]) -> Rotations {
+    let mut all = Rotations::default();
+    for slot in shards {
+        let batcher = slot.stats().batcher(ROTATE);
+        let (sizes, times) = (batcher.sizes(), batcher.times());
+        all.tokens += sizes.sum();
+        all.batches += times.count() as f64;
+        all.seconds += times.sum();
+    }
+    all
 }
 
 /// The result of a batched lookup as a flow sees it.

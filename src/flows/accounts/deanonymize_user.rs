@@ -34,7 +34,7 @@ pub async fn deanonymize_user(
     options: SignUpOptions,
 ) -> Result<(), AuthError> {
     let id = authenticate(app, bearer)?;
-    let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
+    let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     if user.user.disabled {
         return Err(ErrorCode::DisabledUser.into());
     }
@@ -106,7 +106,7 @@ pub async fn deanonymize_user(
     };
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
-    app.sessions.users().forget(id);
+    app.actors.sessions.users().forget(id);
     if let Some(mail) = mail {
         mail.send(app);
     }

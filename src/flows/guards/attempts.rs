@@ -18,8 +18,8 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::actors::limits::counters::{ClientNetwork, Subject};
-use crate::actors::limits::rate_limiter::Guard;
+use crate::actors::limits::counter_store::{ClientNetwork, Subject};
+use crate::actors::limits::counters::Guard;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;

@@ -91,7 +91,7 @@ pub async fn elevated_user(
 
 /// The user, if registered and welcome; for operations that check more in between.
 pub async fn registered(app: &App, id: UserId) -> Result<Arc<CachedUser>, AuthError> {
-    let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
+    let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     user.user.check_registered(&app.config().user_rules())?;
     Ok(user)
 }

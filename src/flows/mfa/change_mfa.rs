@@ -44,6 +44,6 @@ pub async fn change_mfa(
     stored::set_active(&mut *transaction, id, change == MfaChange::Activate).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
-    app.sessions.users().forget(id);
+    app.actors.sessions.users().forget(id);
     Ok(())
 }

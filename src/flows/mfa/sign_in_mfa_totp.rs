@@ -33,7 +33,7 @@ pub async fn sign_in_mfa_totp(
     };
     let tried = try_ticket(app, &ticket).await?.ok_or(ErrorCode::InvalidTicket)?;
     let id = tried.user_id();
-    let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidTicket)?;
+    let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidTicket)?;
     user.user.check_registered(&config.user_rules())?;
 
     let mut transaction = app.pool.begin().await?;

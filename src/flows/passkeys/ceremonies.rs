@@ -68,7 +68,7 @@ pub async fn remember(
         .map_err(|error| AuthError::internal("ceremony not serialised", error))?;
     let expires_at = created_at + app.config().webauthn.timeout;
     let new = NewChallenge { challenge, purpose, user_id, data, created_at, expires_at };
-    app.challenges.put(new).await
+    app.actors.challenges.put(new).await
 }
 
 /// Uses the ceremony up, whatever the response is worth.
@@ -79,8 +79,12 @@ pub async fn take<T: DeserializeOwned>(
     user_id: Option<UserId>,
 ) -> Result<Taken<T>, AuthError> {
     let challenge = challenge.ok_or(ErrorCode::InvalidRequest)?;
-    let taken =
-        app.challenges.take(challenge, purpose, user_id).await?.ok_or(ErrorCode::InvalidRequest)?;
+    let taken = app
+        .actors
+        .challenges
+        .take(challenge, purpose, user_id)
+        .await?
+        .ok_or(ErrorCode::InvalidRequest)?;
     let data = serde_json::from_str(&taken.data)
         .map_err(|error| AuthError::internal("stored ceremony cannot be read", error))?;
     Ok(Taken { challenge, data, user_id: taken.user_id })

@@ -28,7 +28,7 @@ pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthErr
 
 /// Hashes a new password in the form that this database takes.
 pub async fn hash(app: &App, password: &SecretString) -> Result<String, AuthError> {
-    app.passwords.call(|reply| PasswordHasherMsg::Hash(password.clone(), reply)).await?
+    app.actors.passwords.call(|reply| PasswordHasherMsg::Hash(password.clone(), reply)).await?
 }
 
 /// Compares a password with a stored hash; an absent one costs the same and never matches.
@@ -37,7 +37,8 @@ pub async fn verify(
     password: &SecretString,
     stored: Option<&SecretString>,
 ) -> Result<VerifyOutcome, AuthError> {
-    app.passwords
+    app.actors
+        .passwords
         .call(|reply| PasswordHasherMsg::Verify {
             password: password.clone(),
             stored: stored.cloned(),

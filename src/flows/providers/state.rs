@@ -86,7 +86,7 @@ pub async fn put(
         created_at,
         expires_at: created_at + app.config().providers.state_lifetime,
     };
-    app.challenges.put(new).await
+    app.actors.challenges.put(new).await
 }
 
 /// Uses a sign-in up; `None` if there is none for this provider and this browser.
@@ -97,7 +97,7 @@ pub async fn take(
     browser: &str,
 ) -> Result<Option<PendingSignIn>, AuthError> {
     let key = StateHandle::key(provider, handle, browser);
-    let Some(taken) = app.challenges.take(key, Purpose::ProviderSignIn, None).await? else {
+    let Some(taken) = app.actors.challenges.take(key, Purpose::ProviderSignIn, None).await? else {
         return Ok(None);
     };
     let opened = app

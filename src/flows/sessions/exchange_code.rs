@@ -36,7 +36,7 @@ pub async fn issue(
         created_at,
         expires_at: created_at + LIFETIME,
     };
-    app.challenges.put(new).await?;
+    app.actors.challenges.put(new).await?;
     Ok(code)
 }
 
@@ -52,7 +52,8 @@ pub async fn exchange_code(
             "/codeVerifier: not 43 to 128 letters, digits, hyphens, dots, underscores, tildes";
         AuthError::InvalidRequest(reason.to_owned())
     })?;
-    let taken = app.challenges.take(key(code, &challenge), Purpose::CodeExchange, None).await?;
+    let taken =
+        app.actors.challenges.take(key(code, &challenge), Purpose::CodeExchange, None).await?;
     let user_id = taken.and_then(|taken| taken.user_id).ok_or(refused)?;
     bearer::registered(app, user_id).await?;
     sign_in(app, user_id).await

@@ -17,13 +17,13 @@ pub const CHAIN_STEPS: u32 = 64;
 /// The user is checked before anything is written, so that a refusal leaves the token as it was.
 pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession, AuthError> {
     let hash = presented.hash();
-    if let Some(session) = app.sessions.find(hash).await?
-        && let Some(user) = app.sessions.user(session.user_id).await?
+    if let Some(session) = app.actors.sessions.find(hash).await?
+        && let Some(user) = app.actors.sessions.user(session.user_id).await?
     {
         user.user.check_refresh(&app.config().user_rules())?;
         let next = app.rotation_key.next(&presented);
         let rotation = Rotation { presented: hash, next: next.hash(), session };
-        if app.sessions.rotate(rotation).await? {
+        if app.actors.sessions.rotate(rotation).await? {
             return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }
@@ -77,7 +77,7 @@ async fn refresh_with_old_token(
     if generations > 1 {
         return Err(refused);
     }
-    let Some(user) = app.sessions.user(found.session.user_id).await? else {
+    let Some(user) = app.actors.sessions.user(found.session.user_id).await? else {
         return Err(refused);
     };
     user.user.check_refresh(&app.config().user_rules())?;

@@ -195,7 +195,7 @@ impl StartedSession {
 
     async fn issue_for(self, app: &App, occasion: Occasion) -> Result<IssuedSession, AuthError> {
         let user =
-            app.sessions.user(self.user_id).await?.ok_or_else(|| {
+            app.actors.sessions.user(self.user_id).await?.ok_or_else(|| {
                 AuthError::internal("the user of a new session is gone", "no row")
             })?;
         issue(app, user, self.refresh_token, self.session_id, occasion).await

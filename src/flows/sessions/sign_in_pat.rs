@@ -14,7 +14,7 @@ pub async fn sign_in_pat(app: &App, token: &RefreshToken) -> Result<IssuedSessio
     let id = personal_access_tokens::find_user(&app.pool, token.hash(), now)
         .await?
         .ok_or(ErrorCode::InvalidPat)?;
-    let user = app.sessions.user(id).await?.ok_or(ErrorCode::InvalidPat)?;
+    let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidPat)?;
     user.user.check_registered(&app.config().user_rules())?;
     sign_in(app, id).await
 }

@@ -40,7 +40,7 @@ pub async fn finish_sign_in(
     };
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
-    app.sessions.users().forget(user_id);
+    app.actors.sessions.users().forget(user_id);
     match (started, code_challenge) {
         (Some(started), _) => Ok(SignInResult::Session(Box::new(started.issue(app).await?))),
         (None, Some(challenge)) => {

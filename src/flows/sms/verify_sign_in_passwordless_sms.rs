@@ -57,7 +57,7 @@ pub async fn verify_sign_in_passwordless_sms(
     let started = start(app, &mut transaction, id).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
-    app.sessions.users().forget(id);
+    app.actors.sessions.users().forget(id);
     started.issue(app).await
 }
 

@@ -46,7 +46,7 @@ pub struct PromisedMail(MessageId);
 impl PromisedMail {
     /// Lets the courier send it now; without this hint its sweep would find it a little later.
     pub fn send(self, app: &App) {
-        app.courier.cast(CourierMsg::Deliver(self.0));
+        app.actors.courier.cast(CourierMsg::Deliver(self.0));
     }
 }
 

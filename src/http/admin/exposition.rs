@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::Admin;
-use crate::actors::limits::rate_limiter::Guard;
+use crate::actors::limits::counters::Guard;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
@@ -58,8 +58,22 @@ impl Exposition {
         let standing = app.tree.is_standing() && !app.gave_up.is_cancelled();
         page.gauge(
             "keywright_tree_standing",
-            "Whether every actor runs (1) or some are being restarted (0)",
+            "Whether every vital actor runs (1) or some are being restarted (0)",
             f64::from(u8::from(standing)),
+        )?;
+        page.gauge(
+            "keywright_degraded_actors",
+            "Actors without which the node goes on, and which do not run or fail too often",
+            number(app.tree.degraded(app.restart_policy.get()).len()),
+        )?;
+        page.counters(
+            "keywright_housekeeping_removed_rows",
+            "Expired rows that this node has removed",
+            app.actors
+                .housekeeping
+                .metrics()
+                .tables()
+                .map(|(table, rows)| (labels([("table", table)]), rows)),
         )
     }
 
@@ -180,7 +194,7 @@ impl Exposition {
         page.counters_f64(
             "keywright_password_hash_rest_seconds",
             "Time for which no hash began, because hashes slowed refreshes down (AUTH_PASSWORD_HASH_LEAST_SHARE)",
-            [(Vec::new(), large(app.passwords.stats().paused_ms.get()) / 1_000.0)],
+            [(Vec::new(), large(app.actors.passwords.stats().paused_ms.get()) / 1_000.0)],
         )?;
         page.histograms(
             "keywright_actor_handler_duration_seconds",
@@ -224,10 +238,10 @@ impl Exposition {
 
     fn caches(&self, page: &mut Page<'_>) -> fmt::Result {
         let app = &self.admin.app;
-        let (sessions, session_entries) = app.sessions.session_cache();
-        let (users, user_entries, user_bytes) = app.sessions.users().metrics();
+        let (sessions, session_entries) = app.actors.sessions.session_cache();
+        let (users, user_entries, user_bytes) = app.actors.sessions.users().metrics();
         let (claims, claim_entries, claim_bytes) = app.claims.metrics();
-        let (challenges, challenge_entries) = app.challenges.cache();
+        let (challenges, challenge_entries) = app.actors.challenges.cache();
         let caches: [(&str, &CacheStats, u64); 4] = [
             ("sessions", sessions, session_entries),
             ("users", users, user_entries),
@@ -258,7 +272,7 @@ impl Exposition {
         page.gauge(
             "keywright_cache_lease_held",
             "Whether the change feed vouches for the user cache (1), or every user is read (0)",
-            f64::from(u8::from(app.sessions.users().is_served())),
+            f64::from(u8::from(app.actors.sessions.users().is_served())),
         )
     }
 

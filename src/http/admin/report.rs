@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
+use crate::actors::runtime::supervisor::{ChildState, ChildStatus, Criticality};
 use crate::app::App;
 use crate::metrics::{ActorStats, BatcherStats, Snapshot};
 
@@ -21,8 +21,11 @@ pub struct TreeReport {
     /// RFC 3339.
     pub started_at: String,
     pub uptime_s: f64,
-    /// Whether every actor runs.
+    /// Whether every vital actor runs.
     pub standing: bool,
+    /// Paths of actors without which the node goes on, and which do not run or fail too often.
+    #[serde(default)]
+    pub degraded: Vec<String>,
     pub root: ActorReport,
 }
 
@@ -34,6 +37,9 @@ pub struct ActorReport {
     /// Its names from the root down, with slashes; empty at the root.
     pub path: String,
     pub kind: Kind,
+    /// Whether the node is ready without it.
+    #[serde(default)]
+    pub criticality: CriticalityReport,
     pub state: State,
     pub started_at: String,
     pub uptime_s: f64,
@@ -54,6 +60,15 @@ pub struct ActorReport {
     pub batches: Vec<BatcherReport>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ActorReport>,
+}
+
+/// See [`Criticality`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CriticalityReport {
+    #[default]
+    Vital,
+    Degrading,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +185,7 @@ impl TreeReport {
             name: "root".to_owned(),
             path: String::new(),
             kind: Kind::Supervisor,
+            criticality: CriticalityReport::Vital,
             state: if gave_up { State::GaveUp } else { State::Running },
             started_at: now.text(root_started),
             uptime_s: now.ago(root_started),
@@ -187,6 +203,7 @@ impl TreeReport {
             started_at: root.started_at.clone(),
             uptime_s: root.uptime_s,
             standing: app.tree.is_standing() && !gave_up,
+            degraded: app.tree.degraded(policy),
             root,
         }
     }
@@ -243,6 +260,10 @@ fn actor(
         name: path.rsplit('/').next().unwrap_or(path).to_owned(),
         path: path.to_owned(),
         kind: if policy.is_some() { Kind::Supervisor } else { Kind::Actor },
+        criticality: match status.criticality {
+            Criticality::Vital => CriticalityReport::Vital,
+            Criticality::Degrading => CriticalityReport::Degrading,
+        },
         state: match status.state {
             ChildState::Running => State::Running,
             ChildState::BackingOff => State::BackingOff,
@@ -279,7 +300,11 @@ fn policy_report(
     PolicyReport {
         max_restarts: policy.max_restarts,
         window_s: policy.window.as_secs_f64(),
-        restarts_in_window: children.iter().map(|child| child.restarts_in_window).sum(),
+        restarts_in_window: children
+            .iter()
+            .filter(|child| child.criticality == CriticalityReport::Vital)
+            .map(|child| child.restarts_in_window)
+            .sum(),
         backoff_min_s: policy.backoff_min.as_secs_f64(),
         backoff_max_s: policy.backoff_max.as_secs_f64(),
     }

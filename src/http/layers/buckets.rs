@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use crate::actors::limits::counters::Subject;
+use crate::actors::limits::counter_store::Subject;
 use crate::config::{Config, RateLimits};
 use crate::domain::rate_limit::Policy;
 use crate::http::message::route::{Limit, Limits};

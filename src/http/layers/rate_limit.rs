@@ -14,8 +14,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::buckets::{Bucket, buckets};
 use super::middleware::{Enter, Middleware};
-use crate::actors::limits::counters::{ClientNetwork, Subject};
-use crate::actors::limits::rate_limiter::{Counters, Guard};
+use crate::actors::limits::counter_store::{ClientNetwork, Subject};
+use crate::actors::limits::counters::{Counters, Guard};
 use crate::config::{Config, LiveConfig};
 use crate::domain::rate_limit::Verdict;
 use crate::http::message::call::{Reply, Routed};

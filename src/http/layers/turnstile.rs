@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::middleware::{Enter, Entered, Middleware};
-use crate::actors::limits::rate_limiter::{Counters, Guard};
+use crate::actors::limits::counters::{Counters, Guard};
 use crate::clients::turnstile::verify;
 use crate::config::LiveConfig;
 use crate::domain::error::{ErrorCode, chain};

@@ -86,13 +86,13 @@ async fn an_old_anonymous_token_cannot_take_the_registered_account_over() {
 
     let gone = app.anonymous().await;
     app.database.execute("delete from auth.users where is_anonymous").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     deanonymize(&app, &gone, by_password("x@example.com"))
         .await
         .assert_refused(401, "invalid-email-password");
     let disabled = app.anonymous().await;
     app.database.execute("update auth.users set disabled = true where is_anonymous").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     deanonymize(&app, &disabled, by_password("x@example.com"))
         .await
         .assert_refused(401, "disabled-user");

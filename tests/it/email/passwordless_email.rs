@@ -210,7 +210,7 @@ async fn only_six_digits_are_a_code() {
     app.database
         .execute("update auth.users set active_mfa_type = 'totp', totp_secret = 'ABCDEFGH'")
         .await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     let body = app.sign_in(ANN, PASSWORD).await.json();
     let ticket = body["mfa"]["ticket"].as_str().unwrap().to_owned();
     let reference = "mfaTotp:3b2c9d5e-0f5e-4ad5-8f6c-0b3a8a0d3c11";

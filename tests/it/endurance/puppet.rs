@@ -73,7 +73,7 @@ pub(super) const ACTORS: &[&str] = &[
     "password_hasher",
     "challenge_store",
     "courier",
-    "janitor",
+    "housekeeping",
     "rate_limiter",
 ];
 
@@ -107,14 +107,14 @@ async fn a_node_on_strings() {
 }
 
 fn panic_all(app: &App) {
-    for shard in app.sessions.shards() {
+    for shard in app.actors.sessions.shards() {
         shard.crash();
     }
-    app.key_rotator.crash();
-    app.change_feed.crash();
-    app.passwords.crash();
-    app.challenges.actor().crash();
-    app.courier.crash();
-    app.janitor.crash();
-    app.rate_limiter.crash();
+    app.actors.key_rotator.crash();
+    app.actors.change_feed.crash();
+    app.actors.passwords.crash();
+    app.actors.challenges.actor().crash();
+    app.actors.courier.crash();
+    app.actors.housekeeping.actor().crash();
+    app.actors.rate_limiter.crash();
 }

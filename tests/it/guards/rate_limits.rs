@@ -255,6 +255,6 @@ async fn of_many_at_once_exactly_the_limit_passes() {
 async fn counts_outlive_their_actor() {
     let app = start(&[("AUTH_RATE_LIMIT_BRUTE_FORCE_BURST", "1")]).await;
     assert_passes(&post(&app, "/signin/pat").await);
-    app.app().rate_limiter.crash();
+    app.app().actors.rate_limiter.crash();
     assert_limited(&post(&app, "/signin/pat").await, "user-bruteforce");
 }

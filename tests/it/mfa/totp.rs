@@ -293,15 +293,15 @@ async fn a_challenge_is_refused_step_by_step() {
 
     let held = ticket(&app).await;
     app.database.execute("update auth.users set disabled = true").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     finish_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-user");
     app.database.execute("update auth.users set disabled = false, active_mfa_type = null").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     finish_challenge(&app, &held, &code()).await.assert_refused(401, "disabled-mfa-totp");
     app.database
         .execute("update auth.users set totp_secret = null, active_mfa_type = 'totp'")
         .await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     finish_challenge(&app, &held, &code()).await.assert_refused(400, "no-totp-secret");
 }
 
@@ -319,7 +319,7 @@ async fn secrets_are_sealed_at_rest_and_bound_to_their_row() {
                from auth.users as a where a.email = 'ann@example.com' and b.email = 'bob@example.com'",
         )
         .await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     let response = app.sign_in("bob@example.com", PASSWORD).await;
     let ticket = response.json()["mfa"]["ticket"].as_str().unwrap().to_owned();
     finish_challenge(&app, &ticket, &authenticator.code(app.clock.now()))

@@ -47,7 +47,7 @@ impl Cached {
     }
 
     fn is_in_memory(&self) -> bool {
-        self.app.app().sessions.users().get(UserId(self.user_id())).is_some()
+        self.app.app().actors.sessions.users().get(UserId(self.user_id())).is_some()
     }
 
     /// Waits until the cache serves this user.
@@ -62,7 +62,7 @@ impl Cached {
     /// Waits until the cache is not asked any more.
     async fn bypassed(&self) {
         eventually("the cache to be bypassed", async || {
-            !self.app.app().sessions.users().is_served()
+            !self.app.app().actors.sessions.users().is_served()
         })
         .await;
     }
@@ -215,7 +215,8 @@ async fn reads_that_race_with_changes_never_go_back_and_never_stay_behind() {
     let cached = Cached::start().await;
     let Cached { app, session, mut others, .. } = cached;
     let number = async || {
-        let user = app.app().sessions.user(UserId(session.user_id())).await.unwrap().unwrap();
+        let user =
+            app.app().actors.sessions.user(UserId(session.user_id())).await.unwrap().unwrap();
         user.user.display_name.parse::<u32>().unwrap_or_default()
     };
     let mut written = 0;
@@ -243,7 +244,7 @@ async fn reads_that_race_with_changes_never_go_back_and_never_stay_behind() {
                 last = seen;
                 // Now and then the cache is emptied, so that reads load in the middle of changes.
                 if seen % 2 == 0 {
-                    app.app().sessions.users().forget(UserId(session.user_id()));
+                    app.app().actors.sessions.users().forget(UserId(session.user_id()));
                 }
                 seen == goal
             })

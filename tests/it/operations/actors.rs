@@ -71,7 +71,7 @@ async fn session_shards_that_die_under_load_lose_nothing() {
     let sessions = sessions(app.client(), 16).await;
     let ((), seen) = under_load(&[app.client().clone()], &sessions, async |seen| {
         for number in 0..FAULTS {
-            for shard in app.app().sessions.shards() {
+            for shard in app.app().actors.sessions.shards() {
                 if number % 2 == 0 { shard.crash() } else { shard.kill() }
             }
             seen.more_rotations(40).await;
@@ -92,7 +92,7 @@ async fn a_session_registry_whose_shard_fails_too_often_is_restarted_and_loses_n
     let ((), seen) = under_load(&[app.client().clone()], &sessions, async |seen| {
         for _ in 0..3 {
             let before = child(app.app(), "session_registry/shard-0").restarts;
-            app.app().sessions.shards()[0].crash();
+            app.app().actors.sessions.shards()[0].crash();
             restarted(app.app(), "session_registry/shard-0", before + 1).await;
             seen.more_rotations(20).await;
         }
@@ -107,10 +107,10 @@ async fn a_session_registry_whose_shard_fails_too_often_is_restarted_and_loses_n
 async fn a_dying_key_rotator_is_not_noticed_and_reloads_keys_afterwards() {
     let app = TestApp::start(&patient(&[])).await;
     no_refresh_is_hit(&app, "key_rotator", |app, number| {
-        if number % 2 == 0 { app.key_rotator.crash() } else { app.key_rotator.kill() }
+        if number % 2 == 0 { app.actors.key_rotator.crash() } else { app.actors.key_rotator.kill() }
     })
     .await;
-    app.app().key_rotator.call(KeyRotatorMsg::Reload).await.unwrap().unwrap();
+    app.app().actors.key_rotator.call(KeyRotatorMsg::Reload).await.unwrap().unwrap();
     app.stop().await;
 }
 
@@ -119,7 +119,7 @@ async fn a_dying_change_feed_is_not_noticed_by_refreshes_and_feeds_again() {
     let app = TestApp::start(&patient(&[])).await;
     let session = app.sign_up("dee@example.com").await.session();
     no_refresh_is_hit(&app, "change_feed", |app, number| {
-        if number % 2 == 0 { app.change_feed.crash() } else { app.change_feed.kill() }
+        if number % 2 == 0 { app.actors.change_feed.crash() } else { app.actors.change_feed.kill() }
     })
     .await;
     let mut connection = app.database.connection().await;
@@ -153,7 +153,7 @@ async fn a_dying_courier_is_not_noticed_and_every_mail_arrives_once() {
     for number in 0..FAULTS {
         let response = app.sign_up(&format!("user{number}@example.com")).await;
         assert_eq!(response.status, StatusCode::OK, "{response:?}");
-        let courier = &app.app().courier;
+        let courier = &app.app().actors.courier;
         if number % 2 == 0 { courier.crash() } else { courier.kill() }
     }
     eventually("every mail", async || smtp.received().len() >= FAULTS).await;
@@ -185,7 +185,7 @@ async fn a_dying_password_hasher_hits_sign_ins_alone_and_recovers() {
         accepted
     };
     let faults = no_refresh_is_hit(&app, "password_hasher", |app, number| {
-        if number % 2 == 0 { app.passwords.crash() } else { app.passwords.kill() }
+        if number % 2 == 0 { app.actors.passwords.crash() } else { app.actors.passwords.kill() }
     });
     let (accepted, ()) = tokio::join!(sign_ins, faults);
     assert!(accepted >= FAULTS, "{accepted} of {}", 4 * FAULTS);
@@ -217,7 +217,7 @@ async fn requests_past_the_bound_of_a_shard_are_shed_at_once() {
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &held).await;
     let shedding = async {
-        let shard = &app.app().sessions.shards()[0];
+        let shard = &app.app().actors.sessions.shards()[0];
         eventually("the refresh", async || shard.in_flight() == 1).await;
         for _ in 0..20 {
             assert_shed(&app.refresh(other.refresh_token()).await);
@@ -240,7 +240,7 @@ async fn an_actor_that_does_not_come_back_makes_the_node_not_ready_and_sheds_wha
     ];
     let app = TestApp::start(&slow).await;
     let session = app.sign_up("fay@example.com").await.session();
-    app.app().passwords.kill();
+    app.app().actors.passwords.kill();
     eventually("not ready", async || {
         app.get("/healthz").await.status == StatusCode::SERVICE_UNAVAILABLE
     })
@@ -259,9 +259,9 @@ async fn a_node_that_gave_up_finishes_what_it_has_begun() {
     let client = app.client().clone();
     let token = session.refresh_token().to_owned();
     let ending = async {
-        let shard = &app.app().sessions.shards()[0];
+        let shard = &app.app().actors.sessions.shards()[0];
         eventually("the refresh", async || shard.in_flight() == 1).await;
-        app.app().change_feed.crash();
+        app.app().actors.change_feed.crash();
         app.node_mut().gave_up().await;
         let release = async {
             eventually("the end of the front end", async || {
@@ -293,12 +293,12 @@ async fn a_server_whose_actor_fails_too_often() {
     let sessions = sessions(&client, 4).await;
     let failing = async {
         for restarts in 1..=2 {
-            app.courier.crash();
-            restarted(&app, "courier", restarts).await;
+            app.actors.key_rotator.crash();
+            restarted(&app, "key_rotator", restarts).await;
         }
         let response = client.post("/token", json!({"refreshToken": sessions[0].refresh_token()}));
         assert_eq!(response.await.status, StatusCode::OK);
-        app.courier.crash();
+        app.actors.key_rotator.crash();
     };
     let (code, ()) = tokio::join!(run_node(node, Signals::listen().unwrap()), failing);
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));

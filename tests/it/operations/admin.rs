@@ -152,7 +152,7 @@ async fn the_tree_is_shown_with_every_actor_in_its_place() {
             "password_hasher",
             "challenge_store",
             "courier",
-            "janitor",
+            "housekeeping",
             "rate_limiter"
         ]
     );
@@ -220,51 +220,122 @@ async fn an_actor_that_crashed_shows_its_restarts_and_why() {
     ]))
     .await;
     let operator = Operator::of(&app);
-    assert_eq!(operator.actor("courier").await["lastFailure"], Value::Null);
+    assert_eq!(operator.actor("key_rotator").await["lastFailure"], Value::Null);
     for _ in 0..2 {
-        let before = operator.actor("courier").await["restarts"].as_u64().unwrap();
-        app.app().courier.crash();
+        let before = operator.actor("key_rotator").await["restarts"].as_u64().unwrap();
+        app.app().actors.key_rotator.crash();
         eventually("a restart", async || {
-            let courier = operator.actor("courier").await;
-            courier["state"] == "running" && courier["restarts"].as_u64() > Some(before)
+            let key_rotator = operator.actor("key_rotator").await;
+            key_rotator["state"] == "running" && key_rotator["restarts"].as_u64() > Some(before)
         })
         .await;
     }
-    app.app().sessions.shards()[1].crash();
+    app.app().actors.sessions.shards()[1].crash();
     eventually("a restart of the shard", async || {
         let shard = operator.actor("session_registry/shard-1").await;
         shard["state"] == "running" && shard["restarts"] == 1
     })
     .await;
-    let courier = operator.actor("courier").await;
-    assert_eq!((&courier["restarts"], &courier["restartsInWindow"]), (&json!(2), &json!(2)));
-    let reason = courier["lastFailure"]["reason"].as_str().unwrap();
-    assert!(reason.contains("crash requested"), "{reason}");
-    assert!(courier["lastFailure"]["agoS"].as_f64().unwrap() >= 0.0);
-    assert_eq!(courier["mailbox"]["queued"], 0, "what the crash took with it is not counted");
+    let key_rotator = operator.actor("key_rotator").await;
+    assert_eq!(
+        (&key_rotator["restarts"], &key_rotator["restartsInWindow"]),
+        (&json!(2), &json!(2))
+    );
+    let reason = key_rotator["lastFailure"]["reason"].as_str().unwrap();
+    assert!(reason.contains("told to crash"), "{reason}");
+    assert!(key_rotator["lastFailure"]["agoS"].as_f64().unwrap() >= 0.0);
+    assert_eq!(key_rotator["mailbox"]["queued"], 0, "what the crash took with it is not counted");
     let root = operator.actor("").await;
     assert_eq!(root["restartPolicy"]["restartsInWindow"], 2, "the shard is its registry's");
     let registry = operator.actor("session_registry").await;
     assert_eq!(registry["restartPolicy"]["restartsInWindow"], 1);
     let metrics = operator.metrics().await;
-    assert_eq!(metrics.count("keywright_actor_restarts_total{actor=\"courier\"}"), 2);
-    assert_eq!(metrics.count("keywright_actor_up{actor=\"courier\"}"), 1);
+    assert_eq!(metrics.count("keywright_actor_restarts_total{actor=\"key_rotator\"}"), 2);
+    assert_eq!(metrics.count("keywright_actor_up{actor=\"key_rotator\"}"), 1);
+}
+
+/// Actors that stay down once they have fallen.
+const SLOW: [(&str, &str); 2] =
+    [("AUTH_ACTOR_BACKOFF_MIN", "1h"), ("AUTH_ACTOR_BACKOFF_MAX", "1h")];
+
+async fn is_down(operator: &Operator, actor: &str) {
+    eventually("a fallen actor", async || operator.actor(actor).await["state"] == "backing-off")
+        .await;
 }
 
 #[tokio::test]
 async fn an_actor_that_is_down_shows_while_operators_are_still_served() {
-    let slow = [("AUTH_ACTOR_BACKOFF_MIN", "1h"), ("AUTH_ACTOR_BACKOFF_MAX", "1h")];
-    let app = TestApp::start(&with_admin(&slow)).await;
+    let app = TestApp::start(&with_admin(&SLOW)).await;
     let operator = Operator::of(&app);
-    app.app().janitor.kill();
-    eventually("a fallen actor", async || {
-        operator.actor("janitor").await["state"] == "backing-off"
-    })
-    .await;
+    app.app().actors.key_rotator.kill();
+    is_down(&operator, "key_rotator").await;
     assert_eq!(operator.get("/ops/actors").await.json()["standing"], false);
     let metrics = operator.metrics().await;
-    assert_eq!(metrics.count("keywright_actor_up{actor=\"janitor\"}"), 0);
+    assert_eq!(metrics.count("keywright_actor_up{actor=\"key_rotator\"}"), 0);
     assert_eq!(metrics.count("keywright_tree_standing"), 0);
+    assert_eq!(app.get("/healthz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn each_child_of_the_root_is_vital_or_degrades_the_node() {
+    let app = TestApp::start(&with_admin(&[])).await;
+    let report = Operator::of(&app).get("/ops/actors").await.json();
+    let children = report["root"]["children"].as_array().unwrap();
+    let found: Vec<_> = children
+        .iter()
+        .map(|child| (child["name"].clone(), child["criticality"].clone()))
+        .collect();
+    let expected = [
+        ("key_rotator", "vital"),
+        ("change_feed", "vital"),
+        ("session_registry", "vital"),
+        ("password_hasher", "vital"),
+        ("challenge_store", "vital"),
+        ("courier", "degrading"),
+        ("housekeeping", "degrading"),
+        ("rate_limiter", "degrading"),
+    ];
+    assert_eq!(found, expected.map(|(name, criticality)| (json!(name), json!(criticality))));
+}
+
+#[tokio::test]
+async fn a_node_without_courier_housekeeping_or_rate_limiter_is_degraded_and_ready() {
+    let app = TestApp::start(&with_admin(&SLOW)).await;
+    let operator = Operator::of(&app);
+    assert_eq!(operator.get("/ops/actors").await.json()["degraded"], json!([]));
+    app.app().actors.courier.kill();
+    app.app().actors.housekeeping.actor().kill();
+    app.app().actors.rate_limiter.kill();
+    for actor in ["courier", "housekeeping", "rate_limiter"] {
+        is_down(&operator, actor).await;
+    }
+    let report = operator.get("/ops/actors").await.json();
+    assert_eq!(report["standing"], true);
+    assert_eq!(report["degraded"], json!(["courier", "housekeeping", "rate_limiter"]));
+    let metrics = operator.metrics().await;
+    assert_eq!(metrics.count("keywright_degraded_actors"), 3);
+    assert_eq!(metrics.count("keywright_tree_standing"), 1);
+    app.get("/healthz").await.assert_ok();
+    app.anonymous().await;
+}
+
+#[tokio::test]
+async fn a_degrading_actor_that_fails_too_often_is_told_of_and_ends_nothing() {
+    let settings = [("AUTH_ACTOR_BACKOFF_MIN", "1ms"), ("AUTH_ACTOR_MAX_RESTARTS", "1")];
+    let app = TestApp::start(&with_admin(&settings)).await;
+    let operator = Operator::of(&app);
+    for restarts in 1..=4 {
+        app.app().actors.courier.crash();
+        eventually("a restart", async || {
+            let courier = operator.actor("courier").await;
+            courier["restarts"] == restarts && courier["state"] == "running"
+        })
+        .await;
+    }
+    let report = operator.get("/ops/actors").await.json();
+    assert_eq!((&report["standing"], &report["root"]["state"]), (&json!(true), &json!("running")));
+    assert_eq!(report["degraded"], json!(["courier"]), "it fails more often than is allowed");
+    app.get("/healthz").await.assert_ok();
 }
 
 #[tokio::test]
@@ -290,7 +361,7 @@ async fn operators_are_served_until_the_last_request_is_finished() {
     let session = app.anonymous().await;
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &session).await;
-    let (client, shard) = (app.client().clone(), app.app().sessions.shards()[0].clone());
+    let (client, shard) = (app.client().clone(), app.app().actors.sessions.shards()[0].clone());
     let stopping = async {
         eventually("the refresh", async || shard.in_flight() == 1).await;
         let watched = async {
@@ -321,7 +392,7 @@ async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in(
     let mut connection = app.database.connection().await;
     let lock = hold(&mut connection, &one).await;
     let (held, ()) = tokio::join!(app.refresh(one.refresh_token()), async {
-        let shard = &app.app().sessions.shards()[0];
+        let shard = &app.app().actors.sessions.shards()[0];
         eventually("a full shard", async || shard.in_flight() == 1).await;
         assert_shed(&app.refresh(other.refresh_token()).await);
         let shard = operator.actor("session_registry/shard-0").await;
@@ -332,7 +403,7 @@ async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in(
         operator.tune(json!({"AUTH_SESSION_MAX_IN_FLIGHT": null})).await;
         let waiting = app.refresh(other.refresh_token());
         let release = async {
-            let shard = &app.app().sessions.shards()[0];
+            let shard = &app.app().actors.sessions.shards()[0];
             eventually("both in flight", async || shard.in_flight() == 2).await;
             lock.commit().await.unwrap();
         };
@@ -357,7 +428,7 @@ async fn a_smaller_batch_takes_more_statements() {
     let lock = hold(&mut connection, &sessions[0]).await;
     let refreshes = sessions.iter().map(|session| app.refresh(session.refresh_token()));
     let (responses, ()) = tokio::join!(futures_util::future::join_all(refreshes), async {
-        let shard = &app.app().sessions.shards()[0];
+        let shard = &app.app().actors.sessions.shards()[0];
         eventually("all in flight", async || shard.in_flight() >= 1).await;
         lock.commit().await.unwrap();
     });
@@ -374,13 +445,13 @@ async fn the_restart_policy_changes_for_a_running_tree() {
     operator.tune(json!({"AUTH_ACTOR_MAX_RESTARTS": 1, "AUTH_ACTOR_RESTART_WINDOW": "1h"})).await;
     let policy = operator.actor("").await["restartPolicy"].clone();
     assert_eq!((&policy["maxRestarts"], &policy["windowS"]), (&json!(1), &json!(3_600.0)));
-    app.app().courier.crash();
+    app.app().actors.key_rotator.crash();
     eventually("a restart", async || {
-        let courier = operator.actor("courier").await;
-        courier["restarts"] == 1 && courier["state"] == "running"
+        let key_rotator = operator.actor("key_rotator").await;
+        key_rotator["restarts"] == 1 && key_rotator["state"] == "running"
     })
     .await;
-    app.app().courier.crash();
+    app.app().actors.key_rotator.crash();
     app.node_mut().gave_up().await;
     assert_eq!(operator.actor("").await["state"], "gave-up");
     assert_eq!(operator.get("/ops/actors").await.json()["standing"], false);
@@ -518,7 +589,7 @@ async fn the_command_prints_the_tree_and_changes_settings() {
     let app = TestApp::start(&with_admin(&[("AUTH_ACTOR_BACKOFF_MIN", "1ms")])).await;
     let operator = Operator::of(&app);
     let port = app.admin_address().unwrap().port().to_string();
-    app.app().courier.crash();
+    app.app().actors.courier.crash();
     eventually("a restart", async || operator.actor("courier").await["restarts"] == 1).await;
     eventually("it runs", async || operator.actor("courier").await["state"] == "running").await;
     let session = app.anonymous().await;

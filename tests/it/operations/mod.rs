@@ -3,5 +3,6 @@
 mod actors;
 mod admin;
 mod bench;
+mod housekeeping;
 mod metrics;
 mod traces;

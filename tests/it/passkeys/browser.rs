@@ -52,7 +52,7 @@ async fn the_page_for_operators_shows_the_tree_to_whoever_has_the_token() {
         "playwright-core is not installed: run make test, or npm ci --prefix tests/js"
     );
     let app = TestApp::start(&with_admin(&[])).await;
-    app.app().courier.crash();
+    app.app().actors.courier.crash();
     let operator = Operator::of(&app);
     eventually("a restart", async || operator.actor("courier").await["restarts"] == 1).await;
     let output = Command::new("node")

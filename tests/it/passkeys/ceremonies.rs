@@ -139,7 +139,7 @@ async fn a_ceremony_outlives_a_restart() {
     let mut key = SecurityKey::new();
     sign_up(&app, ANN, &mut key).await;
     let options = begin_sign_in(&app, Some(ANN)).await;
-    app.app().challenges.actor().crash();
+    app.app().actors.challenges.actor().crash();
     let database = std::sync::Arc::clone(&app.database);
     app.stop().await;
     let app = TestApp::start_on(database, &[ON]).await;

@@ -150,10 +150,10 @@ async fn a_refused_password_leaves_the_ticket() {
     let (app, _, ticket) = asked(&mailbox, &[("AUTH_PASSWORD_MIN_LENGTH", "9")]).await;
     reset(&app, &ticket, "12345678").await.assert_refused(400, "password-too-short");
     app.database.execute("update auth.users set disabled = true").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     reset(&app, &ticket, NEW).await.assert_refused(401, "disabled-user");
     app.database.execute("update auth.users set disabled = false").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     reset(&app, &ticket, NEW).await.assert_ok();
 }
 

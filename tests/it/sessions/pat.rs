@@ -121,7 +121,7 @@ async fn the_state_of_the_account_is_looked_at() {
     let app = TestApp::start(&[]).await;
     let (_, token) = with_token(&app).await;
     app.database.execute("update auth.users set disabled = true").await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     sign_in(&app, &token).await.assert_refused(401, "disabled-user");
 }
 
@@ -156,6 +156,6 @@ async fn no_second_factor_is_asked_for() {
     app.database
         .execute("update auth.users set active_mfa_type = 'totp', totp_secret = 'ABCDEFGH'")
         .await;
-    app.app().sessions.users().forget_all();
+    app.app().actors.sessions.users().forget_all();
     sign_in(&app, &token).await.session();
 }

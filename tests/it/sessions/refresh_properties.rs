@@ -160,7 +160,8 @@ async fn any_order_of_uses_losses_pauses_and_revocations_agrees_with_the_model()
 async fn notice(nodes: &TwoNodes, model: &Model) {
     for node in &nodes.nodes {
         eventually("the change feed", async || {
-            let user = node.app().sessions.user(UserId(model.user_id)).await.unwrap().unwrap();
+            let user =
+                node.app().actors.sessions.user(UserId(model.user_id)).await.unwrap().unwrap();
             user.user.disabled == model.is_disabled
         })
         .await;

@@ -1,0 +1,67 @@
+//! What actors are made of: each actor's `start` takes what it needs.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::limits::counters::Counters;
+use super::runtime::handle::Slot;
+use super::runtime::supervisor::{LivePolicy, TreeView};
+use super::sessions::feed_lease::FeedState;
+use super::sessions::session_shard::SessionShardMsg;
+use super::sessions::user_cache::UserCache;
+use crate::config::LiveConfig;
+use crate::domain::clock::Clock;
+use crate::metrics::MailStats;
+use crate::notify::sender::MailSender;
+use crate::passwords::PasswordSettings;
+use crate::persistence::measured_pool::MeasuredPool;
+use crate::tokens::keys::KeySet;
+
+/// Everything that outlives the incarnations of actors.
+pub struct Parts {
+    pub config: LiveConfig,
+    pub clock: Clock,
+    pub pool: MeasuredPool,
+    pub keys: Arc<ArcSwap<KeySet>>,
+    pub mail: Arc<ArcSwap<MailSender>>,
+    pub mail_stats: Arc<MailStats>,
+    pub passwords: PasswordSettings,
+    pub users: UserCache,
+    pub feed: Arc<FeedState>,
+    pub shards: Arc<[Arc<Slot<SessionShardMsg>>]>,
+    pub counters: Counters,
+    /// Of every supervisor.
+    pub policy: LivePolicy,
+    pub tree: TreeView,
+}
+
+impl Parts {
+    /// Empty caches and counters around what the node has already.
+    pub fn new(
+        config: LiveConfig,
+        clock: Clock,
+        pool: MeasuredPool,
+        keys: Arc<ArcSwap<KeySet>>,
+        mail: Arc<ArcSwap<MailSender>>,
+        passwords: PasswordSettings,
+    ) -> Self {
+        let settings = config.load().actors.clone();
+        let feed = Arc::<FeedState>::default();
+        Self {
+            users: UserCache::new(settings.user_cache_mib, Arc::clone(&feed)),
+            feed,
+            shards: (0..settings.session_shards).map(|_| Arc::default()).collect(),
+            counters: Counters::new(&clock),
+            policy: LivePolicy::from(settings.restart_policy()),
+            tree: TreeView::default(),
+            mail_stats: Arc::default(),
+            config,
+            clock,
+            pool,
+            keys,
+            mail,
+            passwords,
+        }
+    }
+}
