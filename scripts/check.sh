@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
-# Format, lints, and documentation.
+# Format, lints, documentation, and every scripts/check-*.sh: whoever adds a check adds such a file, and
+# nothing here. The second line of such a file, a comment, is its title.
 source "$(dirname "$0")/lib.sh"
-export SQLX_OFFLINE=true
+source scripts/steps.sh
+source scripts/checks.sh
 
-step "Format"
-cargo fmt --all --check
-step "Lints (clippy, warnings are errors)"
-cargo clippy --workspace --all-targets -- -D warnings
-step "Documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-if cargo deny --version >/dev/null 2>&1; then
-    step "Licences, sources, banned crates"
-    cargo deny check bans licenses sources
-else
-    step "cargo-deny is not installed: licences are not checked (cargo install cargo-deny)"
-fi
+begin check
+add_checks
+run_steps

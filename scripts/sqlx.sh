@@ -12,7 +12,9 @@ describe() {
 }
 
 fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
+stamp=$(mktemp)
+touch -r src/lib.rs "$stamp"
+trap 'rm -rf "$fresh" "$stamp"' EXIT
 if [ -n "${DATABASE_URL:-}" ]; then
     describe "$fresh"
 else
@@ -21,7 +23,12 @@ else
     export -f describe
     "$target/debug/keywright" with-database -- bash -c 'describe "$0"' "$fresh"
 fi
-touch src/lib.rs crates/*/src/lib.rs
+if [ "$mode" = write ]; then
+    touch src/lib.rs
+else
+    # What was built from the committed descriptions is as good as before, if they are current.
+    touch -r "$stamp" src/lib.rs
+fi
 [ -n "$(ls -A "$fresh")" ] || fail "no SQL was described"
 
 if [ "$mode" = write ]; then

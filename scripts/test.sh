@@ -1,33 +1,90 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands. Installs what it needs.
+# Everything that must hold before a change lands. Installs what it needs. With `fast`: what takes no
+# browser, no Schemathesis and no minutes, for while one works.
 source "$(dirname "$0")/lib.sh"
+source scripts/steps.sh
+source scripts/checks.sh
+source scripts/tidy.sh
 
-scripts/install-postgres.sh
-if ! command -v cc >/dev/null; then
-    step "A C compiler is missing, installing it"
-    apt_install gcc libc6-dev
-fi
-if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
-    step "Node.js is missing, installing it"
-    apt_install nodejs npm
-fi
-step "The official JavaScript client (npm)"
-npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
-scripts/install-chromium.sh
-step "Schemathesis (PyPI)"
-if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-    step "Python is missing, installing it"
-    apt_install python3 python3-venv
-fi
-[ -x tests/schemathesis/.venv/bin/pip ] || python3 -m venv tests/schemathesis/.venv
-tests/schemathesis/.venv/bin/pip install --quiet --disable-pip-version-check \
-    --requirement tests/schemathesis/requirements.txt
+# What `make test-fast` leaves out: parts of the names of tests. `make test` runs them all.
+slow=(
+    # Programs of others: Chromium, Node.js, Schemathesis.
+    browser:: js_client:: providers::clients:: schemathesis::
+    # Faults and load that go on for seconds; `make soak` has the same for minutes.
+    endurance:: refresh_promise:: passkeys::load::
+    # Responses of equal length in time, measured: their waits are the point.
+    timing:: enumeration:: every_operation_says_what_is_wrong_only_when_nothing_is_concealed
+)
 
-scripts/check.sh
-step "Committed .sqlx"
-scripts/sqlx.sh check
-export SQLX_OFFLINE=true
-step "Benchmarks, each once"
-cargo test --benches
-step "Tests"
-cargo test --workspace --lib --bins --tests
+programs() {
+    scripts/install-postgres.sh
+    if ! command -v cc >/dev/null; then
+        apt_install gcc libc6-dev
+    fi
+}
+
+javascript() {
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        apt_install nodejs npm
+    fi
+    twice "npm ci" npm ci --prefix tests/js --no-audit --no-fund --loglevel=error
+    scripts/install-chromium.sh
+}
+
+python() {
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        apt_install python3 python3-venv
+    fi
+    [ -x tests/schemathesis/.venv/bin/pip ] || python3 -m venv tests/schemathesis/.venv
+    twice "pip install" tests/schemathesis/.venv/bin/pip install --quiet \
+        --disable-pip-version-check --requirement tests/schemathesis/requirements.txt
+}
+
+descriptions() {
+    scripts/sqlx.sh check
+    seen "$(find .sqlx -type f | wc -l) statements"
+}
+
+benchmarks() {
+    cargo test --benches
+    seen "$(find benches -name '*.rs' | wc -l) benchmarks"
+}
+
+build_tests() { cargo test --workspace --lib --bins --tests --no-run; }
+unit_tests() { cargo test --workspace --lib --bins; }
+http_tests() { cargo test --test '*'; }
+fast_http_tests() {
+    local skips=() name all
+    all=$(cargo test --quiet --test '*' -- --list)
+    for name in "${slow[@]}"; do
+        # A test that was renamed would creep back in unnoticed.
+        grep -qF "$name" <<<"$all" || fail "scripts/test.sh skips $name, and no test has such a name"
+        skips+=(--skip "$name")
+    done
+    cargo test --test '*' -- "${skips[@]}"
+}
+
+begin "${1:-test}"
+prepare_tidying
+case ${1:-all} in
+    all)
+        add "PostgreSQL and a C compiler" programs
+        add "Node.js, the official client, Chromium (npm)" javascript
+        add "Python, Schemathesis (PyPI)" python
+        add_checks
+        add "Descriptions of SQL are current (.sqlx)" descriptions
+        add "Benchmarks, each once" benchmarks
+        add "Build the tests" build_tests
+        add "Unit tests" unit_tests
+        add "Tests over HTTP, with browser and Schemathesis" http_tests
+        ;;
+    fast)
+        add "PostgreSQL and a C compiler" programs
+        add_quick_checks
+        add "Build the tests" build_tests
+        add "Unit tests" unit_tests
+        add "Tests over HTTP, without the slow ones" fast_http_tests
+        ;;
+    *) fail "usage: scripts/test.sh [fast]" ;;
+esac
+run_steps

@@ -72,10 +72,22 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What `--version` prints: whoever reports a failure or a figure says with it what was built, and how.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (profile ",
+    env!("KEYWRIGHT_PROFILE"),
+    ", commit ",
+    env!("KEYWRIGHT_COMMIT"),
+    ", ",
+    env!("KEYWRIGHT_COMMIT_DATE"),
+    ")"
+);
+
 /// The command line.
 pub fn command() -> Command {
     Command::new("keywright")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about("An authentication server that speaks the Nhost Auth contract")
         .after_help(
             "Every setting is a flag and an environment variable: `keywright serve --help`.",

@@ -62,9 +62,9 @@ fn is_any_v6(address: SocketAddr) -> bool {
 
 /// The kernel has no IPv6 at all, or it is switched off on every interface.
 fn is_without_v6(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-    let without = [Errno::EAFNOSUPPORT, Errno::EADDRNOTAVAIL].map(|errno| Some(errno as i32));
-    without.contains(&error.raw_os_error())
+    use rustix::io::Errno;
+    let without = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| without.contains(&code))
 }
 
 #[cfg(test)]

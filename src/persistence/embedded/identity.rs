@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix::unistd::{Uid, User};
+use rustix::process::geteuid;
 
 use super::EmbeddedError;
 
@@ -21,7 +21,7 @@ pub(super) enum OsUser {
 impl OsUser {
     /// The owner of data that exists, else `postgres`, else `nobody`; ourselves unless root.
     pub(super) fn choose(data_dir: &Path) -> Result<Self, EmbeddedError> {
-        if !Uid::effective().is_root() {
+        if !geteuid().is_root() {
             return Ok(Self::Ours);
         }
         if let Ok(data) = std::fs::metadata(data_dir.join("PG_VERSION"))
@@ -29,11 +29,17 @@ impl OsUser {
         {
             return Ok(Self::Other { uid: data.uid(), gid: data.gid() });
         }
-        ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| User::from_name(name).ok().flatten())
-            .map(|user| Self::Other { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
-            .ok_or(EmbeddedError::NoUser)
+        ["postgres", "nobody"].iter().find_map(|name| Self::find(name)).ok_or(EmbeddedError::NoUser)
+    }
+
+    /// A user by name. The program `id` asks wherever this machine keeps its users, which is not
+    /// always a file.
+    fn find(name: &str) -> Option<Self> {
+        let number = |which| {
+            let output = Command::new("id").args([which, name]).output().ok()?;
+            String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+        };
+        Some(Self::Other { uid: number("-u")?, gid: number("-g")? })
     }
 
     /// Whether this user can walk to this path; every part of it must exist.

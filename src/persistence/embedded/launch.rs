@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 
 use super::cluster::{Cluster, last_line};
 use super::{EmbeddedError, EmbeddedOptions};
@@ -61,8 +61,7 @@ impl Server {
         }
         if self.is_running() {
             tracing::warn!("the embedded Postgres did not stop in time: killing it");
-            let group = i32::try_from(self.shell.id()).unwrap_or(i32::MAX);
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            let _ = kill_process_group(Pid::from_child(&self.shell), Signal::KILL);
             let _ = self.shell.wait();
         }
     }
@@ -131,7 +130,7 @@ fn spawn(cluster: Cluster, options: &EmbeddedOptions) -> Result<Server, Embedded
 fn wait_for_predecessor(pid_file: &Path) {
     let deadline = Instant::now() + PREDECESSOR_TIMEOUT;
     while let Some(pid) = read_pid(pid_file) {
-        let gone = kill(Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
+        let gone = test_kill_process(pid) == Err(Errno::SRCH);
         if gone || Instant::now() > deadline {
             return;
         }
@@ -139,8 +138,11 @@ fn wait_for_predecessor(pid_file: &Path) {
     }
 }
 
-fn read_pid(pid_file: &Path) -> Option<i32> {
-    std::fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()
+/// A number below one would mean a group of processes, or a server without a postmaster.
+fn read_pid(pid_file: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(pid_file).ok()?;
+    let number: i32 = text.lines().next()?.trim().parse().ok()?;
+    if number > 0 { Pid::from_raw(number) } else { None }
 }
 
 /// What `pg_ctl` looks at: line 5 is the socket directory, line 8 the state.

@@ -3,10 +3,9 @@
 use keywright::persistence::migrate::migrate;
 use keywright::persistence::pool;
 use keywright::persistence::settings;
-use uuid::Uuid;
 
 use super::fixtures::*;
-use crate::support::postgres::{TestDatabase, config};
+use crate::support::postgres::{TestDatabase, config, unique};
 
 #[tokio::test]
 async fn extensions_in_another_schema_are_used_where_they_are() {
@@ -45,9 +44,7 @@ async fn extensions_in_another_schema_are_used_where_they_are() {
 async fn a_separate_run_time_role_and_hasuras_role_get_what_they_need() {
     let db = TestDatabase::empty().await;
     let mut conn = db.connection().await;
-    let unique = Uuid::new_v4().simple().to_string();
-    let (app, hasura, reader) =
-        (format!("app_{unique}"), format!("hasura_{unique}"), format!("reader_{unique}"));
+    let (app, hasura, reader) = (unique("app"), unique("hasura"), unique("reader"));
     make_levels(&mut conn, 18).await;
     say_level(&mut conn, 18, false).await;
     run(
@@ -88,7 +85,7 @@ async fn a_separate_run_time_role_and_hasuras_role_get_what_they_need() {
 #[tokio::test]
 async fn a_run_time_role_works_on_a_new_database_without_further_grants() {
     let db = TestDatabase::empty().await;
-    let app = format!("app_{}", Uuid::new_v4().simple());
+    let app = unique("app");
     run(&mut db.connection().await, &format!("create role {app} login")).await;
     let mut separate = config(&db.url_as(&app));
     separate.migrations_url = Some(db.url().into());
@@ -104,7 +101,7 @@ async fn a_run_time_role_works_on_a_new_database_without_further_grants() {
 #[tokio::test]
 async fn a_role_without_rights_is_told_which_setting_to_change() {
     let db = TestDatabase::empty().await;
-    let app = format!("app_{}", Uuid::new_v4().simple());
+    let app = unique("app");
     run(&mut db.connection().await, &format!("create role {app} login")).await;
     let message = migrate(&config(&db.url_as(&app))).await.unwrap_err().to_string();
     assert!(

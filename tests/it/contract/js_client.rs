@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::support::app::TestApp;
+use crate::support::tool;
 
 /// Runs a script of `tests/js` against a server that keeps its mails and SMS.
 async fn run(script: &str) {
@@ -29,13 +29,11 @@ async fn run(script: &str) {
     // Links must lead here, and the port is known only now.
     let here = app.post("/change-env", json!({"AUTH_SERVER_URL": app.url()})).await;
     assert_eq!(here.status, 200, "{here:?}");
-    let output = Command::new("node")
-        .arg(folder.join(script))
-        .args([app.url(), &format!("{}/dev/inbox.json", app.url())])
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("node is installed: run make test");
+    let output = tool::run_node(|node| {
+        node.arg(folder.join(script));
+        node.args([app.url(), &format!("{}/dev/inbox.json", app.url())]);
+    })
+    .await;
     std::fs::remove_dir_all(&mail).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

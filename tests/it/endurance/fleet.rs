@@ -90,7 +90,7 @@ impl Fleet {
     /// Every node ends as a signal asks it to.
     pub(super) async fn stop(mut self) {
         for node in &mut self.nodes {
-            node.signal(nix::sys::signal::Signal::SIGINT);
+            node.signal(rustix::process::Signal::INT);
             assert_eq!(node.wait().await, Some(0));
         }
     }

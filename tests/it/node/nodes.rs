@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use nix::sys::signal::Signal;
 use reqwest::StatusCode;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use uuid::Uuid;
@@ -87,7 +87,7 @@ async fn a_process_that_is_killed_under_load_loses_no_acknowledged_rotation() {
         assert!(seen.lost() > 0, "it was killed in the middle of load");
         assert_eq!(seen.refusals(), 0);
     }
-    survivor.signal(Signal::SIGINT);
+    survivor.signal(Signal::INT);
     assert_eq!(survivor.wait().await, Some(0));
 }
 
@@ -99,7 +99,7 @@ async fn a_terminated_process_refuses_nothing_and_ends_well() {
     let sessions = sessions(staying.client(), 24).await;
     let (code, seen) = under_load(&clients, &sessions, async |seen| {
         seen.more_rotations(200).await;
-        leaving.signal(Signal::SIGTERM);
+        leaving.signal(Signal::TERM);
         let code = leaving.wait().await;
         seen.more_rotations(100).await;
         code
@@ -124,7 +124,7 @@ async fn a_terminated_process_finishes_the_requests_that_it_has_begun() {
     let client = server.client().clone();
     let terminating = async {
         blocked(&database, 1).await;
-        server.signal(Signal::SIGTERM);
+        server.signal(Signal::TERM);
         eventually("it to accept nothing more", async || {
             let request = server.client().request(reqwest::Method::GET, "/livez");
             Client::try_send(request.header("connection", "close")).await.is_err()
@@ -178,7 +178,7 @@ async fn a_restarted_process_finds_everything() {
     let mut server = ServerProcess::start(&database, &[]).await;
     let first = server.client().sign_up("cy@example.com").await.session();
     let second = server.client().refresh(first.refresh_token()).await.session();
-    server.signal(Signal::SIGTERM);
+    server.signal(Signal::TERM);
     assert_eq!(server.wait().await, Some(0));
 
     let server = ServerProcess::start(&database, &[]).await;

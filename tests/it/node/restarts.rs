@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nix::sys::signal::Signal;
 use reqwest::{Method, StatusCode};
+use rustix::process::Signal;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -89,7 +89,7 @@ async fn a_node_that_is_signalled_to_end_says_so_and_fails_no_request() {
     });
     let ending = async {
         seen.more_responses(100).await;
-        leaving.signal(Signal::SIGTERM);
+        leaving.signal(Signal::TERM);
         // It still serves while it says that it is not ready.
         eventually("it to be not ready", async || {
             let request = leaving.client().request(Method::GET, "/healthz");
@@ -114,7 +114,7 @@ async fn a_node_that_is_signalled_to_end_says_so_and_fails_no_request() {
 #[tokio::test]
 async fn an_interrupt_does_not_wait_for_the_grace_period() {
     let database = TestDatabase::new().await;
-    for signals in [&[Signal::SIGINT][..], &[Signal::SIGTERM, Signal::SIGTERM]] {
+    for signals in [&[Signal::INT][..], &[Signal::TERM, Signal::TERM]] {
         let long = [("AUTH_SHUTDOWN_GRACE", "1h")];
         let mut server = ServerProcess::start(&database, &long).await;
         for (number, signal) in signals.iter().enumerate() {
@@ -133,7 +133,7 @@ async fn an_interrupt_does_not_wait_for_the_grace_period() {
 
 #[tokio::test]
 async fn a_server_that_is_still_starting_ends_when_signalled() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::TERM, Signal::INT] {
         // A Postgres that never says anything.
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgres://postgres@{}/silent", silent.local_addr().unwrap());
@@ -142,7 +142,7 @@ async fn a_server_that_is_still_starting_ends_when_signalled() {
         let _waiting = silent.accept().await.unwrap();
         send(server.id().unwrap(), signal);
         let ended = tokio::time::timeout(Duration::from_secs(20), server.wait()).await;
-        assert_eq!(ended.unwrap().unwrap().code(), Some(0), "{signal}");
+        assert_eq!(ended.unwrap().unwrap().code(), Some(0), "{signal:?}");
     }
 }
 
@@ -167,7 +167,7 @@ impl Backend {
     /// One process ends, another one takes its place, and is found.
     async fn restart(&self, database: &TestDatabase) {
         let mut process = self.process.lock().await;
-        process.signal(Signal::SIGTERM);
+        process.signal(Signal::TERM);
         assert_eq!(process.wait().await, Some(0));
         assert!(!self.is_ready.load(Ordering::SeqCst), "it ended while the balancer used it");
         *process = ServerProcess::start_quietly(database, GRACE).await;

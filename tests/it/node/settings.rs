@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -196,7 +196,7 @@ async fn sighup_puts_a_changed_env_file_in_force_and_a_broken_one_not() {
     server.client().sign_up("ann@example.com").await.session();
     let reload = async |text: &str, message: &str, times: usize| {
         std::fs::write(&path, text).unwrap();
-        server.signal(Signal::SIGHUP);
+        server.signal(Signal::HUP);
         eventually(message, async || {
             server.log().iter().filter(|entry| entry["msg"] == message).count() == times
         })
@@ -214,7 +214,7 @@ async fn sighup_puts_a_changed_env_file_in_force_and_a_broken_one_not() {
     reload("AUTH_DISABLE_SIGNUP=false\n", "configuration reloaded", 2).await;
     server.client().sign_up("bob@example.com").await.session();
     std::fs::remove_file(&path).unwrap();
-    server.signal(Signal::SIGTERM);
+    server.signal(Signal::TERM);
     assert_eq!(server.wait().await, Some(0));
 }
 

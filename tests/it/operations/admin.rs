@@ -540,7 +540,7 @@ async fn changes_survive_a_reload_of_the_env_file_and_win_over_it() {
     let response = Client::send(change.json(&json!({"AUTH_SESSION_BATCH_MAX": 20}))).await;
     assert_eq!(response.json()["changed"][0]["old"], "10", "{response:?}");
     file.write("AUTH_SESSION_BATCH_MAX=30\nAUTH_COURIER_CONCURRENCY=5\n");
-    server.signal(nix::sys::signal::Signal::SIGHUP);
+    server.signal(rustix::process::Signal::HUP);
     eventually("the reload", async || values().await.1 == "5").await;
     assert_eq!(values().await.0, "20");
     let change = client.request(Method::PATCH, "/ops/settings").bearer_auth(TOKEN);
@@ -563,7 +563,7 @@ async fn a_reload_changes_the_token() {
         (StatusCode::OK, StatusCode::UNAUTHORIZED)
     );
     file.write(&format!("AUTH_ADMIN_TOKEN={METRICS_TOKEN}\n"));
-    server.signal(nix::sys::signal::Signal::SIGHUP);
+    server.signal(rustix::process::Signal::HUP);
     eventually("the new token", async || status(METRICS_TOKEN).await == StatusCode::OK).await;
     assert_eq!(status(TOKEN).await, StatusCode::UNAUTHORIZED);
 }

@@ -193,7 +193,7 @@ async fn a_stopping_server_sends_what_it_has() {
     let mut setup = Setup::start(&[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]).await;
     setup.client().get("/version").await;
     assert!(setup.collector.asked().is_empty());
-    setup.server.signal(nix::sys::signal::Signal::SIGTERM);
+    setup.server.signal(rustix::process::Signal::TERM);
     assert_eq!(setup.server.wait().await, Some(0));
     assert!(setup.spans().iter().any(|span| span.name == "GET /version"));
 }

@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
-use tokio::process::Command;
-
 use crate::support::admin::{Operator, TOKEN, with_admin};
 use crate::support::app::TestApp;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
 use crate::support::smtp::eventually;
+use crate::support::tool;
 
 #[tokio::test]
 async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_another_server() {
@@ -28,13 +27,11 @@ async fn a_browser_signs_up_and_in_elevates_and_adds_keys_with_each_half_on_anot
         ServerProcess::start(&database, &hasty),
     );
     let servers = [&one, &other, &hasty];
-    let output = Command::new("node")
-        .arg(folder.join("passkeys.mjs"))
-        .args(servers.map(|server| server.client().base().to_owned()))
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("node is installed: run make test");
+    let output = tool::run_node(|node| {
+        node.arg(folder.join("passkeys.mjs"));
+        node.args(servers.map(|server| server.client().base().to_owned()));
+    })
+    .await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 11, "{said}");
@@ -55,13 +52,10 @@ async fn the_page_for_operators_shows_the_tree_to_whoever_has_the_token() {
     app.app().actors.courier.crash();
     let operator = Operator::of(&app);
     eventually("a restart", async || operator.actor("courier").await["restarts"] == 1).await;
-    let output = Command::new("node")
-        .arg(folder.join("ops.mjs"))
-        .args([operator.stranger().base(), TOKEN])
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("node is installed: run make test");
+    let output = tool::run_node(|node| {
+        node.arg(folder.join("ops.mjs")).args([operator.stranger().base(), TOKEN]);
+    })
+    .await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::support::app::TestApp;
 use crate::support::hex::hex;
@@ -12,6 +11,7 @@ use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
 use crate::support::providers::Providers;
 use crate::support::tls_proxy::TlsProxy;
+use crate::support::tool;
 
 /// The folder of the scripts, once what they need is installed.
 fn scripts(needs: &str) -> PathBuf {
@@ -25,13 +25,10 @@ fn scripts(needs: &str) -> PathBuf {
 
 /// Runs a script; what it said.
 async fn run(script: PathBuf, arguments: &[&str]) -> String {
-    let output = Command::new("node")
-        .arg(script)
-        .args(arguments)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("node is installed: run make test");
+    let output = tool::run_node(|node| {
+        node.arg(&script).args(arguments);
+    })
+    .await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     said

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use tokio::sync::Barrier;
 
 use crate::support::env_file::EnvFile;
@@ -115,7 +115,7 @@ async fn a_reload_switches_providers_on_and_off_and_keeps_the_old_ones_if_it_is_
     let step = callback(&mut late, &start("github", &[])).await;
 
     file.write(&lines(&providers.settings(&["gitlab"])));
-    server.signal(Signal::SIGHUP);
+    server.signal(Signal::HUP);
     eventually("the other provider", async || error("gitlab").await.is_none()).await;
     assert_eq!(error("github").await.as_deref(), Some("disabled-endpoint"));
     // Who is on the way back from one that is off now does not come in.
@@ -124,7 +124,7 @@ async fn a_reload_switches_providers_on_and_off_and_keeps_the_old_ones_if_it_is_
     let mut wrong = providers.settings(&["github"]);
     wrong.push(("AUTH_PROVIDER_GITHUB_TOKEN_URL".to_owned(), "nowhere".to_owned()));
     file.write(&lines(&wrong));
-    server.signal(Signal::SIGHUP);
+    server.signal(Signal::HUP);
     eventually("the complaint", async || {
         server.log().iter().any(|line| line["setting"] == "AUTH_PROVIDER_GITHUB_TOKEN_URL")
     })

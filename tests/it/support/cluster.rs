@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keywright::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::watch;
 
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use super::link::Link;
 use super::postgres::TestDatabase;
+use super::tool;
 
 /// The one database of the cluster.
 const DATABASE: &str = "endurance";
@@ -82,7 +82,7 @@ impl Cluster {
         let server = self.server.take().expect("it runs");
         self.direct.send_replace(None);
         if end == End::Immediate {
-            kill(postmaster_of(&server), Signal::SIGQUIT).unwrap();
+            kill_process(postmaster_of(&server), Signal::QUIT).unwrap();
         }
         server.stop().await;
     }
@@ -125,7 +125,7 @@ impl Cluster {
     /// A server that could not even write its log of transactions has ended.
     pub(crate) async fn restart_if_gone(&mut self) {
         let postmaster = postmaster_of(self.server.as_ref().expect("it ran"));
-        if kill(postmaster, None).is_err() {
+        if test_kill_process(postmaster).is_err() {
             self.stop(End::Fast).await;
             self.restart().await;
         }
@@ -158,7 +158,7 @@ async fn launch(folder: &Folder) -> EmbeddedPostgres {
         [("LD_PRELOAD", folder.disk()), ("KEYWRIGHT_DISK_IS_FULL", folder.disk_is_full())];
     let environment = environment.map(|(name, path)| (name.into(), path.into())).into();
     let options = EmbeddedOptions { environment, ..EmbeddedOptions::kept(folder.0.join("pg")) };
-    EmbeddedPostgres::start(options).await.unwrap()
+    tool::start("PostgreSQL", || EmbeddedPostgres::start(options.clone())).await
 }
 
 fn postmaster_of(server: &EmbeddedPostgres) -> Pid {
@@ -166,5 +166,5 @@ fn postmaster_of(server: &EmbeddedPostgres) -> Pid {
         std::fs::read_to_string(server.data_dir().join("postmaster.pid")).unwrap_or_default();
     let number = file.lines().next().and_then(|line| line.trim().parse().ok());
     // Nobody's: it has ended.
-    Pid::from_raw(number.unwrap_or(i32::MAX))
+    Pid::from_raw(number.unwrap_or(i32::MAX)).expect("the number of a process")
 }

@@ -25,4 +25,5 @@ pub(crate) mod security_key;
 pub(crate) mod smtp;
 pub(crate) mod soak;
 pub(crate) mod tls_proxy;
+pub(crate) mod tool;
 pub(crate) mod two_nodes;

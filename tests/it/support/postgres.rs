@@ -1,5 +1,9 @@
 //! A database of its own for each test, on one throw-away server for each test process.
+//!
+//! Nothing stays behind: the throw-away server takes its databases with it, and on a server that the
+//! environment names a second process drops them, together with the roles, when this one has ended.
 
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,12 +15,21 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use url::Url;
 use uuid::Uuid;
 
+use super::tool;
+
 static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// The server for tests that the environment names.
+const ELSEWHERE: &str = "KEYWRIGHT_TEST_POSTGRES";
+/// Tells the process that drops databases which process made them.
+const LEFT_BY: &str = "KEYWRIGHT_TEST_LEFT_BY";
+/// The test that is that process.
+const DROPPER: &str = "support::postgres::drop_what_the_tests_made";
 
 /// Our own cluster, which ends with the process, or the one that the environment names.
 enum Server {
     Embedded { cluster: EmbeddedPostgres, template: String },
-    Elsewhere { url: Url, template: String },
+    Elsewhere { url: Url, template: String, _dropper: Child },
 }
 
 /// An empty or migrated database that no other test sees.
@@ -103,13 +116,25 @@ impl TestDatabase {
     }
 
     async fn create(from: &str) -> Self {
-        let name = format!("kw_{}", Uuid::new_v4().simple());
+        let name = unique("kw");
         let mut admin = PgConnection::connect(&server().url("postgres")).await.unwrap();
         let statement = AssertSqlSafe(format!("create database {name} {from}"));
         sqlx::query(statement).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
         Self { url: server().url(&name), name }
     }
+}
+
+/// A name for a database or a role, which belong to the server and not to a database: no other test
+/// has it, and what has it does not stay.
+pub(crate) fn unique(prefix: &str) -> String {
+    format!("{prefix}_{}_{}", process(), Uuid::new_v4().simple())
+}
+
+/// This process, in the names of what it makes.
+fn process() -> &'static str {
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    PROCESS.get_or_init(|| format!("{:08x}", Uuid::new_v4().as_fields().0))
 }
 
 /// Settings for a test database.
@@ -139,13 +164,14 @@ fn server() -> &'static Server {
 
 impl Server {
     async fn start() -> Self {
-        let template = format!("kw_template_{}", Uuid::new_v4().simple());
-        let server = if let Some(url) = std::env::var_os("KEYWRIGHT_TEST_POSTGRES") {
+        let template = unique("kw_template");
+        let server = if let Some(url) = std::env::var_os(ELSEWHERE) {
             let url = url.to_str().and_then(|url| url.parse().ok());
-            Self::Elsewhere { url: url.expect("KEYWRIGHT_TEST_POSTGRES is a URL"), template }
+            let url = url.expect("KEYWRIGHT_TEST_POSTGRES is a URL");
+            Self::Elsewhere { url, template, _dropper: start_dropper() }
         } else {
-            let options = EmbeddedOptions::throw_away();
-            Self::Embedded { cluster: EmbeddedPostgres::start(options).await.unwrap(), template }
+            let start = || EmbeddedPostgres::start(EmbeddedOptions::throw_away());
+            Self::Embedded { cluster: tool::start("PostgreSQL", start).await, template }
         };
         let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
         let statement = format!("create database {} template template0", server.template());
@@ -168,6 +194,49 @@ impl Server {
                 url.set_path(database);
                 url.into()
             }
+        }
+    }
+}
+
+/// Starts the process that waits for the end of this one, however it comes, and tidies up. It is the
+/// test binary itself, since no other program is sure to be there; its standard input ends with us.
+fn start_dropper() -> Child {
+    use std::os::unix::process::CommandExt as _;
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", DROPPER, "--ignored"])
+        .env(LEFT_BY, process())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for the tests; this then sees them end.
+        .process_group(0)
+        .spawn()
+        .expect("this program starts once more")
+}
+
+/// Not a test by itself: what [`start_dropper`] starts.
+#[tokio::test]
+#[ignore = "another process of the tests starts it"]
+async fn drop_what_the_tests_made() {
+    let Some(process) = std::env::var_os(LEFT_BY) else { return };
+    let process = process.into_string().unwrap();
+    // Ends when the other process does.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+    let url = std::env::var_os(ELSEWHERE).unwrap().into_string().unwrap();
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    for (find, drop) in [
+        (
+            "select datname::text from pg_database where datname like $1",
+            "drop database \"{}\" with (force)",
+        ),
+        ("select rolname::text from pg_roles where rolname like $1", "drop role \"{}\""),
+    ] {
+        let pattern = format!("%\\_{process}\\_%");
+        let names: Vec<String> =
+            sqlx::query_scalar(find).bind(pattern).fetch_all(&mut admin).await.unwrap();
+        for name in names {
+            let statement = AssertSqlSafe(drop.replace("{}", &name));
+            let _ = sqlx::query(statement).execute(&mut admin).await;
         }
     }
 }

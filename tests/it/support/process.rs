@@ -108,7 +108,7 @@ impl ServerProcess {
     }
 
     /// Sends a signal by name.
-    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         send(self.id(), signal);
     }
 
@@ -119,9 +119,9 @@ impl ServerProcess {
 }
 
 /// Sends a signal to a process.
-pub(crate) fn send(id: u32, signal: nix::sys::signal::Signal) {
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
-    nix::sys::signal::kill(pid, signal).unwrap();
+pub(crate) fn send(id: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// What starts a server.
