@@ -24,10 +24,10 @@ else
     "$target/debug/keywright" with-database -- bash -c 'describe "$0"' "$fresh"
 fi
 if [ "$mode" = write ]; then
-    touch src/lib.rs
+    touch src/lib.rs crates/*/src/lib.rs
 else
     # What was built from the committed descriptions is as good as before, if they are current.
-    touch -r "$stamp" src/lib.rs
+    touch -r "$stamp" src/lib.rs crates/*/src/lib.rs
 fi
 [ -n "$(ls -A "$fresh")" ] || fail "no SQL was described"
 
