@@ -16,9 +16,12 @@ use crate::config::{MailTransport, ServerConfig};
 use crate::http::pipeline::router::RouteError;
 use crate::http::{Router, RouterBuilder};
 
+/// Adds the routes of one folder.
+type Mount = fn(RouterBuilder<App>) -> RouterBuilder<App>;
+
 /// Every route of the contract that this version has, and the few beside it.
 pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>, RouteError> {
-    let chapters: [(&str, fn(RouterBuilder<App>) -> RouterBuilder<App>); 8] = [
+    let chapters: [(&str, Mount); 8] = [
         ("sessions", sessions::mount),
         ("email", email::mount),
         ("sms", sms::mount),
