@@ -135,7 +135,7 @@ impl Node {
         &self.app
     }
 
-    /// Comes back when the supervision tree has given up; the node must then be shut down.
+    /// Returns when the supervision tree has given up; the node must then be shut down.
     pub async fn gave_up(&mut self) {
         tokio::select! {
             () = self.gave_up.cancelled() => {}
@@ -162,7 +162,7 @@ impl Node {
         if let Some(admin) = self.admin {
             admin.shut_down().await;
         }
-        // A connection on which nothing comes back any more is never returned to the pool.
+        // A connection on which nothing arrives any more is never returned to the pool.
         if timeout(CLOSE_TIMEOUT, self.app.pool.close()).await.is_err() {
             tracing::warn!("connections to Postgres are still busy, leaving them");
         }

@@ -31,7 +31,7 @@ pub enum ReloadError {
 
 /// Reads the env file again and puts it in force; the old configuration stays if anything is wrong.
 ///
-/// Comes back with what the operator should know.
+/// Returns what the operator should know.
 pub async fn reload_env_file(app: &App) -> Result<Vec<Notice>, ReloadError> {
     let _alone = app.reloading.lock().await;
     let before = Arc::clone(&app.config().sources);

@@ -158,7 +158,7 @@ pub struct Watch<'a> {
 
 impl Watch<'_> {
     /// The response is ready.
-    pub fn answered(mut self, status: http::StatusCode) {
+    pub fn responded(mut self, status: http::StatusCode) {
         self.outcome = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
     }
 }
@@ -184,7 +184,7 @@ mod tests {
     fn requests_count_by_the_class_of_their_status_or_as_abandoned() {
         let stats = HttpStats::new(1);
         for status in [StatusCode::OK, StatusCode::FOUND, StatusCode::SERVICE_UNAVAILABLE] {
-            stats.route(0).watch(Instant::now()).answered(status);
+            stats.route(0).watch(Instant::now()).responded(status);
         }
         drop(stats.route(0).watch(Instant::now()));
         assert_eq!(counts(stats.route(0)), [0, 1, 1, 0, 1, 1]);

@@ -60,7 +60,7 @@ pub(crate) const ACTOR_CALL_TIMEOUT: Setting = Setting::duration(
     "actor-call-timeout",
     "AUTH_ACTOR_CALL_TIMEOUT",
     "5s",
-    "Longest wait for an actor before the request is answered by 503",
+    "Longest wait for an actor before the request is refused with 503",
 )
 .own()
 .tunable();
@@ -73,7 +73,7 @@ pub(crate) const SESSION_MAX_IN_FLIGHT: Setting = Setting::int(
     "session-max-in-flight",
     "AUTH_SESSION_MAX_IN_FLIGHT",
     "8192",
-    "Refreshes in flight per shard before new ones are answered by 503",
+    "Refreshes in flight per shard before new ones are refused with 503",
 )
 .own()
 .tunable();
@@ -91,7 +91,7 @@ pub(crate) const ACTOR_MAX_IN_FLIGHT: Setting = Setting::int(
         "actor-max-in-flight",
         "AUTH_ACTOR_MAX_IN_FLIGHT",
         "64",
-        "Calls in flight of each actor that has no setting of its own before new ones are answered by 503",
+        "Calls in flight of each actor that has no setting of its own before new ones are refused with 503",
     )
     .own()
     .tunable();
@@ -100,7 +100,7 @@ pub(crate) const CHALLENGE_MAX_IN_FLIGHT: Setting = Setting::int(
     "challenge-max-in-flight",
     "AUTH_CHALLENGE_MAX_IN_FLIGHT",
     "32768",
-    "Passkey ceremonies that may wait to be stored before new ones are answered by 503",
+    "Passkey ceremonies that may wait to be stored before new ones are refused with 503",
 )
 .own()
 .tunable();

@@ -77,7 +77,7 @@ pub(crate) const PASSWORD_HASH_QUEUE: Setting = Setting::int(
     "password-hash-queue",
     "AUTH_PASSWORD_HASH_QUEUE",
     "256",
-    "Hashes that may wait before new ones are answered by 503",
+    "Hashes that may wait before new ones are refused with 503",
 )
 .own()
 .tunable();

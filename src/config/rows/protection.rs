@@ -44,7 +44,7 @@ pub(crate) const EVEN_ANSWER_TIME: Setting = Setting::duration(
         "even-answer-time",
         "AUTH_EVEN_ANSWER_TIME",
         "20ms",
-        "Answers that could tell by their time whether an address is known take a multiple of this; 0 is off",
+        "Responses that could tell by their time whether an address is known take a multiple of this; 0 is off",
     )
     .own()
     .live();

@@ -59,7 +59,7 @@ pub(crate) const CONCEAL_ERRORS: Setting = Setting::boolean(
     "conceal-errors",
     "AUTH_CONCEAL_ERRORS",
     "false",
-    "Answer errors that reveal something about accounts by a general one",
+    "Replace errors that reveal something about accounts by a general one",
 )
 .live();
 
@@ -116,7 +116,7 @@ pub(crate) const HTTP_REQUEST_TIMEOUT: Setting = Setting::duration(
     "http-request-timeout",
     "AUTH_HTTP_REQUEST_TIMEOUT",
     "30s",
-    "Longest time for one request, body and answer included",
+    "Longest time for one request, body and response included",
 )
 .own();
 
@@ -124,7 +124,7 @@ pub(crate) const HTTP_MAX_CONCURRENCY: Setting = Setting::int(
     "http-max-concurrency",
     "AUTH_HTTP_MAX_CONCURRENCY",
     "10000",
-    "Requests in flight before new ones are answered by 503",
+    "Requests in flight before new ones are refused with 503",
 )
 .own();
 

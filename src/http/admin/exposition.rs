@@ -95,14 +95,14 @@ impl Exposition {
         page.counters(
             "keywright_http_requests",
             "Requests that reached a route, by the class of their status; abandoned by their client \
-             before the answer",
+             before the response",
             routes.iter().flat_map(|(route, stats)| {
                 stats.outcomes().map(|(status, count)| (with(route, "status", status), count))
             }),
         )?;
         page.histograms(
             "keywright_http_request_duration_seconds",
-            "From the end of a request's head to its answer; routes appear with their first request",
+            "From the end of a request's head to its response; routes appear with their first request",
             routes
                 .iter()
                 .map(|(route, stats)| (route.clone(), stats.latency.snapshot()))
@@ -110,12 +110,12 @@ impl Exposition {
         )?;
         page.gauge(
             "keywright_http_requests_in_flight",
-            "Requests that have been let in and not been answered",
+            "Requests that have been admitted and have no response yet",
             number(http.in_flight.load(Ordering::Relaxed)),
         )?;
         page.counters(
             "keywright_http_requests_shed",
-            "Requests answered by 503 because of AUTH_HTTP_MAX_CONCURRENCY",
+            "Requests refused with 503 because of AUTH_HTTP_MAX_CONCURRENCY",
             [(Vec::new(), http.shed.get())],
         )?;
         page.counters(
@@ -169,14 +169,14 @@ impl Exposition {
         )?;
         page.gauges(
             "keywright_actor_calls_in_flight",
-            "Calls of the actor that have not been answered yet",
+            "Calls of the actor that have no reply yet",
             stats.iter().map(|(name, of)| {
                 (labels([("actor", name)]), number(of.in_flight.load(Ordering::Relaxed)))
             }),
         )?;
         page.gauges(
             "keywright_actor_calls_in_flight_max",
-            "Calls in flight past which the actor is not asked and the answer is 503",
+            "Calls in flight past which the actor is not called and the response is 503",
             stats
                 .iter()
                 .filter_map(|(name, of)| Some((labels([("actor", name)]), number(of.limit()?)))),
@@ -188,7 +188,7 @@ impl Exposition {
         )?;
         page.counters(
             "keywright_actor_calls_timed_out",
-            "Calls that were not answered within AUTH_ACTOR_CALL_TIMEOUT",
+            "Calls without a reply within AUTH_ACTOR_CALL_TIMEOUT",
             stats.iter().map(|(name, of)| (labels([("actor", name)]), of.timed_out.get())),
         )?;
         page.counters_f64(
@@ -224,7 +224,7 @@ impl Exposition {
         )?;
         page.histograms(
             "keywright_batch_duration_seconds",
-            "How long a batch was under way: statement, commit and answers",
+            "How long a batch was under way: statement, commit and replies",
             each(BatcherStats::times),
         )?;
         page.gauges(

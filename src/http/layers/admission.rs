@@ -48,7 +48,7 @@ impl<In> Middleware<In> for Admission {
     }
 }
 
-/// One request's share of the limit, given back when it is answered or dropped.
+/// One request's share of the limit, given back with the response or when it is dropped.
 #[derive(Debug)]
 pub struct Place(Arc<HttpStats>);
 

@@ -1,7 +1,7 @@
 //! Refuses what comes too often (`AUTH_RATE_LIMIT_*`), before anything else is done for it.
 //!
 //! - The first limit that refuses ends the matter; a refused request costs its limit nothing.
-//! - The refusal is the reference's, 429 without a body, and says in `Retry-After` when to come back.
+//! - The refusal is the reference's, 429 without a body, and says in `Retry-After` when to try again.
 //! - Every response carries `RateLimit-Policy` and `RateLimit` in the form of the present IETF draft
 //!   (draft-ietf-httpapi-ratelimit-headers): unlike the older trio of headers it can name several
 //!   limits, and here most requests have more than one.
@@ -118,7 +118,7 @@ impl Headers {
         // Whole seconds are all that the fields can say.
         let window = policy.window.as_secs().max(1);
         let reset = verdict.reset.as_secs() + u64::from(verdict.reset.subsec_millis() > 0);
-        // By hand, since every answer has them.
+        // By hand, since every response has them.
         for (text, parts) in [
             (&mut self.policy, [(b";q=", policy.limit.into()), (b";w=", window)]),
             (&mut self.left, [(b";r=", verdict.remaining.into()), (b";t=", reset.max(1))]),

@@ -93,14 +93,14 @@ impl TurnstileParts {
             return Some(refuse(StatusCode::FORBIDDEN, "missing x-cf-turnstile-response header"));
         };
         match verify(&self.client, turnstile, proof).await {
-            Ok(answer) if answer.success => None,
-            Ok(answer) => {
-                let why = answer.messages.join(" ");
+            Ok(response) if response.success => None,
+            Ok(response) => {
+                let why = response.messages.join(" ");
                 let text = format!("failed to pass turnstile: [{why}]");
                 Some(refuse(StatusCode::FORBIDDEN, &text))
             }
             Err(error) => {
-                tracing::error!(%request_id, error = %chain(&error), "Turnstile did not answer");
+                tracing::error!(%request_id, error = %chain(&error), "Turnstile did not respond");
                 Some(refuse(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "internal server error when attempting to pass turnstile",

@@ -12,7 +12,7 @@ use crate::domain::redirect::with_query;
 use crate::http::{ApiResponse, RequestId};
 use crate::metrics::http::Failure;
 
-/// When clients should come back while Postgres is away.
+/// When clients should try again while Postgres is away.
 const OUTAGE_RETRY: Duration = Duration::from_secs(1);
 
 /// `ErrorResponse` of the contract; the order of the members is the reference's.
@@ -89,7 +89,7 @@ fn response(code: ErrorCode, message: &str) -> ApiResponse {
     ApiResponse::raw_json(body).with_status(status)
 }
 
-/// Whole seconds, at least one: clients that get 0 come back at once.
+/// Whole seconds, at least one: clients that get 0 try again at once.
 pub(crate) fn seconds(duration: Duration) -> HeaderValue {
     let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     HeaderValue::from(rounded_up.max(1))

@@ -120,8 +120,8 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 // Pinned here and below, where it is made: wrapped futures are moved, which copies them.
                 let work = pin!(self.handle(handler, request, version, body, started));
                 let response = work.instrument(span.clone()).await;
-                span::answered(&span, response.status);
-                watch.answered(response.status);
+                span::responded(&span, response.status);
+                watch.responded(response.status);
                 response
             }
             Err(Missed::Path) => watched(unmatched, started, code_response(ErrorCode::NotFound)),
@@ -175,7 +175,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             Failed::Unread(error) => return unread(&error, version, &request_id),
             Failed::Late => {
                 self.router.stats().failed_by(Failure::Deadline);
-                let error = AuthError::unavailable("an answer within the request's time");
+                let error = AuthError::unavailable("a response within the request's time");
                 return error_response(&error, false, &request_id);
             }
             Failed::Panicked(panic) => {
@@ -190,13 +190,13 @@ impl<S: Send + Sync + 'static> Shared<S> {
     }
 }
 
-/// The answer to a request for which there is no handler.
+/// The response to a request for which there is no handler.
 fn watched(stats: &RouteStats, started: Instant, response: ApiResponse) -> ApiResponse {
-    stats.watch(started.into_std()).answered(response.status);
+    stats.watch(started.into_std()).responded(response.status);
     response
 }
 
-/// Why there is no answer yet.
+/// Why there is no response yet.
 enum Failed {
     /// The body was not read to its end.
     Unread(AuthError),

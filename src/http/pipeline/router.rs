@@ -1,4 +1,4 @@
-//! Which handler answers which method and path.
+//! Which handler serves which method and path.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,12 +16,12 @@ use crate::metrics::http::RouteStats;
 /// What every handler returns.
 pub type HandlerResult = Result<ApiResponse, AuthError>;
 
-/// Anything that answers requests; every `async fn(Arc<S>, ApiRequest) -> HandlerResult` does.
+/// Anything that serves requests; every `async fn(Arc<S>, ApiRequest) -> HandlerResult` does.
 ///
 /// The future is dropped when the client goes away or the request's time is over, so a handler
 /// must leave nothing half done at an `.await` (a transaction that is dropped rolls back).
 pub trait Handler<S>: Send + Sync + 'static {
-    /// Starts answering one request.
+    /// Starts to serve one request.
     fn call(&self, state: Arc<S>, request: ApiRequest) -> BoxFuture<'static, HandlerResult>;
 }
 
@@ -134,7 +134,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
 
     /// Adds a route below the prefix. `path` begins with a slash and may have `{name}` segments.
     ///
-    /// `HEAD` is answered only where it is registered, as in the contract.
+    /// `HEAD` is served only where it is registered, as in the contract.
     #[must_use]
     pub fn route(
         mut self,

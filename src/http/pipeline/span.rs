@@ -44,8 +44,8 @@ pub fn of_request(route: &RouteInfo, request: &ApiRequest) -> Span {
     span
 }
 
-/// Notes the answer.
-pub fn answered(span: &Span, status: StatusCode) {
+/// Notes the response.
+pub fn responded(span: &Span, status: StatusCode) {
     if span.is_disabled() {
         return;
     }
