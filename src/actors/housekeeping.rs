@@ -1,9 +1,9 @@
 //! Removes what nobody can use any more, from every table that fills by itself.
 //!
-//! - Owns: the rhythm of each table in [`TABLES`], and that a table is swept once at a time here.
+//! - Owns: the rhythm of each table in `TABLES`, and that a table is swept once at a time here.
 //!   Several nodes may sweep one table: a batch leaves out the rows that another one holds.
 //! - Caches: nothing.
-//! - Writes through: deletes, in tasks, a batch of [`BATCH`] rows a statement, each with a deadline.
+//! - Writes through: deletes, in tasks, a batch of `BATCH` rows a statement, each with a deadline.
 //! - On restart: every table is looked at again at once. What is expired is refused anyway, so a node
 //!   goes on without this actor.
 

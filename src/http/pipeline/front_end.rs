@@ -54,7 +54,7 @@ pub struct Guards {
     pub turnstile: Option<TurnstileParts>,
 }
 
-/// The service that [`super::server::serve`] runs; one clone per connection and request.
+/// The service that [`serve`](crate::http::serve::server::serve) runs; one clone per connection and request.
 pub struct FrontEnd<S> {
     stack: Stack<S>,
 }
