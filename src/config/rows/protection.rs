@@ -229,7 +229,7 @@ pub(crate) const RATE_LIMIT_OAUTH2_SERVER_BURST: Setting = Setting::int(
     "100",
     "Requests to the OAuth2 server in the interval",
 )
-.live();
+.not_yet();
 
 pub(crate) const RATE_LIMIT_OAUTH2_SERVER_INTERVAL: Setting = Setting::duration(
     "rate-limit-oauth2-server-interval",
@@ -237,7 +237,7 @@ pub(crate) const RATE_LIMIT_OAUTH2_SERVER_INTERVAL: Setting = Setting::duration(
     "5m0s",
     "Interval of the limit of the OAuth2 server",
 )
-.live();
+.not_yet();
 
 pub(crate) const ACCOUNT_ATTEMPTS: Setting = Setting::int(
         "account-attempts",

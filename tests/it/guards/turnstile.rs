@@ -60,5 +60,6 @@ async fn only_sign_up_paths_ask_for_it() {
     app.anonymous().await;
     assert!(turnstile.asked().is_empty());
     let response = Client::send(app.request(Method::POST, "/signup/nowhere")).await;
-    assert_eq!(response.status, 403, "also paths that nobody serves");
+    assert_eq!(response.status, 404, "a path that nobody serves asks nothing");
+    assert!(turnstile.asked().is_empty());
 }

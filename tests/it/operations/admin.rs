@@ -589,16 +589,16 @@ async fn the_command_prints_the_tree_and_changes_settings() {
     let app = TestApp::start(&with_admin(&[("AUTH_ACTOR_BACKOFF_MIN", "1ms")])).await;
     let operator = Operator::of(&app);
     let port = app.admin_address().unwrap().port().to_string();
-    app.app().actors.courier.crash();
-    eventually("a restart", async || operator.actor("courier").await["restarts"] == 1).await;
-    eventually("it runs", async || operator.actor("courier").await["state"] == "running").await;
+    app.app().actors.key_rotator.crash();
+    eventually("a restart", async || operator.actor("key_rotator").await["restarts"] == 1).await;
+    eventually("it runs", async || operator.actor("key_rotator").await["state"] == "running").await;
     let session = app.anonymous().await;
     app.refresh(session.refresh_token()).await.session();
 
     let (code, text, errors) = actors(&port, TOKEN, &[]).await;
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     for part in
-        ["every actor runs", "1 of 10 restarts", "  courier", "crash requested", "    shard-0"]
+        ["every vital actor runs", "1 of 10 restarts", "  courier", "told to crash", "    shard-0"]
     {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
