@@ -9,6 +9,8 @@ pub(crate) const ROWS: &[Setting] = &[
     OAUTH2_PROVIDER_REFRESH_TOKEN_TTL,
     OAUTH2_PROVIDER_CIMD_ENABLED,
     OAUTH2_PROVIDER_CIMD_ALLOW_INSECURE_TRANSPORT,
+    RATE_LIMIT_OAUTH2_SERVER_BURST,
+    RATE_LIMIT_OAUTH2_SERVER_INTERVAL,
 ];
 
 pub(crate) const OAUTH2_PROVIDER_ENABLED: Setting = Setting::boolean(
@@ -56,5 +58,21 @@ pub(crate) const OAUTH2_PROVIDER_CIMD_ALLOW_INSECURE_TRANSPORT: Setting = Settin
     "AUTH_OAUTH2_PROVIDER_CIMD_ALLOW_INSECURE_TRANSPORT",
     "false",
     "Accept client-id metadata documents over plain HTTP",
+)
+.not_yet();
+
+pub(crate) const RATE_LIMIT_OAUTH2_SERVER_BURST: Setting = Setting::int(
+    "rate-limit-oauth2-server-burst",
+    "AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST",
+    "100",
+    "Requests to the OAuth2 server in the interval",
+)
+.not_yet();
+
+pub(crate) const RATE_LIMIT_OAUTH2_SERVER_INTERVAL: Setting = Setting::duration(
+    "rate-limit-oauth2-server-interval",
+    "AUTH_RATE_LIMIT_OAUTH2_SERVER_INTERVAL",
+    "5m0s",
+    "Interval of the limit of the OAuth2 server",
 )
 .not_yet();

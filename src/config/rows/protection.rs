@@ -32,8 +32,6 @@ pub(crate) const LIMITS: &[Setting] = &[
     RATE_LIMIT_SIGNUPS_INTERVAL,
     RATE_LIMIT_PROVIDERS_BURST,
     RATE_LIMIT_PROVIDERS_INTERVAL,
-    RATE_LIMIT_OAUTH2_SERVER_BURST,
-    RATE_LIMIT_OAUTH2_SERVER_INTERVAL,
     ACCOUNT_ATTEMPTS,
     ACCOUNT_ATTEMPTS_INTERVAL,
     RATE_LIMIT_MEMCACHE_SERVER,
@@ -222,22 +220,6 @@ pub(crate) const RATE_LIMIT_PROVIDERS_INTERVAL: Setting = Setting::duration(
 )
 .own()
 .live();
-
-pub(crate) const RATE_LIMIT_OAUTH2_SERVER_BURST: Setting = Setting::int(
-    "rate-limit-oauth2-server-burst",
-    "AUTH_RATE_LIMIT_OAUTH2_SERVER_BURST",
-    "100",
-    "Requests to the OAuth2 server in the interval",
-)
-.not_yet();
-
-pub(crate) const RATE_LIMIT_OAUTH2_SERVER_INTERVAL: Setting = Setting::duration(
-    "rate-limit-oauth2-server-interval",
-    "AUTH_RATE_LIMIT_OAUTH2_SERVER_INTERVAL",
-    "5m0s",
-    "Interval of the limit of the OAuth2 server",
-)
-.not_yet();
 
 pub(crate) const ACCOUNT_ATTEMPTS: Setting = Setting::int(
         "account-attempts",

@@ -38,7 +38,6 @@ pub struct RateLimits {
     pub signups: Policy,
     /// `AUTH_RATE_LIMIT_PROVIDERS_BURST` (ours) and `…_INTERVAL` (ours): sign-ins that begin.
     pub providers: Policy,
-    pub oauth2_server: Policy,
 }
 
 impl ProtectionConfig {
@@ -100,12 +99,8 @@ impl RateLimits {
             &rows::protection::RATE_LIMIT_PROVIDERS_BURST,
             &rows::protection::RATE_LIMIT_PROVIDERS_INTERVAL,
         );
-        let oauth2_server = bucket(
-            &rows::protection::RATE_LIMIT_OAUTH2_SERVER_BURST,
-            &rows::protection::RATE_LIMIT_OAUTH2_SERVER_INTERVAL,
-        );
         let email_is_global = reader.boolean(&rows::protection::RATE_LIMIT_EMAIL_IS_GLOBAL);
-        Self { global, email, email_is_global, sms, brute_force, signups, providers, oauth2_server }
+        Self { global, email, email_is_global, sms, brute_force, signups, providers }
     }
 }
 
