@@ -22,5 +22,6 @@ pub mod request_origin;
 pub mod return_target;
 pub mod roles;
 pub mod security_key;
+pub mod session_basis;
 pub mod sign_up_options;
 pub mod user;

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::SessionRef;
 
 /// Stores a personal access token.
 pub async fn insert(
@@ -34,15 +35,16 @@ pub async fn insert(
     .await
 }
 
-/// Whose personal access token this is, while it is valid.
-pub async fn find_user(
+/// The row of a personal access token and whose it is, while it is valid.
+pub async fn find(
     db: impl PgExecutor<'_>,
     hash: TokenHash,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<UserId>> {
-    sqlx::query_scalar!(
+) -> sqlx::Result<Option<SessionRef>> {
+    sqlx::query_as!(
+        SessionRef,
         r#"
-        select user_id as "user_id: UserId"
+        select id as "session_id: SessionId", user_id as "user_id: UserId"
           from auth.refresh_tokens
          where refresh_token_hash = $1 and type = 'pat' and expires_at > $2
         "#,

@@ -1,5 +1,6 @@
 //! `auth.keywright_tickets`, and the ticket column that the reference fills.
 
+use secrecy::SecretString;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
@@ -35,6 +36,44 @@ pub async fn put(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Stores a ticket that stands for a password, unless that is no longer the user's or the user is
+/// disabled; tells whether it did.
+///
+/// The row of the user is locked, so that whoever replaces the password voids this ticket, or comes
+/// before it.
+pub async fn put_for_password(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    password_hash: &str,
+    purpose: &str,
+    ticket_hash: &[u8; 32],
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        insert into auth.keywright_tickets
+               (ticket_hash, user_id, purpose, created_at, expires_at)
+        select $1, u.id, $3, $4, $5
+          from auth.users u
+         where u.id = $2 and not u.disabled and u.password_hash = $6
+           for no key update of u
+        on conflict on constraint keywright_tickets_user_id_purpose_key
+        do update set ticket_hash = excluded.ticket_hash, created_at = excluded.created_at,
+                      tries = 0, expires_at = excluded.expires_at, code_challenge = null
+        "#,
+        ticket_hash.as_slice(),
+        user_id.0,
+        purpose,
+        now,
+        expires_at,
+        password_hash,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// A ticket that is used up now.
@@ -177,6 +216,14 @@ pub async fn void(
     Ok(())
 }
 
+/// A code of the reference that is used up now.
+#[derive(Debug)]
+pub struct ReferenceCode {
+    pub code: SecretString,
+    /// The user's at that moment.
+    pub password_hash: Option<SecretString>,
+}
+
 /// Uses up a code of six digits that the reference sent, and tells what it was.
 ///
 /// It counts no tries, so any try uses it up.
@@ -184,8 +231,8 @@ pub async fn consume_reference_code(
     db: impl PgExecutor<'_>,
     user_id: UserId,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<secrecy::SecretString>> {
-    let code = sqlx::query_scalar!(
+) -> sqlx::Result<Option<ReferenceCode>> {
+    let row = sqlx::query!(
         r#"
         with pending as (
             select id, ticket
@@ -197,14 +244,25 @@ pub async fn consume_reference_code(
            set ticket = null, ticket_expires_at = $2
           from pending p
          where u.id = p.id
-        returning p.ticket as "ticket!"
+        returning p.ticket as "code!", u.password_hash
         "#,
         user_id.0,
         now,
     )
     .fetch_optional(db)
     .await?;
-    Ok(code.map(Into::into))
+    Ok(row.map(|row| ReferenceCode {
+        code: row.code.into(),
+        password_hash: row.password_hash.map(Into::into),
+    }))
+}
+
+/// A ticket of the reference that is used up now.
+#[derive(Debug)]
+pub struct ReferenceTicket {
+    pub user_id: UserId,
+    /// The user's at that moment.
+    pub password_hash: Option<SecretString>,
 }
 
 /// Uses up a ticket that the reference implementation issued; `ticket` is its whole text.
@@ -213,18 +271,31 @@ pub async fn consume_reference(
     ticket: &str,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<UserId>> {
-    sqlx::query_scalar!(
+    Ok(consume_reference_ticket(db, ticket, now).await?.map(|consumed| consumed.user_id))
+}
+
+/// The same, and tells the user's password hash.
+pub async fn consume_reference_ticket(
+    db: impl PgExecutor<'_>,
+    ticket: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<ReferenceTicket>> {
+    let row = sqlx::query!(
         r#"
         update auth.users
            set ticket = null, ticket_expires_at = $2
          where ticket = $1 and ticket_expires_at > $2
-        returning id as "id: UserId"
+        returning id as "user_id: UserId", password_hash
         "#,
         ticket,
         now,
     )
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(row.map(|row| ReferenceTicket {
+        user_id: row.user_id,
+        password_hash: row.password_hash.map(Into::into),
+    }))
 }
 
 /// Removes at most `limit` tickets that can no longer be used; returns how many there were.

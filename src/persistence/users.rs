@@ -318,14 +318,15 @@ pub async fn set_phone_number_verified(db: impl PgExecutor<'_>, id: UserId) -> s
     Ok(())
 }
 
-/// Replaces a password hash by a stronger form of the same password, unless it changed meanwhile.
+/// Replaces a password hash by a stronger form of the same password, unless it changed meanwhile;
+/// tells whether it did so.
 pub async fn upgrade_password_hash(
     db: impl PgExecutor<'_>,
     id: UserId,
     old: &str,
     new: &str,
-) -> sqlx::Result<()> {
-    sqlx::query!(
+) -> sqlx::Result<bool> {
+    let updated = sqlx::query!(
         "update auth.users set password_hash = $3 where id = $1 and password_hash = $2",
         id.0,
         old,
@@ -333,7 +334,7 @@ pub async fn upgrade_password_hash(
     )
     .execute(db)
     .await?;
-    Ok(())
+    Ok(updated.rows_affected() > 0)
 }
 
 /// Sets a new password.

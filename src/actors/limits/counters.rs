@@ -8,6 +8,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::counter_store::{CounterStore, Subject};
+use super::pending_attempts::PendingAttempts;
 use crate::domain::clock::Clock;
 use crate::metrics::Counter;
 
@@ -24,6 +25,8 @@ pub struct Counters {
     pub requests: CounterStore,
     /// Failed proofs.
     pub attempts: CounterStore,
+    /// Proofs that are looked at.
+    pub pending_attempts: PendingAttempts,
     pub(super) familiar: Cache<Subject, ()>,
     /// Since the last summary in the log.
     pub(super) refused: Arc<AtomicU64>,
@@ -63,9 +66,11 @@ impl Counters {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(FAMILIAR_FOR)
             .build();
+        let attempts = CounterStore::new(clock.clone());
         Self {
             requests: CounterStore::new(clock.clone()),
-            attempts: CounterStore::new(clock.clone()),
+            pending_attempts: PendingAttempts::new(attempts.clone()),
+            attempts,
             familiar,
             refused: Arc::default(),
             refusals: Arc::default(),

@@ -2,4 +2,5 @@
 
 pub mod counter_store;
 pub mod counters;
+pub mod pending_attempts;
 pub mod rate_limiter;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::persistence::users::{self, NewUser};
 
@@ -53,7 +54,7 @@ pub async fn sign_in_anonymous(
     };
     let mut transaction = app.pool.begin().await?;
     users::insert(&mut transaction, &user).await?;
-    let started = start(app, &mut transaction, user.id).await?;
+    let started = start(app, &mut transaction, user.id, &SessionBasis::NewUser).await?;
     transaction.commit().await?;
     started.issue(app).await
 }

@@ -6,6 +6,7 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::mail::MailTemplate;
 use crate::domain::security_key::NewSecurityKey;
+use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::ResolvedOptions;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
@@ -74,7 +75,7 @@ pub async fn register(
         return Err(ErrorCode::DisabledUser.into());
     }
     if with_session {
-        let started = start(app, &mut transaction, id).await?;
+        let started = start(app, &mut transaction, id, &SessionBasis::NewUser).await?;
         transaction.commit().await?;
         return started.issue(app).await.map(Some);
     }

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::verified_address::prove_address;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::sessions::session::{IssuedSession, start};
@@ -35,31 +36,35 @@ pub async fn verify_sign_in_otp_email(
         return Err(ErrorCode::InvalidTicket.into());
     };
     let account = Account::by_email(Factor::Code, email, client);
-    attempts::check(app, &account)?;
+    let attempt = attempts::begin(app, &account).await?;
     let found = users::find_by_email(&app.pool, email).await?;
     // A stranger's try costs as many statements.
     let id = found.as_ref().map_or_else(UserId::random, |found| found.user.id);
     let matched = try_code(app, id, &code).await?;
     let (Some(found), Some(matched)) = (found, matched) else {
-        attempts::failed(app, &account);
+        attempt.failed();
         return Err(ErrorCode::InvalidTicket.into());
     };
-    attempts::succeeded(app, &account)?;
+    attempt.succeeded();
     match found.user.check_registered(&app.config().user_rules()) {
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),
     }
 
     let mut transaction = app.pool.begin().await?;
-    if let Matched::Ours(hash) = matched {
-        let (purpose, now) = (TicketKind::EmailOtp.name(), app.clock.now());
-        let consumed = tickets::consume(&mut *transaction, &hash, purpose, now).await?;
-        consumed.ok_or(ErrorCode::InvalidTicket)?;
-    }
+    let basis = match matched {
+        Matched::Ours(hash) => {
+            let (purpose, now) = (TicketKind::EmailOtp.name(), app.clock.now());
+            let consumed = tickets::consume(&mut *transaction, &hash, purpose, now).await?;
+            consumed.ok_or(ErrorCode::InvalidTicket)?;
+            SessionBasis::Ticket
+        }
+        Matched::Reference(password_hash) => SessionBasis::UsedUp(password_hash),
+    };
     if !found.user.email_verified {
         prove_address(app, &mut transaction, id, None).await?;
     }
-    let started = start(app, &mut transaction, id).await?;
+    let started = start(app, &mut transaction, id, &basis).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);
@@ -70,8 +75,8 @@ pub async fn verify_sign_in_otp_email(
 enum Matched {
     /// To be used up by the transaction that signs in.
     Ours([u8; 32]),
-    /// Used up already.
-    Reference,
+    /// Used up already, when the user had this password hash.
+    Reference(Option<SecretString>),
 }
 
 async fn try_code(app: &App, id: UserId, code: &Ticket) -> Result<Option<Matched>, AuthError> {
@@ -82,9 +87,9 @@ async fn try_code(app: &App, id: UserId, code: &Ticket) -> Result<Option<Matched
     }
     let now = app.clock.now();
     let stored = tickets::consume_reference_code(&app.pool, id, now).await?;
-    let matches = stored.is_some_and(|stored| {
-        let (stored, code) = (stored.expose_secret().as_bytes(), code.expose().as_bytes());
-        verify_slices_are_equal(stored, code).is_ok()
-    });
-    Ok(matches.then_some(Matched::Reference))
+    Ok(stored.and_then(|stored| {
+        let (expected, code) = (stored.code.expose_secret().as_bytes(), code.expose().as_bytes());
+        let matches = verify_slices_are_equal(expected, code).is_ok();
+        matches.then_some(Matched::Reference(stored.password_hash))
+    }))
 }

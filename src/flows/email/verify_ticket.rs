@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::redirect::with_query;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -100,6 +101,7 @@ async fn consume(
             Err(error) => return Err(error.into()),
         }
     }
-    let result = finish_sign_in(app, transaction, user_id, challenge.as_ref()).await?;
+    let (basis, challenge) = (&SessionBasis::Ticket, challenge.as_ref());
+    let result = finish_sign_in(app, transaction, user_id, basis, challenge).await?;
     Ok((kind, result))
 }

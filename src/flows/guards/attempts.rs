@@ -10,7 +10,9 @@
 //! last 30 days are counted apart, and neither open sessions nor links in mails are touched. That
 //! memory is this node's and ends with it.
 //!
-//! A flow calls [`check`] before it looks at a credential, then [`failed`] or [`succeeded`].
+//! A flow calls [`begin`] before it looks at a credential, and tells the [`Attempt`] the outcome. Of
+//! attempts at once only so many are looked at as the account has left; the others wait for the
+//! outcome of these, and are refused alike. One that could not be judged does not count.
 //! Personal access tokens name no account until they are right, and cannot be guessed: nothing to
 //! count.
 
@@ -20,13 +22,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::actors::limits::counter_store::{ClientNetwork, Subject};
 use crate::actors::limits::counters::Guard;
+use crate::actors::limits::pending_attempts::PendingAttempt;
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
-use crate::domain::rate_limit::Verdict;
-
-const SCOPE: &str = "attempts";
 
 /// The factor of an attempt; each kind has counts of its own, so that one who has the password
 /// cannot clear those of the second factor.
@@ -76,35 +76,43 @@ impl Account {
     }
 }
 
-/// Whether the account takes another attempt.
-pub fn check(app: &App, account: &Account) -> Result<(), AuthError> {
-    let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
-    let subject = account.subject(app);
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy))
-}
-
-/// The attempt failed.
-pub fn failed(app: &App, account: &Account) {
-    let Some(policy) = app.config().protection.account_attempts else { return };
-    let subject = account.subject(app);
-    app.counters.attempts.hit(SCOPE, subject, policy);
-}
-
-/// The attempt succeeded; refused even so if too many others failed meanwhile. Of attempts that run
-/// in parallel, no more than the limit can thus find out anything.
-pub fn succeeded(app: &App, account: &Account) -> Result<(), AuthError> {
-    let Some(policy) = app.config().protection.account_attempts else { return Ok(()) };
-    let subject = account.subject(app);
-    admit(app, app.counters.attempts.peek(SCOPE, subject, policy))?;
-    app.counters.attempts.forget(SCOPE, subject, policy);
-    app.counters.remember(account.from_here);
-    Ok(())
-}
-
-fn admit(app: &App, verdict: Verdict) -> Result<(), AuthError> {
-    if verdict.allowed {
-        return Ok(());
+/// Takes one of the attempts that the account has left.
+pub async fn begin<'a>(app: &'a App, account: &Account) -> Result<Attempt<'a>, AuthError> {
+    let from_here = account.from_here;
+    let policy = app.config().protection.account_attempts;
+    let Some(policy) = policy else { return Ok(Attempt { app, pending: None, from_here }) };
+    match app.counters.pending_attempts.begin(policy, || account.subject(app)).await {
+        Ok(pending) => Ok(Attempt { app, pending: Some(pending), from_here }),
+        Err(verdict) => {
+            app.counters.note_refusal(Guard::Attempts);
+            Err(AuthError::TooManyAttempts { retry_after: verdict.reset })
+        }
     }
-    app.counters.note_refusal(Guard::Attempts);
-    Err(AuthError::TooManyAttempts { retry_after: verdict.reset })
+}
+
+/// An attempt under way; without an outcome (an error, a client that is gone) it does not count.
+#[must_use = "an attempt counts only if its outcome is told"]
+pub struct Attempt<'a> {
+    app: &'a App,
+    /// `None` without a limit.
+    pending: Option<PendingAttempt>,
+    from_here: Subject,
+}
+
+impl Attempt<'_> {
+    /// The proof was wrong.
+    pub fn failed(self) {
+        if let Some(pending) = self.pending {
+            pending.failed();
+        }
+    }
+
+    /// The proof was right: the account's count starts from zero, and the client is familiar.
+    pub fn succeeded(self) {
+        if let Some(pending) = self.pending {
+            // Those that wait find it familiar.
+            self.app.counters.remember(self.from_here);
+            pending.succeeded();
+        }
+    }
 }

@@ -6,7 +6,9 @@ use super::totp::prove;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::sessions::session::{IssuedSession, start};
+use crate::persistence::tickets::ReferenceTicket;
 use crate::persistence::{tickets, totp as stored};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -42,13 +44,17 @@ pub async fn sign_in_mfa_totp(
         return Err(ErrorCode::DisabledMfaTotp.into());
     }
     prove(app, &mut transaction, id, &row, code, client).await?;
-    if let Tried::Ours(_) = tried {
-        let (hash, purpose) = (ticket.hash(), ticket.kind().name());
-        tickets::consume(&mut *transaction, &hash, purpose, app.clock.now())
-            .await?
-            .ok_or(ErrorCode::InvalidTicket)?;
-    }
-    let started = start(app, &mut transaction, id).await?;
+    let basis = match tried {
+        Tried::Ours(_) => {
+            let (hash, purpose) = (ticket.hash(), ticket.kind().name());
+            tickets::consume(&mut *transaction, &hash, purpose, app.clock.now())
+                .await?
+                .ok_or(ErrorCode::InvalidTicket)?;
+            SessionBasis::Ticket
+        }
+        Tried::Reference(used_up) => SessionBasis::UsedUp(used_up.password_hash),
+    };
+    let started = start(app, &mut transaction, id, &basis).await?;
     transaction.commit().await?;
     started.issue(app).await
 }
@@ -58,13 +64,14 @@ enum Tried {
     /// To be used up with the code that is right.
     Ours(UserId),
     /// Used up.
-    Reference(UserId),
+    Reference(ReferenceTicket),
 }
 
 impl Tried {
     const fn user_id(&self) -> UserId {
         match self {
-            Self::Ours(id) | Self::Reference(id) => *id,
+            Self::Ours(id) => *id,
+            Self::Reference(used_up) => used_up.user_id,
         }
     }
 }
@@ -75,6 +82,6 @@ async fn try_ticket(app: &App, ticket: &Ticket) -> Result<Option<Tried>, AuthErr
     if let Some(id) = tickets::try_once(&app.pool, &hash, purpose, MAX_TRIES, now).await? {
         return Ok(Some(Tried::Ours(id)));
     }
-    let reference = tickets::consume_reference(&app.pool, ticket.expose(), now).await?;
+    let reference = tickets::consume_reference_ticket(&app.pool, ticket.expose(), now).await?;
     Ok(reference.map(Tried::Reference))
 }

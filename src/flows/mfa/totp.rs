@@ -43,11 +43,12 @@ pub async fn prove(
     client: IpAddr,
 ) -> Result<(), AuthError> {
     let account = Account::by_user(Factor::Totp, id, client);
-    attempts::check(app, &account)?;
+    // Nobody waits here: all who try hold the row of this user.
+    let attempt = attempts::begin(app, &account).await?;
     let proved = check_code(app, db, id, row, code).await;
     match &proved {
-        Ok(()) => attempts::succeeded(app, &account)?,
-        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempts::failed(app, &account),
+        Ok(()) => attempt.succeeded(),
+        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempt.failed(),
         Err(_) => {}
     }
     proved

@@ -7,6 +7,7 @@ use super::ceremonies::{Assertion, Taken};
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::bearer::current_user;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::passkeys::options::RequestOptions;
@@ -30,9 +31,10 @@ pub async fn finish(
     let id = user.user.id;
     let ceremony: Taken<IgnoredAny> =
         ceremonies::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
-    ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, Some(id)).await?;
+    let key =
+        ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, Some(id)).await?;
     let mut transaction = app.pool.begin().await?;
-    let started = start(app, &mut transaction, id).await?;
+    let started = start(app, &mut transaction, id, &SessionBasis::SecurityKey(key.id)).await?;
     transaction.commit().await?;
     started.issue_elevated(app).await
 }

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::sessions::session::{IssuedSession, sign_in};
 use crate::passkeys::options::RequestOptions;
 use crate::persistence::users;
@@ -36,5 +37,5 @@ pub async fn finish(app: &App, assertion: &Assertion) -> Result<IssuedSession, A
             .await?;
     let owner = users::find_by_ids(&app.pool, &[key.user_id]).await?.pop();
     owner.ok_or(ErrorCode::InvalidEmailPassword)?.check_registered(&app.config().user_rules())?;
-    sign_in(app, key.user_id).await
+    sign_in(app, key.user_id, &SessionBasis::SecurityKey(key.id)).await
 }

@@ -13,6 +13,7 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::mail::MailTemplate;
 use crate::domain::random_secret::random_secret;
+use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::user::User;
 use crate::flows::email::verified_address::browser_hash;
@@ -20,6 +21,7 @@ use crate::flows::guards::bearer::registered;
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
+use crate::persistence::user_providers::ProviderLink;
 use crate::persistence::users::{self, NewUser};
 use crate::persistence::{pending_identity_links, user_providers};
 use crate::tokens::ticket::TicketKind;
@@ -151,7 +153,7 @@ async fn try_sign_in(
         let user = user.ok_or(ErrorCode::InvalidEmailPassword)?;
         check_known(&user, &config, terms.intent)?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return finish(app, transaction, user.id, terms, None).await;
+        return finish(app, transaction, link, terms, None).await;
     }
     if let Some(email) = &identity.email
         && let Some(found) = users::find_by_email(&mut *transaction, email).await?
@@ -177,7 +179,7 @@ async fn try_sign_in(
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return finish(app, transaction, user.id, terms, None).await;
+        return finish(app, transaction, link, terms, None).await;
     }
     sign_up(app, transaction, identity, terms, &config).await
 }
@@ -193,17 +195,18 @@ fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), Error
     user.check_registered(&config.user_rules())
 }
 
-/// Signs a user in.
+/// Signs the owner of an identity in.
 async fn finish(
     app: &App,
     transaction: Transaction<'_, Postgres>,
-    user_id: UserId,
+    link: ProviderLink,
     terms: SignInTerms<'_>,
     browser: Option<SecretString>,
 ) -> Result<SignedIn, Collision> {
     let challenge = terms.options.code_challenge.as_ref();
-    let result = Some(finish_sign_in(app, transaction, user_id, challenge).await?);
-    Ok(SignedIn { result, browser })
+    let basis = SessionBasis::Identity(link.id);
+    let result = finish_sign_in(app, transaction, link.user_id, &basis, challenge).await?;
+    Ok(SignedIn { result: Some(result), browser })
 }
 
 async fn sign_up(
@@ -256,11 +259,13 @@ async fn sign_up(
         return Err(if is_taken { Collision::Lost(refusal) } else { refusal.into() });
     }
     let (provider, subject) = (&identity.provider_id, &identity.subject);
+    let mut identity_link = None;
     if !needs_mail {
         let link =
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
+        identity_link = Some(link);
     }
     let browser = (is_unverified && terms.has_browser).then(random_secret);
     if is_unverified {
@@ -274,8 +279,8 @@ async fn sign_up(
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
-    if !needs_mail {
-        return finish(app, transaction, user.id, terms, browser).await;
+    if let Some(link) = identity_link {
+        return finish(app, transaction, link, terms, browser).await;
     }
     let recipient = Recipient {
         user_id: user.id,

@@ -12,6 +12,7 @@ use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::random_secret::{hash_of, random_secret};
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::bearer;
 use crate::persistence::challenges::NewChallenge;
 
@@ -56,7 +57,7 @@ pub async fn exchange_code(
         app.actors.challenges.take(key(code, &challenge), Purpose::CodeExchange, None).await?;
     let user_id = taken.and_then(|taken| taken.user_id).ok_or(refused)?;
     bearer::registered(app, user_id).await?;
-    sign_in(app, user_id).await
+    sign_in(app, user_id, &SessionBasis::ExchangeCode).await
 }
 
 fn key(code: &str, challenge: &CodeChallenge) -> Challenge {

@@ -13,8 +13,10 @@ use super::custom_claims;
 use super::custom_claims::Freshness;
 use crate::actors::sessions::cached_user::CachedUser;
 use crate::app::App;
-use crate::domain::error::AuthError;
+use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session_basis::SessionBasis;
+use crate::persistence::refresh_tokens::NewSession;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::access_token::UserClaims;
 use crate::tokens::refresh_token::RefreshToken;
@@ -167,19 +169,38 @@ pub struct StartedSession {
     session_id: SessionId,
 }
 
-/// Writes the row of a new session; the caller owns the transaction.
+/// Writes the row of a new session, if what it rests on still holds; the caller owns the transaction.
+///
+/// Refused as the proof itself would be now.
 pub async fn start(
     app: &App,
     db: &mut PgConnection,
     user_id: UserId,
+    basis: &SessionBasis,
 ) -> Result<StartedSession, AuthError> {
     let now = app.clock.now();
     let (advanced, lifetime) = (app.clock.advanced(), app.config().tokens.refresh_token_lifetime);
     let refresh_token = RefreshToken::generate();
     let hash = refresh_token.hash();
-    let session_id = refresh_tokens::insert(&mut *db, user_id, hash, advanced, lifetime).await?;
+    let session = NewSession { user_id, hash, lifetime, basis };
+    let session_id = refresh_tokens::insert(&mut *db, session, advanced).await?;
+    let session_id = session_id.ok_or_else(|| refusal(basis))?;
     users::set_last_seen(&mut *db, [(user_id, now)]).await?;
     Ok(StartedSession { user_id, refresh_token, session_id })
+}
+
+/// What the client is told whose proof has ended meanwhile.
+const fn refusal(basis: &SessionBasis) -> ErrorCode {
+    match basis {
+        SessionBasis::Password(_) | SessionBasis::Identity(_) | SessionBasis::NewUser => {
+            ErrorCode::InvalidEmailPassword
+        }
+        SessionBasis::UsedUp(_) | SessionBasis::Ticket => ErrorCode::InvalidTicket,
+        SessionBasis::PersonalAccessToken(_) => ErrorCode::InvalidPat,
+        SessionBasis::SecurityKey(_) | SessionBasis::Phone(_) | SessionBasis::ExchangeCode => {
+            ErrorCode::InvalidRequest
+        }
+    }
 }
 
 impl StartedSession {
@@ -203,9 +224,13 @@ impl StartedSession {
 }
 
 /// Starts a session in a transaction of its own.
-pub async fn sign_in(app: &App, user_id: UserId) -> Result<IssuedSession, AuthError> {
+pub async fn sign_in(
+    app: &App,
+    user_id: UserId,
+    basis: &SessionBasis,
+) -> Result<IssuedSession, AuthError> {
     let mut transaction = app.pool.begin().await?;
-    let started = start(app, &mut transaction, user_id).await?;
+    let started = start(app, &mut transaction, user_id, basis).await?;
     transaction.commit().await?;
     started.issue(app).await
 }

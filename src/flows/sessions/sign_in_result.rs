@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::domain::session_basis::SessionBasis;
 
 /// What the application gets.
 pub enum SignInResult {
@@ -32,10 +33,11 @@ pub async fn finish_sign_in(
     app: &App,
     mut transaction: Transaction<'_, Postgres>,
     user_id: UserId,
+    basis: &SessionBasis,
     code_challenge: Option<&CodeChallenge>,
 ) -> Result<SignInResult, AuthError> {
     let started = match code_challenge {
-        None => Some(start(app, &mut transaction, user_id).await?),
+        None => Some(start(app, &mut transaction, user_id, basis).await?),
         Some(_) => None,
     };
     transaction.commit().await?;

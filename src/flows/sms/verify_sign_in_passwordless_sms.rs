@@ -10,6 +10,7 @@ use crate::clients::twilio::{self, TwilioConfig};
 use crate::config::SmsProvider;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::passwords::rules;
@@ -37,7 +38,7 @@ pub async fn verify_sign_in_passwordless_sms(
         return Err(ErrorCode::InvalidRequest.into());
     }
     let account = Account::by_phone(Factor::Code, phone, client);
-    attempts::check(app, &account)?;
+    let attempt = attempts::begin(app, &account).await?;
     let found = users::find_by_phone(&app.pool, phone).await?;
     let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
     let right_code = match &config.sms.provider {
@@ -45,16 +46,20 @@ pub async fn verify_sign_in_passwordless_sms(
         _ => look_up(app, id, code).await?,
     };
     let (Some(user), Some(right_code)) = (found, right_code) else {
-        attempts::failed(app, &account);
+        attempt.failed();
         return Err(ErrorCode::InvalidRequest.into());
     };
-    attempts::succeeded(app, &account)?;
+    attempt.succeeded();
     user.check_registered(&config.user_rules())?;
 
+    let basis = match right_code {
+        RightCode::Ours(_) | RightCode::Reference(_) => SessionBasis::Ticket,
+        RightCode::Provider => SessionBasis::Phone(phone.to_owned()),
+    };
     let mut transaction = app.pool.begin().await?;
     use_up(app, &mut transaction, id, &right_code).await?;
     users::set_phone_number_verified(&mut *transaction, id).await?;
-    let started = start(app, &mut transaction, id).await?;
+    let started = start(app, &mut transaction, id, &basis).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);

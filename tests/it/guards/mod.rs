@@ -3,6 +3,7 @@
 mod attempts;
 mod conceal_errors;
 mod enumeration;
+mod races;
 mod rate_limits;
 mod route_rules;
 mod turnstile;
