@@ -75,7 +75,8 @@ impl Family {
 }
 
 impl Purpose {
-    const ALL: [Self; 6] = [
+    /// Every purpose.
+    pub const ALL: [Self; 6] = [
         Self::SignUp,
         Self::SignIn,
         Self::Elevate,

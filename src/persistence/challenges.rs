@@ -58,7 +58,8 @@ pub async fn insert(db: impl PgExecutor<'_>, new: &[&NewChallenge]) -> sqlx::Res
 
 /// Uses a ceremony up; of any number of calls on any number of nodes exactly one gets it.
 ///
-/// With a `user_id`, only that user's.
+/// With a `user_id`, only that user's. What was begun before the user's credentials changed is good
+/// for nothing, also if it was stored after that.
 pub async fn take(
     db: impl PgExecutor<'_>,
     challenge: Challenge,
@@ -69,9 +70,13 @@ pub async fn take(
     sqlx::query_as!(
         TakenChallenge,
         r#"
-        delete from auth.keywright_challenges
+        delete from auth.keywright_challenges f
          where challenge = $1 and purpose = $2 and ($3::uuid is null or user_id = $3)
            and expires_at > $4
+           and not exists (
+               select from auth.keywright_credentials c
+                where c.user_id = f.user_id and c.changed_at > f.created_at
+           )
         returning user_id as "user_id: UserId", data
         "#,
         challenge.0.as_slice(),
@@ -81,6 +86,23 @@ pub async fn take(
     )
     .fetch_optional(db)
     .await
+}
+
+/// Ends a user's flows of these purposes.
+pub async fn delete_of_user(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    purposes: &[Purpose],
+) -> sqlx::Result<()> {
+    let purposes: Vec<String> = purposes.iter().map(|purpose| purpose.name().to_owned()).collect();
+    sqlx::query!(
+        "delete from auth.keywright_challenges where user_id = $1 and purpose = any ($2)",
+        user_id.0,
+        &purposes,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Leaves each of these users the newest `max` ceremonies of a purpose.

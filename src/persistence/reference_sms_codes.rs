@@ -27,6 +27,22 @@ pub async fn find(
     Ok(hash.map(Into::into))
 }
 
+/// Voids whatever code is pending.
+pub async fn void_pending(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set otp_hash_expires_at = $2 where id = $1 and otp_hash_expires_at > $2",
+        id.0,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Voids that code, as the reference does, and tells whether it still was good.
 pub async fn void(
     db: impl PgExecutor<'_>,

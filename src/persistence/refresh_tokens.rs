@@ -132,6 +132,32 @@ pub async fn find_in_chain(
     }))
 }
 
+/// Whether this session of this user lives; it is kept from ending until the transaction does.
+///
+/// A refresh goes on meanwhile.
+pub async fn lock_live(
+    db: impl PgExecutor<'_>,
+    id: SessionId,
+    user_id: UserId,
+    advanced: Duration,
+) -> sqlx::Result<bool> {
+    let row = sqlx::query_scalar!(
+        r#"
+        select id
+          from auth.refresh_tokens
+         where id = $1 and user_id = $2 and type = 'regular'
+           and expires_at > now() + make_interval(secs => $3)
+           for key share
+        "#,
+        id.0,
+        user_id.0,
+        advanced.as_seconds_f64(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// A session that is about to start.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSession<'a> {
@@ -148,6 +174,7 @@ pub struct NewSession<'a> {
 /// the other did, or the other ends this session. The user comes first, as everywhere. The lock is
 /// the one that an update takes, because the row is updated next: two sign-ins of one user that
 /// shared a lock would wait for each other.
+#[expect(clippy::too_many_lines, reason = "one statement for each kind of proof, each in full")]
 pub async fn insert(
     db: impl PgExecutor<'_>,
     session: NewSession<'_>,
@@ -313,14 +340,6 @@ pub async fn delete_by_id(db: impl PgExecutor<'_>, id: SessionId) -> sqlx::Resul
     let deleted =
         sqlx::query!("delete from auth.refresh_tokens where id = $1", id.0).execute(db).await?;
     Ok(deleted.rows_affected() > 0)
-}
-
-/// Ends all sessions of a user, personal access tokens included.
-pub async fn delete_by_user(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<u64> {
-    let deleted = sqlx::query!("delete from auth.refresh_tokens where user_id = $1", user_id.0)
-        .execute(db)
-        .await?;
-    Ok(deleted.rows_affected())
 }
 
 /// Ends the sessions of a user except one, and with `and_pats` personal access tokens as well.

@@ -187,6 +187,8 @@ pub async fn find(
 }
 
 /// Voids a user's pending tickets of these purposes, and whatever the reference has issued for one.
+///
+/// A mailed code of the reference is six digits and nothing else.
 pub async fn void(
     db: &mut PgConnection,
     user_id: UserId,
@@ -205,7 +207,9 @@ pub async fn void(
         r#"
         update auth.users
            set ticket = null, ticket_expires_at = $3
-         where id = $1 and split_part(ticket, ':', 1) = any ($2)
+         where id = $1
+           and (split_part(ticket, ':', 1) = any ($2)
+                or ('emailOtp' = any ($2) and ticket ~ '^[0-9]{6}$'))
         "#,
         user_id.0,
         &purposes,

@@ -349,6 +349,27 @@ pub async fn set_password_hash(
     Ok(())
 }
 
+/// Forgets an address that was to replace the user's.
+pub async fn forget_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update auth.users set new_email = null where id = $1 and new_email is not null",
+        id.0,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Keeps others from changing the user until the transaction ends; tells whether it is a guest.
+pub async fn lock(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar!(
+        "select is_anonymous from auth.users where id = $1 for no key update",
+        id.0,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Remembers the address that is to replace the user's once its owner confirms it.
 pub async fn set_new_email(
     db: impl PgExecutor<'_>,

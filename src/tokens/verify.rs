@@ -23,6 +23,8 @@ pub struct VerifiedToken {
     pub session_id: Option<SessionId>,
     /// `x-hasura-user-id`, if it is a UUID; a few operations read this one.
     pub claims_user_id: Option<UserId>,
+    /// `iat` in whole seconds of Unix time.
+    pub issued_at: Option<i64>,
     /// Whether `x-hasura-auth-elevated` is the subject.
     pub is_elevated: bool,
     /// `x-hasura-user-is-anonymous`.
@@ -180,6 +182,10 @@ impl<'a> Payload<'a> {
             user_id: uuid(self.sub.as_deref()).map(UserId),
             session_id: uuid(self.sid.as_deref()).map(SessionId),
             claims_user_id: uuid(hasura.user_id.as_deref()).map(UserId),
+            issued_at: self
+                .iat
+                .and_then(time::Duration::checked_seconds_f64)
+                .map(time::Duration::whole_seconds),
             is_elevated: self.sub.is_some() && hasura.elevated == self.sub,
             is_anonymous: hasura.is_anonymous.as_deref() == Some("true"),
         }

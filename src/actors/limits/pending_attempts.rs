@@ -53,7 +53,7 @@ impl PendingAttempts {
     pub async fn begin(
         &self,
         policy: Policy,
-        subject: impl Fn() -> Subject + Send,
+        subject: impl Fn() -> Subject + Send + Sync,
     ) -> Result<PendingAttempt, Verdict> {
         let waiting = async {
             loop {

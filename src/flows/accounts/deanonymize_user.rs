@@ -8,9 +8,9 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::authenticate;
+use crate::flows::guards::endings::{Because, end};
 use crate::flows::passwords::rules;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::persistence::refresh_tokens;
 use crate::persistence::users::{self, Registration};
 use crate::tokens::ticket::TicketKind;
 
@@ -24,8 +24,8 @@ pub enum SignInMethod {
 /// Turns an anonymous user into a registered one, who keeps id and metadata.
 ///
 /// The row decides whether the user is anonymous, not the token, which may be older
-/// (docs/reference-behaviour.md#the-row-says-who-is-anonymous). Where the address has to be
-/// proved first, the anonymous sessions end.
+/// (docs/reference-behaviour.md#the-row-says-who-is-anonymous). The anonymous sessions end, and
+/// where the address has to be proved first, the bearer's own too.
 pub async fn deanonymize_user(
     app: &App,
     bearer: Option<&str>,
@@ -33,8 +33,9 @@ pub async fn deanonymize_user(
     email: &EmailAddress,
     options: SignUpOptions,
 ) -> Result<(), AuthError> {
-    let id = authenticate(app, bearer)?;
-    let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
+    let caller = authenticate(app, bearer)?;
+    let user =
+        app.actors.sessions.user(caller.id()).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     if user.user.disabled {
         return Err(ErrorCode::DisabledUser.into());
     }
@@ -82,14 +83,18 @@ pub async fn deanonymize_user(
         now: app.clock.now(),
     };
     let mut transaction = app.pool.begin().await?;
+    let caller = caller.lock(app, &mut transaction).await?;
+    let id = caller.id();
     let registered = users::register_anonymous(&mut transaction, id, &registration).await;
     if !registered.map_err(users::refusal)? {
         return Err(ErrorCode::UserNotAnonymous.into());
     }
+    // Before there is a new ticket.
+    let kept = if mailed.is_none() { caller.session_id() } else { None };
+    end(app, &mut transaction, id, Because::Registered { kept }).await?;
     let mail = match mailed {
         None => None,
         Some((kind, template)) => {
-            refresh_tokens::delete_by_user(&mut *transaction, id).await?;
             let recipient = Recipient {
                 user_id: id,
                 email: email.as_str(),

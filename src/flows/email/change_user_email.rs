@@ -5,7 +5,8 @@ use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
 use crate::domain::return_target::RequestedTarget;
-use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
+use crate::flows::guards::bearer::{authenticate_elevated, registered};
+use crate::flows::guards::live_session::Sensitive;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
@@ -21,7 +22,7 @@ pub async fn change_user_email(
     let config = app.config.load_full();
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
     let return_target = return_target.resolve(&config.accounts.redirects)?;
-    let user = registered(app, caller.id).await?;
+    let user = registered(app, caller.id()).await?;
     // The rules for addresses hold for new ones too.
     if !config.accounts.email_access.allows(new_email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
@@ -34,7 +35,8 @@ pub async fn change_user_email(
     let user = &user.user;
     let recipient = Recipient { new_email: Some(new_email.as_str()), ..Recipient::from(user) };
     let mut transaction = app.pool.begin().await?;
-    users::set_new_email(&mut *transaction, user.id, new_email).await?;
+    let caller = caller.lock(app, &mut transaction).await?;
+    users::set_new_email(&mut *transaction, caller.id(), new_email).await?;
     let mail = promise_ticket(
         app,
         &mut transaction,

@@ -8,6 +8,7 @@ use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::redirect::with_query;
 use crate::domain::session_basis::SessionBasis;
+use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -70,7 +71,12 @@ async fn consume(
     let kind = ticket.kind();
     let now = app.clock.now();
     let mut transaction = app.pool.begin().await?;
-    let consumed = tickets::consume(&mut *transaction, &ticket.hash(), kind.name(), now).await?;
+    let hash = ticket.hash();
+    // The user first and then the ticket, as by everybody who changes a user and voids tickets.
+    let found = tickets::find(&mut *transaction, &hash, kind.name(), ticket.expose(), now).await?;
+    let Some(found) = found else { return Err(invalid) };
+    users::lock(&mut *transaction, found).await?;
+    let consumed = tickets::consume(&mut *transaction, &hash, kind.name(), now).await?;
     let (user_id, challenge) = if let Some(consumed) = consumed {
         (consumed.user_id, consumed.code_challenge)
     } else {
@@ -93,7 +99,7 @@ async fn consume(
     }
     if kind == TicketKind::EmailConfirmChange {
         match users::confirm_new_email(&mut *transaction, user_id).await {
-            Ok(true) => {}
+            Ok(true) => end(app, &mut transaction, user_id, Because::AddressChanged).await?,
             Ok(false) => return Err(ErrorCode::InvalidTicket.into()),
             Err(error) if users::is_duplicate_email(&error) => {
                 return Err(ErrorCode::EmailAlreadyInUse.into());

@@ -1,5 +1,8 @@
-//! What stands before several flows: bearer tokens, attempt counts, response-time padding.
+//! What several flows share: bearer tokens, live sessions, endings, attempt counts, response-time
+//! padding.
 
 pub mod attempts;
 pub mod bearer;
+pub mod endings;
+pub mod live_session;
 pub mod response_padding;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::totp::{authenticate_change, prove};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::flows::guards::bearer::{Sensitive, registered};
+use crate::flows::guards::bearer::registered;
+use crate::flows::guards::live_session::Sensitive;
 use crate::persistence::totp as stored;
 
 /// What is to become of the second factor.
@@ -27,13 +28,14 @@ pub async fn change_mfa(
         MfaChange::Activate => Sensitive::AddsFactor,
         MfaChange::Deactivate => Sensitive::Ordinary,
     };
-    let id = authenticate_change(app, bearer, operation).await?;
+    let caller = authenticate_change(app, bearer, operation).await?;
     if !app.config().methods.mfa {
         return Err(ErrorCode::DisabledEndpoint.into());
     }
-    registered(app, id).await?;
+    registered(app, caller.id()).await?;
 
     let mut transaction = app.pool.begin().await?;
+    let id = caller.lock(app, &mut transaction).await?.id();
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     match change {
         MfaChange::Activate if row.is_active => return Err(ErrorCode::TotpAlreadyActive.into()),

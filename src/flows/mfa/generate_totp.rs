@@ -6,7 +6,8 @@ use super::totp::authenticate_change;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::user::User;
-use crate::flows::guards::bearer::{Sensitive, registered};
+use crate::flows::guards::bearer::registered;
+use crate::flows::guards::live_session::Sensitive;
 use crate::persistence::totp as stored;
 use crate::totp::{Enrolment, generate_secret};
 
@@ -23,12 +24,12 @@ pub struct NewSecret {
 /// it, or a stolen access token would be enough to take the factor over
 /// (docs/reference-behaviour.md#active-secret-stays).
 pub async fn generate_totp(app: &App, bearer: Option<&str>) -> Result<NewSecret, AuthError> {
-    let id = authenticate_change(app, bearer, Sensitive::AddsFactor).await?;
+    let caller = authenticate_change(app, bearer, Sensitive::AddsFactor).await?;
     let config = app.config.load_full();
     if !config.methods.mfa {
         return Err(ErrorCode::DisabledEndpoint.into());
     }
-    let user = registered(app, id).await?;
+    let user = registered(app, caller.id()).await?;
     let secret = generate_secret();
     let enrolment = Enrolment::new(&config.methods.mfa_issuer, account(&user.user), &secret);
     let picture = enrolment
@@ -36,6 +37,7 @@ pub async fn generate_totp(app: &App, bearer: Option<&str>) -> Result<NewSecret,
         .map_err(|error| AuthError::internal("picture of a TOTP secret not made", error))?;
 
     let mut transaction = app.pool.begin().await?;
+    let id = caller.lock(app, &mut transaction).await?.id();
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     if row.is_active {
         return Err(ErrorCode::TotpAlreadyActive.into());

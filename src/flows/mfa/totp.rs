@@ -10,7 +10,8 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
-use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated};
+use crate::flows::guards::bearer::{authenticate, authenticate_elevated};
+use crate::flows::guards::live_session::{Caller, Sensitive};
 use crate::metrics::SecurityEvent;
 use crate::persistence::totp::{self as stored, TotpRow};
 use crate::sealing::context;
@@ -22,9 +23,9 @@ pub async fn authenticate_change(
     app: &App,
     bearer: Option<&str>,
     operation: Sensitive,
-) -> Result<UserId, AuthError> {
+) -> Result<Caller, AuthError> {
     if app.config().methods.mfa_elevation {
-        Ok(authenticate_elevated(app, bearer, operation).await?.id)
+        authenticate_elevated(app, bearer, operation).await
     } else {
         authenticate(app, bearer)
     }

@@ -6,7 +6,8 @@ use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SecurityKeyId;
-use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
+use crate::flows::guards::bearer::{authenticate_elevated, registered};
+use crate::flows::guards::live_session::Sensitive;
 use crate::passkeys::PendingRegistration;
 use crate::passkeys::options::CreationOptions;
 use crate::persistence::security_keys;
@@ -15,8 +16,9 @@ use crate::persistence::security_keys;
 pub async fn begin(app: &App, token: Option<&str>) -> Result<CreationOptions, AuthError> {
     let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
     let party = ceremonies::relying_party(app)?;
-    let user = registered(app, caller.id).await?;
-    ceremonies::ask_for_new_key(app, &party, caller.id, &user.user.display_name).await
+    let user = registered(app, caller.id()).await?;
+    caller.check(app).await?;
+    ceremonies::ask_for_new_key(app, &party, caller.id(), &user.user.display_name).await
 }
 
 /// Stores the bearer's new key.
@@ -28,14 +30,17 @@ pub async fn finish(
 ) -> Result<SecurityKeyId, AuthError> {
     let caller = authenticate_elevated(app, token, Sensitive::AddsSecurityKey).await?;
     let party = ceremonies::relying_party(app)?;
-    registered(app, caller.id).await?;
+    registered(app, caller.id()).await?;
+    // Before the ceremony is used up.
+    caller.check(app).await?;
     let ceremony: Taken<PendingRegistration> =
-        ceremonies::take(app, registration.challenge, Purpose::AddSecurityKey, Some(caller.id))
+        ceremonies::take(app, registration.challenge, Purpose::AddSecurityKey, Some(caller.id()))
             .await?;
     let key = ceremonies::check_new_key(&party, registration, ceremony.challenge, &ceremony.data)?;
     let mut transaction = app.pool.begin().await?;
+    let caller = caller.lock(app, &mut transaction).await?;
     let now = app.clock.now();
-    let id = security_keys::insert(&mut transaction, caller.id, &key, nickname, now)
+    let id = security_keys::insert(&mut transaction, caller.id(), &key, nickname, now)
         .await
         .map_err(security_keys::refusal)?;
     transaction.commit().await?;

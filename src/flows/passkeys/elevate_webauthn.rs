@@ -8,15 +8,17 @@ use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
 use crate::domain::session_basis::SessionBasis;
-use crate::flows::guards::bearer::current_user;
+use crate::flows::guards::bearer::{authenticate, registered};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::passkeys::options::RequestOptions;
 
 /// Asks for one of the bearer's own keys.
 pub async fn begin(app: &App, token: Option<&str>) -> Result<RequestOptions, AuthError> {
     let party = ceremonies::relying_party(app)?;
-    let user = current_user(app, token).await?;
-    ceremonies::ask_for_key(app, &party, Purpose::Elevate, user.user.id).await
+    let caller = authenticate(app, token)?;
+    registered(app, caller.id()).await?;
+    caller.check(app).await?;
+    ceremonies::ask_for_key(app, &party, Purpose::Elevate, caller.id()).await
 }
 
 /// A session whose access token says that a key was shown just now; only for the bearer's own
@@ -27,14 +29,19 @@ pub async fn finish(
     assertion: &Assertion,
 ) -> Result<IssuedSession, AuthError> {
     let party = ceremonies::relying_party(app)?;
-    let user = current_user(app, token).await?;
-    let id = user.user.id;
+    let caller = authenticate(app, token)?;
+    let id = caller.id();
+    registered(app, id).await?;
+    // Before the ceremony is used up.
+    caller.check(app).await?;
     let ceremony: Taken<IgnoredAny> =
         ceremonies::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
     let key =
         ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, Some(id)).await?;
     let mut transaction = app.pool.begin().await?;
-    let started = start(app, &mut transaction, id, &SessionBasis::SecurityKey(key.id)).await?;
+    let caller = caller.lock(app, &mut transaction).await?;
+    let basis = SessionBasis::SecurityKey(key.id);
+    let started = start(app, &mut transaction, caller.id(), &basis).await?;
     transaction.commit().await?;
     started.issue_elevated(app).await
 }

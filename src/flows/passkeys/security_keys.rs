@@ -6,7 +6,8 @@ use crate::app::App;
 use crate::config::MethodsConfig;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::security_key::ListedKey;
-use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, current_user, registered};
+use crate::flows::guards::bearer::{authenticate, authenticate_elevated, current_user, registered};
+use crate::flows::guards::live_session::Sensitive;
 use crate::persistence::security_keys::{self, OtherWays};
 
 /// The bearer's keys.
@@ -24,27 +25,31 @@ pub async fn rename(
     nickname: &str,
 ) -> Result<(), AuthError> {
     require_enabled(app)?;
-    let user = current_user(app, token).await?;
-    if security_keys::rename(&app.pool, user.user.id, id, nickname).await? {
-        Ok(())
-    } else {
-        Err(unknown_key())
+    let caller = authenticate(app, token)?;
+    registered(app, caller.id()).await?;
+    let mut transaction = app.pool.begin().await?;
+    let caller = caller.lock(app, &mut transaction).await?;
+    if !security_keys::rename(&mut *transaction, caller.id(), id, nickname).await? {
+        return Err(unknown_key());
     }
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Deletes a key of the bearer, unless nothing else is left to sign in with.
 pub async fn delete(app: &App, token: Option<&str>, id: Uuid) -> Result<(), AuthError> {
     let caller = authenticate_elevated(app, token, Sensitive::Ordinary).await?;
     require_enabled(app)?;
-    registered(app, caller.id).await?;
+    registered(app, caller.id()).await?;
     let mut transaction = app.pool.begin().await?;
-    let others = security_keys::lock_other_ways(&mut *transaction, caller.id)
+    let caller = caller.lock(app, &mut transaction).await?;
+    let others = security_keys::lock_other_ways(&mut *transaction, caller.id())
         .await?
         .ok_or(ErrorCode::InvalidRequest)?;
-    if !security_keys::delete(&mut *transaction, caller.id, id).await? {
+    if !security_keys::delete(&mut *transaction, caller.id(), id).await? {
         return Err(unknown_key());
     }
-    let left = security_keys::count(&mut *transaction, caller.id).await?;
+    let left = security_keys::count(&mut *transaction, caller.id()).await?;
     if left == 0 && !can_sign_in(&others, &app.config().methods) {
         return Err(AuthError::InvalidRequest(
             "this is the last way to sign in: set a password or add another key first".to_owned(),

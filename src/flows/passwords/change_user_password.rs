@@ -5,26 +5,18 @@ use sqlx::PgConnection;
 
 use super::rules;
 use crate::app::App;
-use crate::config::ChangeEnds;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::UserId;
 use crate::flows::email::verified_address::settle_links;
-use crate::flows::guards::bearer::{Sensitive, authenticate_elevated, registered};
-use crate::persistence::{refresh_tokens, tickets, users};
+use crate::flows::guards::bearer::{authenticate_elevated, registered};
+use crate::flows::guards::endings::{Because, end};
+use crate::flows::guards::live_session::{Caller, Sensitive};
+use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
-
-/// Tickets that lead to a session without the new password.
-const VOIDED: [&str; 5] = [
-    TicketKind::PasswordReset.name(),
-    TicketKind::PasswordlessEmail.name(),
-    TicketKind::EmailOtp.name(),
-    TicketKind::SmsOtp.name(),
-    TicketKind::MfaTotp.name(),
-];
 
 /// Sets a new password: the bearer's, or else that of the user whose reset ticket this is.
 ///
-/// A bearer that is absent, not valid or not elevated enough leaves the ticket to decide; together
+/// A bearer that is absent, not valid, not elevated enough or of an ended session leaves the ticket to decide; together
 /// with a good bearer it is neither looked at nor used up.
 pub async fn change_user_password(
     app: &App,
@@ -32,13 +24,15 @@ pub async fn change_user_password(
     ticket: Option<&str>,
     password: &SecretString,
 ) -> Result<(), AuthError> {
-    match authenticate_elevated(app, bearer, Sensitive::Ordinary).await {
+    match live(app, bearer).await {
         Ok(caller) => {
-            registered(app, caller.id).await?;
+            registered(app, caller.id()).await?;
             rules::check_new(app, password).await?;
             let hash = rules::hash(app, password).await?;
             let mut transaction = app.pool.begin().await?;
-            set(app, &mut transaction, caller.id, &hash, caller.session_id).await?;
+            let caller = caller.lock(app, &mut transaction).await?;
+            let because = Because::PasswordChanged { by: caller.session_id() };
+            set(app, &mut transaction, caller.id(), &hash, because).await?;
             transaction.commit().await?;
             Ok(())
         }
@@ -48,6 +42,13 @@ pub async fn change_user_password(
         }
         Err(error) => Err(error),
     }
+}
+
+/// The bearer, if it may change the password.
+async fn live(app: &App, bearer: Option<&str>) -> Result<Caller, AuthError> {
+    let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
+    caller.check(app).await?;
+    Ok(caller)
 }
 
 /// The ticket is used up by the change itself: a password that is refused leaves it.
@@ -67,6 +68,8 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
     let password_hash = rules::hash(app, password).await?;
 
     let mut transaction = app.pool.begin().await?;
+    // Before the ticket, as by everybody who changes a user and voids tickets.
+    users::lock(&mut *transaction, id).await?;
     let consumed = match tickets::consume(&mut *transaction, &hash, purpose, now).await? {
         Some(consumed) => Some(consumed.user_id),
         None => tickets::consume_reference(&mut *transaction, ticket.expose(), now).await?,
@@ -75,7 +78,7 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
         return Err(invalid());
     }
     settle_links(app, &mut transaction, id, None).await?;
-    set(app, &mut transaction, id, &password_hash, None).await?;
+    set(app, &mut transaction, id, &password_hash, Because::PasswordReset).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -87,14 +90,8 @@ async fn set(
     db: &mut PgConnection,
     id: UserId,
     hash: &str,
-    kept: Option<SessionId>,
+    because: Because,
 ) -> Result<(), AuthError> {
     users::set_password_hash(&mut *db, id, hash).await?;
-    let ends = app.config().passwords.change_ends;
-    if ends != ChangeEnds::Nothing {
-        tickets::void(&mut *db, id, &VOIDED, app.clock.now()).await?;
-        let and_pats = ends == ChangeEnds::SessionsAndTokens;
-        refresh_tokens::delete_others(&mut *db, id, kept, and_pats).await?;
-    }
-    Ok(())
+    end(app, db, id, because).await
 }

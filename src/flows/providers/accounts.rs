@@ -18,6 +18,7 @@ use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::user::User;
 use crate::flows::email::verified_address::browser_hash;
 use crate::flows::guards::bearer::registered;
+use crate::flows::guards::live_session::Caller;
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
@@ -111,13 +112,10 @@ pub async fn sign_in(
 }
 
 /// Adds an identity to a user who is signed in.
-pub async fn link(
-    app: &App,
-    user_id: UserId,
-    identity: &ProviderIdentity,
-) -> Result<(), AuthError> {
-    registered(app, user_id).await?;
+pub async fn link(app: &App, caller: Caller, identity: &ProviderIdentity) -> Result<(), AuthError> {
+    registered(app, caller.id()).await?;
     let mut transaction = app.pool.begin().await?;
+    let user_id = caller.lock(app, &mut transaction).await?.id();
     let (provider, subject) = (&identity.provider_id, &identity.subject);
     let now = app.clock.now();
     let link = user_providers::insert(&mut *transaction, user_id, provider, subject, now).await?;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
+use crate::flows::guards::live_session::Caller;
 use crate::oauth::client::{ProviderError, ProviderTokens};
 use crate::oauth::configured::ProviderConfig;
 use crate::oauth::id_token::{
@@ -129,7 +130,9 @@ async fn complete_sign_in(
         .transpose()?;
     let identity = ProviderIdentity::new(&provider.id, profile, provider.trust_email, tokens);
     if let Intent::Connect(user_id) = pending.intent {
-        accounts::link(app, user_id, &identity).await?;
+        // Whoever began it must still be signed in.
+        let caller = pending.caller.unwrap_or_else(|| Caller::unknown(user_id));
+        accounts::link(app, caller, &identity).await?;
         return Ok(None);
     }
     let terms =

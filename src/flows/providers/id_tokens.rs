@@ -10,7 +10,8 @@ use super::state::Intent;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::sign_up_options::SignUpOptions;
-use crate::flows::guards::bearer::{Sensitive, authenticate_elevated};
+use crate::flows::guards::bearer::authenticate_elevated;
+use crate::flows::guards::live_session::Sensitive;
 use crate::flows::sessions::session::IssuedSession;
 use crate::flows::sessions::sign_in_result::SignInResult;
 use crate::oauth::id_token::{ExpectedNonce, IdTokenError, IdTokenVerifier};
@@ -54,7 +55,7 @@ pub async fn link(
 ) -> Result<(), AuthError> {
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
     let identity = identify(app, presented).await?;
-    accounts::link(app, caller.id, &identity).await
+    accounts::link(app, caller, &identity).await
 }
 
 async fn enter(

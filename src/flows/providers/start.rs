@@ -12,7 +12,8 @@ use crate::domain::random_secret::random_secret;
 use crate::domain::redirect::with_query;
 use crate::domain::request_origin::RequestOrigin;
 use crate::domain::sign_up_options::SignUpOptions;
-use crate::flows::guards::bearer::{Sensitive, authenticate, authenticate_elevated, registered};
+use crate::flows::guards::bearer::{authenticate, authenticate_elevated, registered};
+use crate::flows::guards::live_session::{Caller, Sensitive};
 use crate::oauth::client::Protections;
 use crate::oauth::configured::ProviderConfig;
 use crate::oauth::oauth1::TimestampAndNonce;
@@ -96,7 +97,7 @@ pub async fn begin_link(
     request: SignInRequest<'_>,
 ) -> Result<AuthorizationRedirect, AuthError> {
     // First of all, and also where there is no token at all.
-    authenticate(app, request.connect)?;
+    authenticate(app, request.connect)?.check(app).await?;
     start(app, request, ConnectFrom::OwnPages).await.map_err(|refusal| match refusal {
         Refusal::Response(error) | Refusal::Redirect { error, .. } => error,
     })
@@ -122,13 +123,14 @@ async fn start(
         .find(request.provider)
         .ok_or_else(|| refuse(ErrorCode::DisabledEndpoint.into()))?;
     // Now, so that no access token travels to the provider.
-    let intent = match request.connect {
-        _ if request.is_sign_up => Intent::SignUp,
-        None => Intent::SignIn,
+    let (intent, caller) = match request.connect {
+        _ if request.is_sign_up => (Intent::SignUp, None),
+        None => (Intent::SignIn, None),
         Some(token) => {
             let own = [config.accounts.redirects.client_url(), &redirect_to];
             check_origin(&request.origin, own, connect_from).map_err(refuse)?;
-            connect(app, token).await.map_err(refuse)?
+            let caller = connect(app, token).await.map_err(refuse)?;
+            (Intent::Connect(caller.id()), Some(caller))
         }
     };
     let resolved = ResolvedProvider::resolve(app, &config, provider)
@@ -137,6 +139,7 @@ async fn start(
     let state = StateHandle::fresh();
     let pending = PendingSignIn {
         intent,
+        caller,
         options: request.options,
         redirect_to,
         client_state: request.client_state,
@@ -184,14 +187,16 @@ fn check_origin(
 }
 
 /// The user whom an access token stands for is to get the identity.
-async fn connect(app: &App, token: &str) -> Result<Intent, AuthError> {
-    let caller = authenticate_elevated(app, Some(token), Sensitive::Ordinary).await;
-    let caller = caller.map_err(|error| match error {
+async fn connect(app: &App, token: &str) -> Result<Caller, AuthError> {
+    let refused = |error| match error {
         AuthError::InvalidRequest(_) => ErrorCode::InvalidRequest.into(),
         other => other,
-    })?;
-    registered(app, caller.id).await?;
-    Ok(Intent::Connect(caller.id))
+    };
+    let caller = authenticate_elevated(app, Some(token), Sensitive::Ordinary).await;
+    let caller = caller.map_err(refused)?;
+    registered(app, caller.id()).await?;
+    caller.check(app).await.map_err(refused)?;
+    Ok(caller)
 }
 
 /// `OAuth` 2: everything is in the URL.

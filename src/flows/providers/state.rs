@@ -14,6 +14,7 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::random_secret::{hash_of, random_secret};
 use crate::domain::sign_up_options::SignUpOptions;
+use crate::flows::guards::live_session::Caller;
 use crate::persistence::challenges::NewChallenge;
 
 /// What is to come of an identity.
@@ -31,6 +32,9 @@ pub enum Intent {
 #[derive(Serialize, Deserialize)]
 pub struct PendingSignIn {
     pub intent: Intent,
+    /// Who connects; absent in what the version before this one has stored.
+    #[serde(default)]
+    pub caller: Option<Caller>,
     pub options: SignUpOptions,
     /// Where the application wants people back.
     pub redirect_to: String,

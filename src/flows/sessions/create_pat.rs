@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SessionId;
-use crate::flows::guards::bearer::{Sensitive, elevated_user};
+use crate::flows::guards::bearer::{authenticate_elevated, registered};
+use crate::flows::guards::live_session::Sensitive;
 use crate::persistence::personal_access_tokens;
 use crate::tokens::refresh_token::RefreshToken;
 
@@ -23,17 +24,21 @@ pub async fn create_pat(
     expires_at: OffsetDateTime,
     metadata: Option<&RawValue>,
 ) -> Result<NewToken, AuthError> {
-    let user = elevated_user(app, bearer, Sensitive::Ordinary).await?;
+    let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
+    registered(app, caller.id()).await?;
     let token = RefreshToken::generate();
     let now = app.clock.now();
+    let mut transaction = app.pool.begin().await?;
+    let caller = caller.lock(app, &mut transaction).await?;
     let id = personal_access_tokens::insert(
-        &app.pool,
-        user.user.id,
+        &mut *transaction,
+        caller.id(),
         token.hash(),
         metadata,
         now,
         expires_at,
     )
     .await?;
+    transaction.commit().await?;
     Ok(NewToken { id, token })
 }

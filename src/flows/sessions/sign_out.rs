@@ -4,15 +4,22 @@ use super::refresh::CHAIN_STEPS;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::guards::bearer::authenticate;
+use crate::flows::guards::endings::{Because, end};
 use crate::persistence::refresh_tokens;
 use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 
 /// Ends every session of the bearer's user, personal access tokens included
 /// (docs/reference-behaviour.md#sign-out-ends-pats).
 pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), AuthError> {
-    let user_id = authenticate(app, bearer)
-        .map_err(|_refused| AuthError::Refused(ErrorCode::InvalidRequest))?;
-    refresh_tokens::delete_by_user(&app.pool, user_id).await?;
+    let refused = |error| match error {
+        AuthError::InvalidRequest(_) => AuthError::Refused(ErrorCode::InvalidRequest),
+        other => other,
+    };
+    let caller = authenticate(app, bearer).map_err(refused)?;
+    let mut transaction = app.pool.begin().await?;
+    let caller = caller.lock(app, &mut transaction).await.map_err(refused)?;
+    end(app, &mut transaction, caller.id(), Because::SignedOutEverywhere).await?;
+    transaction.commit().await?;
     Ok(())
 }
 

@@ -228,6 +228,7 @@ fn what_a_token_says_is_read() {
             user_id: Some(UserId(USER)),
             session_id: Some(SESSION),
             claims_user_id: Some(UserId(USER)),
+            issued_at: Some(NOW),
             is_elevated: false,
             is_anonymous: true,
         }

@@ -73,7 +73,7 @@ impl Race {
     /// A ticket for a reset, as it would be mailed.
     async fn reset_ticket(&self) -> Ticket {
         let ticket = Ticket::generate(TicketKind::PasswordReset);
-        let hash: String = ticket.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = keywright::domain::random_secret::hex(&ticket.hash());
         let insert = format!(
             "insert into auth.keywright_tickets
                     (ticket_hash, user_id, purpose, created_at, expires_at)

@@ -4,6 +4,7 @@ mod access_token;
 mod code_exchange;
 mod custom_claims;
 mod custom_claims_postgres;
+mod endings;
 mod pat;
 mod refresh_promise;
 mod refresh_properties;
