@@ -186,9 +186,9 @@ async fn a_user_who_is_disabled_meanwhile_gets_no_session() {
 #[tokio::test]
 async fn a_personal_access_token_that_is_deleted_meanwhile_starts_no_session() {
     let race = Race::start(INSERT).await;
-    let session = race.other.sign_in(EMAIL, PASSWORD).await.session();
     let body = json!({"expiresAt": "2099-01-01T00:00:00Z"});
     for round in 0..ROUNDS {
+        let session = race.other.sign_in(EMAIL, PASSWORD).await.session();
         let made = race.other.post_as("/pat", session.access_token(), body.clone()).await.json();
         race.end_sessions().await;
         race.gate.close();
