@@ -430,6 +430,10 @@ pub(super) async fn ask(client: &Client, op: &Op, access_token: &str) -> Outcome
             response.assert_refused(401, "invalid-refresh-token");
             Outcome::Refused
         }
+        (StatusCode::BAD_REQUEST, Op::SignOutEverywhere) => {
+            response.assert_refused(400, "invalid-request");
+            Outcome::Refused
+        }
         _ => {
             crate::support::load::assert_shed(&response);
             Outcome::Unknown

@@ -92,7 +92,7 @@ impl Op {
 pub(crate) enum Outcome {
     /// A session with this refresh token.
     Token(String),
-    /// 401 `invalid-refresh-token`.
+    /// 401 `invalid-refresh-token`; of a sign-out everywhere, a bearer that is not good.
     Refused,
     /// A sign-out was acknowledged.
     Done,
@@ -198,8 +198,11 @@ fn steps(chain: &Chain, state: &State, event: &Event, at: Stage) -> Vec<Step> {
     }
     let State::Live { current, rotated } = state else {
         return unchanged(match event.op {
-            Op::Refresh(_) | Op::ReferenceRefresh { .. } => Outcome::Refused,
-            _ => Outcome::Done,
+            // The bearer's session is this one.
+            Op::Refresh(_) | Op::ReferenceRefresh { .. } | Op::SignOutEverywhere => {
+                Outcome::Refused
+            }
+            Op::SignOut(_) | Op::ReferenceSignOut(_) => Outcome::Done,
         });
     };
     match &event.op {
@@ -330,6 +333,19 @@ mod tests {
         let lost_sign_out = history().with(Op::SignOutEverywhere, Outcome::Unknown, (1, 2));
         let fits = lost_sign_out.refresh(0, Some(1), (3, 4)).refresh(1, None, (5, 6));
         assert_eq!(fits.states(), BTreeSet::from([State::Over(Cause::SignOut)]));
+    }
+
+    #[test]
+    fn the_access_token_of_a_session_that_is_over_signs_nobody_out() {
+        let everywhere =
+            |history: History, outcome, time| history.with(Op::SignOutEverywhere, outcome, time);
+        let first = everywhere(history(), Outcome::Done, (1, 2));
+        let twice = everywhere(first, Outcome::Refused, (3, 4));
+        assert_eq!(twice.states(), BTreeSet::from([State::Over(Cause::SignOut)]));
+        let late = everywhere(history().sign_out(0, (1, 2)), Outcome::Done, (3, 4));
+        assert!(late.states().is_empty());
+        let early = everywhere(history(), Outcome::Refused, (1, 2));
+        assert!(early.states().is_empty());
     }
 
     #[test]
