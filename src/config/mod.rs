@@ -22,7 +22,7 @@ pub use self::change_env::ChangeEnvError;
 pub use self::load::Loaded;
 pub use self::printing::{arguments, settings_markdown};
 pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Sources};
-pub use self::sections::accounts::{AccountLists, AccountsConfig};
+pub use self::sections::accounts::{AccountLists, AccountsConfig, ProofClears};
 pub use self::sections::actors::ActorsConfig;
 pub use self::sections::admin::AdminConfig;
 pub use self::sections::claims::{ClaimsConfig, ClaimsSource};

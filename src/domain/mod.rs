@@ -1,5 +1,6 @@
 //! Types and rules without I/O.
 
+pub mod asked_by;
 pub mod challenge;
 pub mod claim_path;
 pub mod clock;

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, NewMessage, OutboxMessage};
 
 /// Writes a message that is due at once; call it in the transaction that creates its ticket.
@@ -40,6 +40,24 @@ pub async fn enqueue(conn: &mut PgConnection, message: NewMessage) -> sqlx::Resu
 /// Takes back a message that the same transaction wrote.
 pub async fn withdraw(db: impl PgExecutor<'_>, id: MessageId) -> sqlx::Result<()> {
     sqlx::query!("delete from auth.keywright_outbox where id = $1", id.0).execute(db).await?;
+    Ok(())
+}
+
+/// Takes back what a user was to be sent with these templates, as far as nobody sends it now.
+pub async fn withdraw_of_user(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    templates: &[MailTemplate],
+) -> sqlx::Result<()> {
+    let templates: Vec<String> =
+        templates.iter().map(|template| template.name().to_owned()).collect();
+    sqlx::query!(
+        "delete from auth.keywright_outbox where user_id = $1 and template = any ($2)",
+        user_id.0,
+        &templates,
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

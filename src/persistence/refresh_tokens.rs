@@ -11,7 +11,7 @@ use sqlx::PgExecutor;
 use sqlx::error::DatabaseError;
 use time::Duration;
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{SecurityKeyId, SessionId, UserId};
 use crate::domain::session_basis::SessionBasis;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -67,7 +67,7 @@ pub async fn rotate(
         with rotated as (
             update auth.refresh_tokens t
                set refresh_token_hash = r.next,
-                   expires_at = now() + make_interval(secs => $4),
+                   expires_at = least(now() + make_interval(secs => $4), t.keywright_until),
                    keywright_rotated_at = now() + make_interval(secs => $3)
               from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
              where t.refresh_token_hash = r.presented and t.type = 'regular'
@@ -132,7 +132,14 @@ pub async fn find_in_chain(
     }))
 }
 
-/// Whether this session of this user lives; it is kept from ending until the transaction does.
+/// A session that lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// It began with a personal access token.
+    pub is_from_pat: bool,
+}
+
+/// This session of this user, if it lives; it is kept from ending until the transaction does.
 ///
 /// A refresh goes on meanwhile.
 pub async fn lock_live(
@@ -140,10 +147,11 @@ pub async fn lock_live(
     id: SessionId,
     user_id: UserId,
     advanced: Duration,
-) -> sqlx::Result<bool> {
-    let row = sqlx::query_scalar!(
+) -> sqlx::Result<Option<LiveSession>> {
+    sqlx::query_as!(
+        LiveSession,
         r#"
-        select id
+        select keywright_pat_id is not null as "is_from_pat!"
           from auth.refresh_tokens
          where id = $1 and user_id = $2 and type = 'regular'
            and expires_at > now() + make_interval(secs => $3)
@@ -154,8 +162,21 @@ pub async fn lock_live(
         advanced.as_seconds_f64(),
     )
     .fetch_optional(db)
+    .await
+}
+
+/// The security key that a session came from.
+pub async fn security_key(
+    db: impl PgExecutor<'_>,
+    id: SessionId,
+) -> sqlx::Result<Option<SecurityKeyId>> {
+    let key = sqlx::query_scalar!(
+        r#"select keywright_key_id as "id: SecurityKeyId" from auth.refresh_tokens where id = $1"#,
+        id.0,
+    )
+    .fetch_optional(db)
     .await?;
-    Ok(row.is_some())
+    Ok(key.flatten())
 }
 
 /// A session that is about to start.
@@ -255,9 +276,11 @@ pub async fn insert(
             sqlx::query_scalar!(
                 r#"
                 insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
+                       (user_id, refresh_token_hash, created_at, expires_at, type,
+                        keywright_pat_id, keywright_until)
                 select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
+                       least(now() + make_interval(secs => $4), p.expires_at), 'regular',
+                       p.id, p.expires_at
                   from auth.users u
                   join auth.refresh_tokens p on p.id = $5 and p.user_id = u.id
                  where u.id = $1 and not u.disabled and p.type = 'pat'
@@ -279,9 +302,10 @@ pub async fn insert(
             sqlx::query_scalar!(
                 r#"
                 insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
+                       (user_id, refresh_token_hash, created_at, expires_at, type,
+                        keywright_key_id)
                 select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
+                       now() + make_interval(secs => $4), 'regular', k.id
                   from auth.users u
                   join auth.user_security_keys k on k.id = $5 and k.user_id = u.id
                  where u.id = $1 and not u.disabled

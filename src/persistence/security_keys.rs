@@ -226,6 +226,22 @@ pub async fn lock_other_ways(
     .await
 }
 
+/// Takes all keys from a user, but for one.
+pub async fn delete_all_but(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    kept: Option<SecurityKeyId>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from auth.user_security_keys where user_id = $1 and id is distinct from $2",
+        user_id.0,
+        kept.map(|id| id.0),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Deletes a key of this user; `false` if there is no such key.
 pub async fn delete(db: impl PgExecutor<'_>, user_id: UserId, id: Uuid) -> sqlx::Result<bool> {
     let done = sqlx::query!(

@@ -4,34 +4,59 @@ use secrecy::SecretString;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
-use crate::domain::ids::UserId;
+use crate::domain::asked_by::AskedBy;
+use crate::domain::ids::{SessionId, UserId};
+
+/// A ticket that is about to be issued.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTicket<'a> {
+    pub user_id: UserId,
+    pub purpose: &'a str,
+    pub hash: &'a [u8; 32],
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    /// Of the application that waits for a code.
+    pub code_challenge: Option<&'a str>,
+    pub asked_by: &'a AskedBy,
+}
 
 /// Stores a ticket; an older one of the same user and purpose is void from now on.
-pub async fn put(
-    db: impl PgExecutor<'_>,
-    user_id: UserId,
-    purpose: &str,
-    ticket_hash: &[u8; 32],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
-    code_challenge: Option<&str>,
-) -> sqlx::Result<()> {
+///
+/// The row of the user is locked, so that whoever ends the user's tickets ends this one, or comes
+/// before it.
+pub async fn put(db: impl PgExecutor<'_>, new: NewTicket<'_>) -> sqlx::Result<()> {
+    let (by_registration, session_id, browser_hash) = match new.asked_by {
+        AskedBy::Anybody => (false, None, None),
+        AskedBy::Registration => (true, None, None),
+        AskedBy::Session { id, browser_hash } => {
+            (false, id.map(|id| id.0), browser_hash.as_ref().map(<[u8; 32]>::as_slice))
+        }
+    };
     sqlx::query!(
         r#"
         insert into auth.keywright_tickets
-               (ticket_hash, user_id, purpose, created_at, expires_at, code_challenge)
-        values ($1, $2, $3, $4, $5, $6)
+               (ticket_hash, user_id, purpose, created_at, expires_at, code_challenge,
+                by_registration, session_id, browser_hash)
+        select $1, u.id, $3, $4, $5, $6, $7, $8, $9
+          from auth.users u
+         where u.id = $2
+           for no key update of u
         on conflict on constraint keywright_tickets_user_id_purpose_key
         do update set ticket_hash = excluded.ticket_hash, created_at = excluded.created_at,
                       tries = 0, expires_at = excluded.expires_at,
-                      code_challenge = excluded.code_challenge
+                      code_challenge = excluded.code_challenge,
+                      by_registration = excluded.by_registration,
+                      session_id = excluded.session_id, browser_hash = excluded.browser_hash
         "#,
-        ticket_hash.as_slice(),
-        user_id.0,
-        purpose,
-        now,
-        expires_at,
-        code_challenge,
+        new.hash.as_slice(),
+        new.user_id.0,
+        new.purpose,
+        new.created_at,
+        new.expires_at,
+        new.code_challenge,
+        by_registration,
+        session_id,
+        browser_hash,
     )
     .execute(db)
     .await?;
@@ -82,6 +107,25 @@ pub struct ConsumedTicket {
     pub user_id: UserId,
     /// Of the application that waits for a code.
     pub code_challenge: Option<String>,
+    /// Issued together with the account.
+    pub by_registration: bool,
+    /// The session that asked for it.
+    pub session_id: Option<SessionId>,
+    /// SHA-256 of what the browser that asked for it keeps.
+    pub browser_hash: Option<Vec<u8>>,
+}
+
+impl ConsumedTicket {
+    /// One that the reference issued, of which nobody knows who asked: it does what it did there.
+    pub const fn of_reference(user_id: UserId) -> Self {
+        Self {
+            user_id,
+            code_challenge: None,
+            by_registration: true,
+            session_id: None,
+            browser_hash: None,
+        }
+    }
 }
 
 /// Uses a ticket up; of any number of parallel calls exactly one gets it.
@@ -96,7 +140,8 @@ pub async fn consume(
         r#"
         delete from auth.keywright_tickets
          where ticket_hash = $1 and purpose = $2 and expires_at > $3
-        returning user_id as "user_id: UserId", code_challenge
+        returning user_id as "user_id: UserId", code_challenge, by_registration,
+                  session_id as "session_id: SessionId", browser_hash
         "#,
         ticket_hash.as_slice(),
         purpose,

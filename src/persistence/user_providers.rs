@@ -97,6 +97,14 @@ pub async fn delete(
     Ok(())
 }
 
+/// Takes all identities from a user.
+pub async fn delete_all(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<()> {
+    sqlx::query!("delete from auth.user_providers where user_id = $1", user_id.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Keeps the sealed tokens of an identity.
 pub async fn store_tokens(
     db: impl PgExecutor<'_>,

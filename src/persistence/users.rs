@@ -258,6 +258,12 @@ pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
 }
 
+/// Whether a row of another table refers to the user, so that the id cannot change.
+pub fn is_referred_to(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+        && !is_refused_value(error)
+}
+
 /// Whether the number of a registration belongs to somebody already.
 pub fn is_duplicate_phone(error: &sqlx::Error) -> bool {
     error
@@ -360,14 +366,126 @@ pub async fn forget_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Resu
     Ok(())
 }
 
-/// Keeps others from changing the user until the transaction ends; tells whether it is a guest.
-pub async fn lock(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<bool>> {
-    sqlx::query_scalar!(
-        "select is_anonymous from auth.users where id = $1 for no key update",
+/// What a user is who is kept from changing.
+#[derive(Clone, Copy, Debug)]
+pub struct LockedUser {
+    pub is_anonymous: bool,
+    pub disabled: bool,
+    pub email_verified: bool,
+    /// Never signed in, as far as anybody recorded.
+    pub is_unused: bool,
+}
+
+/// Keeps others from changing the user until the transaction ends.
+pub async fn lock(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<LockedUser>> {
+    sqlx::query_as!(
+        LockedUser,
+        r#"
+        select is_anonymous, disabled, email_verified, last_seen is null as "is_unused!"
+          from auth.users
+         where id = $1
+           for no key update
+        "#,
         id.0,
     )
     .fetch_optional(db)
     .await
+}
+
+/// Takes from a user what somebody could sign in with that is kept in the row itself.
+pub async fn clear_credentials(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        update auth.users
+           set password_hash = null, totp_secret = null, active_mfa_type = null
+         where id = $1
+        "#,
+        id.0,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Takes from a user what somebody wrote about them; without a name the address is the name, as for
+/// new users.
+pub async fn clear_profile(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    display_name: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        update auth.users
+           set metadata = 'null', display_name = coalesce($2, email::text, '')
+         where id = $1
+        "#,
+        id.0,
+        display_name,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// How an account is registered anew that nobody could use yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Its id stays.
+    Keeping,
+    /// It gets the id of the new user, which an authenticator has remembered.
+    WithId,
+    /// Its id stays, and so does the whole account if somebody could sign in with more than mail.
+    OnlyBare,
+}
+
+/// Registers anew who has this address and never proved it nor signed in; tells who that was.
+///
+/// The caller owns the transaction, and ends what the account had before. An account that was used,
+/// that an administrator has disabled, or that is a guest's is none of these.
+pub async fn replace_pending(
+    db: &mut PgConnection,
+    user: &NewUser<'_>,
+    replace: Replace,
+) -> sqlx::Result<Option<UserId>> {
+    let id = sqlx::query_scalar!(
+        r#"
+        update auth.users u
+           set id = case when $2 then $1 else u.id end, created_at = $3, display_name = $4,
+               avatar_url = $5, locale = $6::text, password_hash = $8, default_role = $9,
+               metadata = $10::text::jsonb, totp_secret = null, active_mfa_type = null,
+               new_email = null
+         where u.email = $7::text::citext and not u.email_verified and u.last_seen is null
+           and not u.disabled and not u.is_anonymous
+           and not exists (select from auth.refresh_tokens t where t.user_id = u.id)
+           and (not $11 or (
+               u.password_hash is null
+               and not exists (select from auth.user_security_keys k where k.user_id = u.id)
+               and not exists (select from auth.user_providers p where p.user_id = u.id)
+               and not exists (
+                   select from auth.keywright_unproven_links l where l.user_id = u.id
+               )
+           ))
+        returning u.id as "id: UserId"
+        "#,
+        user.id.0,
+        replace == Replace::WithId,
+        user.created_at,
+        user.display_name,
+        user.avatar_url,
+        user.locale,
+        user.email,
+        user.password_hash,
+        user.default_role,
+        user.metadata.map_or("null", RawValue::get),
+        replace == Replace::OnlyBare,
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some(id) = id else { return Ok(None) };
+    sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
+    insert_roles(&mut *db, id, user.roles, user.created_at).await?;
+    Ok(Some(id))
 }
 
 /// Remembers the address that is to replace the user's once its owner confirms it.
@@ -398,6 +516,8 @@ pub struct Registration<'a> {
     /// `None` keeps what is stored.
     pub metadata: Option<&'a RawValue>,
     pub roles: &'a [String],
+    /// The address has to be proved before anybody signs in: nobody has used this account yet.
+    pub is_pending: bool,
     pub now: OffsetDateTime,
 }
 
@@ -415,7 +535,8 @@ pub async fn register_anonymous(
         update auth.users
            set is_anonymous = false, email = $2::text::citext, display_name = $3,
                locale = $4::text, default_role = $5, password_hash = $6,
-               metadata = coalesce($7::text::jsonb, metadata), ticket = null
+               metadata = coalesce($7::text::jsonb, metadata), ticket = null,
+               last_seen = case when $8 then null else last_seen end
          where id = $1 and is_anonymous and not disabled
         "#,
         id.0,
@@ -425,6 +546,7 @@ pub async fn register_anonymous(
         registration.default_role,
         registration.password_hash,
         registration.metadata.map(RawValue::get),
+        registration.is_pending,
     )
     .execute(&mut *db)
     .await?;

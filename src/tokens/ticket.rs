@@ -8,6 +8,8 @@ use aws_lc_rs::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
+use crate::domain::mail::MailTemplate;
+
 const HOUR: Duration = Duration::from_hours(1);
 /// Codes of one-time passwords run below this number.
 const OTP_RANGE: u32 = 1_000_000;
@@ -67,6 +69,18 @@ impl TicketKind {
             Self::PasswordReset => Some("passwordReset"),
             Self::EmailConfirmChange => Some("emailConfirmChange"),
             Self::MfaTotp | Self::EmailOtp | Self::SmsOtp => None,
+        }
+    }
+
+    /// The mail that brings it.
+    pub const fn template(self) -> Option<MailTemplate> {
+        match self {
+            Self::VerifyEmail => Some(MailTemplate::EmailVerify),
+            Self::PasswordlessEmail => Some(MailTemplate::SigninPasswordless),
+            Self::PasswordReset => Some(MailTemplate::PasswordReset),
+            Self::EmailConfirmChange => Some(MailTemplate::EmailConfirmChange),
+            Self::EmailOtp => Some(MailTemplate::SigninOtp),
+            Self::MfaTotp | Self::SmsOtp => None,
         }
     }
 

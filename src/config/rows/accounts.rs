@@ -7,6 +7,7 @@ pub(crate) const ROWS: &[Setting] = &[
     DISABLE_NEW_USERS,
     ANONYMOUS_USERS_ENABLED,
     EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED,
+    ADDRESS_PROOF_CLEARS,
     USER_DEFAULT_ROLE,
     USER_DEFAULT_ALLOWED_ROLES,
     LOCALE_DEFAULT,
@@ -49,6 +50,16 @@ pub(crate) const EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED: Setting = Setting::boolea
     "true",
     "Let people in only after they have verified their e-mail address",
 )
+.live();
+
+pub(crate) const ADDRESS_PROOF_CLEARS: Setting = Setting::choice(
+    "address-proof-clears",
+    "AUTH_ADDRESS_PROOF_CLEARS",
+    &["never", "pending", "always"],
+    "pending",
+    "Whether the first proof of an address, by another way than the mail of the sign-up itself, takes from the account what was set up before: of accounts that nobody could use yet, of all, or of none",
+)
+.own()
 .live();
 
 pub(crate) const USER_DEFAULT_ROLE: Setting =

@@ -25,9 +25,9 @@ pub(crate) const PASSWORD_MIN_LENGTH: Setting = Setting::int(
 pub(crate) const PASSWORD_CHANGE_ENDS: Setting = Setting::choice(
     "password-change-ends",
     "AUTH_PASSWORD_CHANGE_ENDS",
-    &["nothing", "sessions", "sessions-and-pats"],
+    &["nothing", "sessions", "sessions-and-pats", "everything"],
     "sessions",
-    "What a new password ends: the user's other sessions, and also personal access tokens",
+    "What a new password ends: the user's other sessions; also personal access tokens; also security keys (but for the one that the session came from) and identities at providers. A reset by mail ends sessions in any case",
 )
 .own()
 .live();

@@ -22,6 +22,8 @@ pub struct AccountsConfig {
     pub anonymous_enabled: bool,
     /// `AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED`.
     pub email_verification_required: bool,
+    /// `AUTH_ADDRESS_PROOF_CLEARS` (ours).
+    pub proof_clears: ProofClears,
     /// `AUTH_USER_DEFAULT_ROLE` and `AUTH_USER_DEFAULT_ALLOWED_ROLES`.
     pub roles: RoleRules,
     /// `AUTH_LOCALE_DEFAULT` and `AUTH_LOCALE_ALLOWED_LOCALES`.
@@ -49,6 +51,18 @@ pub struct AccountLists {
     pub emails: EmailLists,
 }
 
+/// `AUTH_ADDRESS_PROOF_CLEARS`: what the first proof of an address takes from an account
+/// (docs/reference-behaviour.md#first-proof-is-a-new-owner).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofClears {
+    /// Nothing.
+    Never,
+    /// What was set up before, if nobody could use the account yet; else sessions end.
+    Pending,
+    /// What was set up before.
+    Always,
+}
+
 impl AccountsConfig {
     pub(in crate::config) fn read(reader: &mut Reader<'_>, client_url: &str) -> Self {
         let lists = AccountLists {
@@ -68,6 +82,11 @@ impl AccountsConfig {
             anonymous_enabled: reader.boolean(&rows::accounts::ANONYMOUS_USERS_ENABLED),
             email_verification_required: reader
                 .boolean(&rows::accounts::EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED),
+            proof_clears: match reader.choice(&rows::accounts::ADDRESS_PROOF_CLEARS) {
+                Some("never") => ProofClears::Never,
+                Some("always") => ProofClears::Always,
+                _ => ProofClears::Pending,
+            },
             roles: read_roles(reader, lists.roles.clone()),
             locales: read_locales(reader, lists.locales.clone()),
             gravatar: Gravatar {

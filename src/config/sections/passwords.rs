@@ -38,6 +38,8 @@ pub enum ChangeEnds {
     Sessions,
     /// Personal access tokens too.
     SessionsAndTokens,
+    /// Security keys and identities too, but for the key that the session came from.
+    Everything,
 }
 
 impl PasswordsConfig {
@@ -62,6 +64,7 @@ impl PasswordsConfig {
             change_ends: match reader.choice(&rows::passwords::PASSWORD_CHANGE_ENDS) {
                 Some("nothing") => ChangeEnds::Nothing,
                 Some("sessions-and-pats") => ChangeEnds::SessionsAndTokens,
+                Some("everything") => ChangeEnds::Everything,
                 _ => ChangeEnds::Sessions,
             },
             argon2_memory_kib: memory,

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::app::App;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
@@ -80,6 +81,7 @@ pub async fn deanonymize_user(
         password_hash: password_hash.as_deref(),
         metadata: options.metadata.as_deref(),
         roles: &options.allowed_roles,
+        is_pending: mailed.is_some() && accounts.email_verification_required,
         now: app.clock.now(),
     };
     let mut transaction = app.pool.begin().await?;
@@ -102,11 +104,10 @@ pub async fn deanonymize_user(
                 display_name: &options.display_name,
                 locale: &options.locale,
             };
-            let return_target = &options.return_target;
-            Some(
-                promise_ticket(app, &mut transaction, kind, template, &recipient, return_target)
-                    .await?,
-            )
+            let (target, asked_by) = (&options.return_target, &AskedBy::Registration);
+            let promised =
+                promise_ticket(app, &mut transaction, kind, template, &recipient, target, asked_by);
+            Some(promised.await?)
         }
     };
     transaction.commit().await?;

@@ -1,9 +1,14 @@
 //! `POST /user/email/change`.
 
+use secrecy::SecretString;
+
+use super::verified_address::browser_hash;
 use crate::app::App;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
+use crate::domain::random_secret::random_secret;
 use crate::domain::return_target::RequestedTarget;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
@@ -12,13 +17,14 @@ use crate::persistence::users;
 use crate::tokens::ticket::TicketKind;
 
 /// Mails a link to the new address; only following it changes anything
-/// (docs/reference-behaviour.md#asking-verifies-nothing).
+/// (docs/reference-behaviour.md#asking-verifies-nothing). Returns what the browser has to keep to be
+/// signed in by the link.
 pub async fn change_user_email(
     app: &App,
     bearer: Option<&str>,
     new_email: &EmailAddress,
     return_target: RequestedTarget,
-) -> Result<(), AuthError> {
+) -> Result<SecretString, AuthError> {
     let config = app.config.load_full();
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
     let return_target = return_target.resolve(&config.accounts.redirects)?;
@@ -37,6 +43,9 @@ pub async fn change_user_email(
     let mut transaction = app.pool.begin().await?;
     let caller = caller.lock(app, &mut transaction).await?;
     users::set_new_email(&mut *transaction, caller.id(), new_email).await?;
+    let browser = random_secret();
+    let asked_by =
+        AskedBy::Session { id: caller.session_id(), browser_hash: Some(browser_hash(&browser)) };
     let mail = promise_ticket(
         app,
         &mut transaction,
@@ -44,9 +53,10 @@ pub async fn change_user_email(
         MailTemplate::EmailConfirmChange,
         &recipient,
         &return_target,
+        &asked_by,
     )
     .await?;
     transaction.commit().await?;
     mail.send(app);
-    Ok(())
+    Ok(browser)
 }

@@ -1,6 +1,10 @@
 //! Registers a user with an address, whatever its owner will sign in with.
 
+use sqlx::PgConnection;
+
 use crate::app::App;
+use crate::config::ProofClears;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -8,10 +12,11 @@ use crate::domain::mail::MailTemplate;
 use crate::domain::security_key::NewSecurityKey;
 use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::ResolvedOptions;
+use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::persistence::security_keys;
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::users::{self, NewUser, Replace};
+use crate::persistence::{pending_identity_links, security_keys};
 use crate::tokens::ticket::TicketKind;
 
 /// A user to be, all checks passed.
@@ -63,7 +68,15 @@ pub async fn register(
         user.password_hash = Some(hash);
     }
     let mut transaction = app.pool.begin().await?;
-    users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+    let is_key = matches!(credential, Credential::SecurityKey(..));
+    let replace = if is_key { Replace::WithId } else { Replace::Keeping };
+    let id = match replace_pending(app, &mut transaction, &user, replace).await? {
+        Some(replaced) => replaced,
+        None => {
+            users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+            id
+        }
+    };
     if let Credential::SecurityKey(key, nickname) = credential {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
             .await
@@ -93,9 +106,46 @@ pub async fn register(
         MailTemplate::EmailVerify,
         &recipient,
         &options.return_target,
+        &AskedBy::Registration,
     )
     .await?;
     transaction.commit().await?;
+    // The change feed will say so too, but this client's next request may come before it.
+    app.actors.sessions.users().forget(id);
     mail.send(app);
     Ok(None)
+}
+
+/// Gives an account that nobody could use yet to whoever registers with its address now: it may be
+/// a stranger's who does not own the address, or the owner's who has forgotten it. Tells who it is.
+///
+/// There are such accounts only where addresses have to be verified first
+/// (docs/reference-behaviour.md#pending-accounts-are-replaced).
+pub async fn replace_pending(
+    app: &App,
+    db: &mut PgConnection,
+    user: &NewUser<'_>,
+    replace: Replace,
+) -> Result<Option<UserId>, AuthError> {
+    let config = app.config.load_full();
+    let accounts = &config.accounts;
+    let is_kept = accounts.proof_clears == ProofClears::Never;
+    if is_kept || !accounts.email_verification_required || accounts.disable_new_users {
+        return Ok(None);
+    }
+    let replaced = users::replace_pending(&mut *db, user, replace).await;
+    let Some(id) = replaced.map_err(|error| match users::is_referred_to(&error) {
+        // An application's own table knows the account by its old id.
+        true => ErrorCode::EmailAlreadyInUse.into(),
+        false => users::refusal(error),
+    })?
+    else {
+        return Ok(None);
+    };
+    if replace != Replace::OnlyBare {
+        end(app, &mut *db, id, Because::Replaced).await?;
+        pending_identity_links::take(&mut *db, id).await?;
+    }
+    tracing::info!(user.id = %id, "an account that nobody could use yet was registered anew");
+    Ok(Some(id))
 }

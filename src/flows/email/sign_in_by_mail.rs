@@ -1,7 +1,11 @@
 //! `POST /signin/passwordless/email` and `POST /signin/otp/email`: a link or a code by mail.
 
+use sqlx::{Postgres, Transaction};
+
+use super::register;
 use crate::app::App;
 use crate::config::Config;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -11,7 +15,7 @@ use crate::domain::user::User;
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
 };
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::users::{self, NewUser, Replace};
 use crate::tokens::ticket::TicketKind;
 
 /// What the mail brings.
@@ -86,6 +90,10 @@ async fn send(
     options: &ResolvedOptions,
 ) -> Result<(), AuthError> {
     if let Some(found) = users::find_by_email(&app.pool, email).await? {
+        let is_bare = !found.user.email_verified && found.password_hash.is_none();
+        if is_bare && send_to_replaced_user(app, credential, email, options).await? {
+            return Ok(());
+        }
         return send_to_user(app, credential, &found.user, options).await;
     }
     match send_to_new_user(app, credential, email, options).await {
@@ -141,17 +149,53 @@ async fn send_to_new_user(
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
+    welcome(app, transaction, credential, &user, options).await
+}
+
+/// To somebody who asked before and has nothing but mail to sign in with: what is asked for now
+/// counts. Tells whether it is such a user.
+async fn send_to_replaced_user(
+    app: &App,
+    credential: MailedCredential,
+    email: &EmailAddress,
+    options: &ResolvedOptions,
+) -> Result<bool, AuthError> {
+    let avatar_url = app.config().accounts.gravatar.url_for(email);
+    let mut user = NewUser {
+        email: Some(email.as_str()),
+        avatar_url: &avatar_url,
+        ..NewUser::with_options(UserId::random(), app.clock.now(), options)
+    };
+    let mut transaction = app.pool.begin().await?;
+    let replaced =
+        register::replace_pending(app, &mut transaction, &user, Replace::OnlyBare).await?;
+    let Some(id) = replaced else { return Ok(false) };
+    user.id = id;
+    welcome(app, transaction, credential, &user, options).await?;
+    app.actors.sessions.users().forget(id);
+    Ok(true)
+}
+
+/// The mail that makes a new user of somebody.
+async fn welcome(
+    app: &App,
+    mut transaction: Transaction<'_, Postgres>,
+    credential: MailedCredential,
+    user: &NewUser<'_>,
+    options: &ResolvedOptions,
+) -> Result<(), AuthError> {
     let recipient = Recipient {
         user_id: user.id,
-        email: email.as_str(),
+        email: user.email.unwrap_or_default(),
         new_email: None,
         display_name: &options.display_name,
         locale: &options.locale,
     };
     let (kind, template) = (credential.ticket(), credential.template());
-    let return_target = &options.return_target;
+    let (return_target, asked_by) = (&options.return_target, &AskedBy::Registration);
     let mail =
-        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target).await?;
+        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target, asked_by)
+            .await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

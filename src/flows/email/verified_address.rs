@@ -5,10 +5,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgConnection;
 
 use crate::app::App;
+use crate::config::ProofClears;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::random_secret::hash_of;
-use crate::persistence::{pending_identity_links, user_providers, users};
+use crate::flows::guards::endings::{Because, end};
+use crate::persistence::users::LockedUser;
+use crate::persistence::{pending_identity_links, security_keys, user_providers, users};
 
 /// The cookie of a browser in which somebody signed up with an identity whose address was not
 /// verified.
@@ -19,23 +22,101 @@ pub fn browser_hash(secret: &SecretString) -> [u8; 32] {
     hash_of(&["unproven link", secret.expose_secret()])
 }
 
-/// Marks the address as verified; the caller owns the transaction.
+/// How somebody proved that the address of an account is theirs.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// The mail of the sign-up itself, first or repeated: what it stands for was set up by then.
+    SignUpMail { browser: Option<&'a SecretString> },
+    /// Any other mail of ours.
+    OtherMail { browser: Option<&'a SecretString> },
+    /// A provider that has verified the address, and what it calls its user.
+    Provider { name: Option<&'a str> },
+}
+
+/// What the first proof of an address takes from the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Clears {
+    Nothing,
+    /// Sessions, personal access tokens, and what is under way.
+    Sessions,
+    /// Whatever lets somebody in.
+    Credentials,
+    /// What somebody wrote about the user, too.
+    CredentialsAndProfile,
+}
+
+/// Marks the address of a locked user as verified; the caller owns the transaction.
 ///
-/// Identities that came with the account before that stay only if they came from the same browser.
-/// Otherwise whoever registers with the address of somebody else keeps a door to their account
-/// (docs/reference-behaviour.md#unverified-identities-wait).
+/// The first proof changes the owner, unless the mail of the sign-up itself brought it: whoever set
+/// the account up with the address of somebody else must not keep a door into it
+/// (docs/reference-behaviour.md#first-proof-is-a-new-owner). Identities that wait for the proof stay
+/// only if they came from the same browser (docs/reference-behaviour.md#unverified-identities-wait).
 pub async fn prove_address(
     app: &App,
     db: &mut PgConnection,
     user_id: UserId,
-    browser: Option<&SecretString>,
+    before: &LockedUser,
+    proof: Proof<'_>,
 ) -> Result<(), AuthError> {
-    users::set_email_verified(&mut *db, user_id).await?;
+    let (browser, name) = match proof {
+        Proof::SignUpMail { browser } | Proof::OtherMail { browser } => (browser, None),
+        Proof::Provider { name } => (None, name),
+    };
+    if !before.email_verified {
+        users::set_email_verified(&mut *db, user_id).await?;
+        let clears = clears(app, before, proof);
+        if clears >= Clears::Sessions {
+            end(app, &mut *db, user_id, Because::OwnerProved).await?;
+        }
+        if clears >= Clears::Credentials {
+            users::clear_credentials(&mut *db, user_id).await?;
+            security_keys::delete_all_but(&mut *db, user_id, None).await?;
+            user_providers::delete_all(&mut *db, user_id).await?;
+        }
+        if clears >= Clears::CredentialsAndProfile {
+            users::clear_profile(&mut *db, user_id, name).await?;
+        }
+        if clears > Clears::Nothing {
+            tracing::info!(
+                user.id = %user_id,
+                cleared = ?clears,
+                "an address was proved for the first time, not by the mail of the sign-up"
+            );
+        }
+    }
     settle_links(app, db, user_id, browser).await
 }
 
-/// What [`prove_address`] does with identities, for sign-ins that leave the address as it is.
-pub async fn settle_links(
+/// Whether a provider's word for the address makes its owner the owner of this account.
+///
+/// One that somebody has used stays theirs until the address is proved by mail, or else a password
+/// that a stranger set would open what the provider's user puts there.
+pub fn provider_may_prove(app: &App, user: &LockedUser) -> bool {
+    match app.config().accounts.proof_clears {
+        ProofClears::Never => false,
+        ProofClears::Pending => user.is_unused,
+        ProofClears::Always => true,
+    }
+}
+
+fn clears(app: &App, before: &LockedUser, proof: Proof<'_>) -> Clears {
+    let config = app.config();
+    let accounts = &config.accounts;
+    match (accounts.proof_clears, proof) {
+        (ProofClears::Never, _) | (_, Proof::SignUpMail { .. }) => Clears::Nothing,
+        (ProofClears::Always, _) => Clears::CredentialsAndProfile,
+        (ProofClears::Pending, _) if before.is_unused && accounts.email_verification_required => {
+            Clears::CredentialsAndProfile
+        }
+        // Accounts that nobody has used where everybody may were made by an operator, who has
+        // written the profile.
+        (ProofClears::Pending, Proof::Provider { .. }) if before.is_unused => Clears::Credentials,
+        (ProofClears::Pending, _) => Clears::Sessions,
+    }
+}
+
+/// Identities that wait for the address: those of this browser become the user's, others go.
+async fn settle_links(
     app: &App,
     db: &mut PgConnection,
     user_id: UserId,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::verified_address::prove_address;
+use super::verified_address::{Proof, prove_address};
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -52,18 +52,28 @@ pub async fn verify_sign_in_otp_email(
     }
 
     let mut transaction = app.pool.begin().await?;
-    let basis = match matched {
+    // The user first and then the ticket, as by everybody who changes a user and voids tickets.
+    let before = users::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidTicket)?;
+    let (by_registration, basis) = match matched {
         Matched::Ours(hash) => {
             let (purpose, now) = (TicketKind::EmailOtp.name(), app.clock.now());
             let consumed = tickets::consume(&mut *transaction, &hash, purpose, now).await?;
-            consumed.ok_or(ErrorCode::InvalidTicket)?;
-            SessionBasis::Ticket
+            (consumed.ok_or(ErrorCode::InvalidTicket)?.by_registration, SessionBasis::Ticket)
         }
-        Matched::Reference(password_hash) => SessionBasis::UsedUp(password_hash),
+        // Nobody knows who asked the reference for it: it does what it did there.
+        Matched::Reference(password_hash) => (true, SessionBasis::UsedUp(password_hash)),
     };
-    if !found.user.email_verified {
-        prove_address(app, &mut transaction, id, None).await?;
-    }
+    let proof = if by_registration {
+        Proof::SignUpMail { browser: None }
+    } else {
+        Proof::OtherMail { browser: None }
+    };
+    prove_address(app, &mut transaction, id, &before, proof).await?;
+    let basis = match basis {
+        // The proof itself may have taken the password.
+        SessionBasis::UsedUp(_) if !before.email_verified => SessionBasis::Ticket,
+        basis => basis,
+    };
     let started = start(app, &mut transaction, id, &basis).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.

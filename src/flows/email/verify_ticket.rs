@@ -1,23 +1,31 @@
 //! `GET /verify`: what following a mailed link does.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::SecretString;
+use sqlx::PgConnection;
 
-use super::verified_address::prove_address;
+use super::verified_address::{Proof, browser_hash, prove_address};
 use crate::app::App;
+use crate::config::ProofClears;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
 use crate::domain::redirect::with_query;
 use crate::domain::session_basis::SessionBasis;
+use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
-use crate::persistence::{tickets, users};
+use crate::persistence::tickets::ConsumedTicket;
+use crate::persistence::{refresh_tokens, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// What the browser of whoever follows a link brings.
 #[derive(Debug, Default)]
 pub struct LinkVisitor {
-    /// What it keeps of a sign-up with a provider.
+    /// What it keeps of a sign-up with a provider, or of a change of address.
     pub browser: Option<SecretString>,
+    /// Where an application follows the link itself.
+    pub bearer: Option<String>,
     /// In links of Nhost Auth; ours keep it with the ticket, where nobody can drop it.
     pub code_challenge: Option<CodeChallenge>,
 }
@@ -48,7 +56,7 @@ pub async fn verify_ticket(
     }
     match consume(app, ticket, visitor).await {
         Ok((kind, result)) => {
-            let mut pairs = result.parameters();
+            let mut pairs = result.as_ref().map(SignInResult::parameters).unwrap_or_default();
             pairs.push(("type", kind.name()));
             Ok(with_query(redirect_to, &pairs))
         }
@@ -57,12 +65,13 @@ pub async fn verify_ticket(
     }
 }
 
-/// One transaction: a refusal leaves the ticket as it was.
+/// One transaction: a refusal leaves the ticket as it was. There is no sign-in where the link came
+/// to somebody else than the one who asked for it.
 async fn consume(
     app: &App,
     text: &str,
     visitor: &LinkVisitor,
-) -> Result<(TicketKind, SignInResult), AuthError> {
+) -> Result<(TicketKind, Option<SignInResult>), AuthError> {
     let invalid = AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(text) {
         Ok(ticket) if ticket.kind().is_link() => ticket,
@@ -75,39 +84,95 @@ async fn consume(
     // The user first and then the ticket, as by everybody who changes a user and voids tickets.
     let found = tickets::find(&mut *transaction, &hash, kind.name(), ticket.expose(), now).await?;
     let Some(found) = found else { return Err(invalid) };
-    users::lock(&mut *transaction, found).await?;
+    let before = users::lock(&mut *transaction, found).await?.ok_or(ErrorCode::InvalidTicket)?;
     let consumed = tickets::consume(&mut *transaction, &hash, kind.name(), now).await?;
-    let (user_id, challenge) = if let Some(consumed) = consumed {
-        (consumed.user_id, consumed.code_challenge)
+    let consumed = if let Some(consumed) = consumed {
+        consumed
     } else {
         let reference = tickets::consume_reference(&mut *transaction, ticket.expose(), now).await?;
-        (reference.ok_or(invalid)?, None)
+        ConsumedTicket::of_reference(reference.ok_or(invalid)?)
     };
-    let challenge = challenge.and_then(|text| CodeChallenge::try_from(text).ok());
+    let user_id = consumed.user_id;
+    let challenge =
+        consumed.code_challenge.clone().and_then(|text| CodeChallenge::try_from(text).ok());
     let challenge = challenge.or_else(|| visitor.code_challenge.clone());
     let user = users::find_by_ids(&mut *transaction, &[user_id]).await?.pop();
     let user = user.ok_or(ErrorCode::InvalidTicket)?;
 
-    let proves_address = matches!(kind, TicketKind::VerifyEmail | TicketKind::PasswordlessEmail);
     match user.check_registered(&app.config().user_rules()) {
-        Ok(()) => {}
-        Err(ErrorCode::UnverifiedUser) if proves_address => {}
-        Err(refusal) => return Err(refusal.into()),
+        Err(ErrorCode::UnverifiedUser)
+            if matches!(kind, TicketKind::VerifyEmail | TicketKind::PasswordlessEmail) => {}
+        state => state?,
     }
-    if proves_address && !user.email_verified {
-        prove_address(app, &mut transaction, user_id, visitor.browser.as_ref()).await?;
-    }
+    let mut signs_in = true;
     if kind == TicketKind::EmailConfirmChange {
-        match users::confirm_new_email(&mut *transaction, user_id).await {
-            Ok(true) => end(app, &mut transaction, user_id, Because::AddressChanged).await?,
-            Ok(false) => return Err(ErrorCode::InvalidTicket.into()),
-            Err(error) if users::is_duplicate_email(&error) => {
-                return Err(ErrorCode::EmailAlreadyInUse.into());
-            }
-            Err(error) => return Err(error.into()),
-        }
+        signs_in = is_who_asked(app, &mut transaction, &consumed, visitor).await?;
+        confirm_change(app, &mut transaction, user_id).await?;
+    }
+    let browser = visitor.browser.as_ref();
+    let proof = if kind == TicketKind::VerifyEmail || consumed.by_registration {
+        Proof::SignUpMail { browser }
+    } else {
+        Proof::OtherMail { browser }
+    };
+    prove_address(app, &mut transaction, user_id, &before, proof).await?;
+    if !signs_in {
+        transaction.commit().await?;
+        app.actors.sessions.users().forget(user_id);
+        return Ok((kind, None));
     }
     let (basis, challenge) = (&SessionBasis::Ticket, challenge.as_ref());
     let result = finish_sign_in(app, transaction, user_id, basis, challenge).await?;
-    Ok((kind, result))
+    Ok((kind, Some(result)))
+}
+
+async fn confirm_change(
+    app: &App,
+    db: &mut PgConnection,
+    user_id: UserId,
+) -> Result<(), AuthError> {
+    match users::confirm_new_email(&mut *db, user_id).await {
+        Ok(true) => end(app, db, user_id, Because::AddressChanged).await,
+        Ok(false) => Err(ErrorCode::InvalidTicket.into()),
+        Err(error) if users::is_duplicate_email(&error) => Err(ErrorCode::EmailAlreadyInUse.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the link of a change of address was followed by who asked for the change.
+///
+/// Anybody can ask for the address of somebody else, who would be signed in to the account of a
+/// stranger by following the link (docs/reference-behaviour.md#confirming-signs-in-who-asked). The
+/// ticket ends with the session that asked for it.
+async fn is_who_asked(
+    app: &App,
+    db: &mut PgConnection,
+    ticket: &ConsumedTicket,
+    visitor: &LinkVisitor,
+) -> Result<bool, AuthError> {
+    if let Some(session_id) = ticket.session_id {
+        let advanced = app.clock.advanced();
+        let session =
+            refresh_tokens::lock_live(&mut *db, session_id, ticket.user_id, advanced).await?;
+        session.ok_or(ErrorCode::InvalidTicket)?;
+    }
+    if app.config().accounts.proof_clears == ProofClears::Never {
+        return Ok(true);
+    }
+    let browser = visitor.browser.as_ref().map(browser_hash);
+    let is_same = browser
+        .zip(ticket.browser_hash.as_ref())
+        .is_some_and(|(browser, stored)| verify_slices_are_equal(&browser, stored).is_ok());
+    if is_same {
+        return Ok(true);
+    }
+    let Ok(caller) = authenticate(app, visitor.bearer.as_deref()) else { return Ok(false) };
+    if caller.id() != ticket.user_id {
+        return Ok(false);
+    }
+    match caller.lock(app, db).await {
+        Ok(_) => Ok(true),
+        Err(AuthError::Refused(_) | AuthError::InvalidRequest(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -11,8 +11,10 @@ use crate::config::ChangeEnds;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::mail::MailTemplate;
 use crate::persistence::{
-    challenges, credentials, reference_sms_codes, refresh_tokens, tickets, users,
+    challenges, credentials, outbox, reference_sms_codes, refresh_tokens, security_keys, tickets,
+    user_providers, users,
 };
 use crate::tokens::ticket::TicketKind;
 
@@ -29,6 +31,11 @@ pub enum Because {
     AddressChanged,
     /// A guest has become a registered user; this session goes on.
     Registered { kept: Option<SessionId> },
+    /// Somebody has proved for the first time that the address of the account is theirs, and did not
+    /// necessarily set the account up.
+    OwnerProved,
+    /// Somebody has registered with the address of an account that nobody could use yet.
+    Replaced,
 }
 
 /// Which sessions end.
@@ -54,25 +61,38 @@ pub async fn end(
     }
     users::lock(&mut *db, user_id).await?;
     let now = app.clock.now();
-    let kinds: Vec<&str> = TicketKind::ALL
-        .into_iter()
-        .filter(|kind| ends_ticket(*kind, because))
-        .map(TicketKind::name)
-        .collect();
+    let ended: Vec<TicketKind> =
+        TicketKind::ALL.into_iter().filter(|kind| ends_ticket(*kind, because)).collect();
+    let kinds: Vec<&str> = ended.iter().map(|kind| kind.name()).collect();
     tickets::void(&mut *db, user_id, &kinds, now).await?;
-    if ends_ticket(TicketKind::SmsOtp, because) {
+    // What was not sent yet would only bring a ticket that is void.
+    let mails: Vec<MailTemplate> = ended.iter().filter_map(|kind| kind.template()).collect();
+    outbox::withdraw_of_user(&mut *db, user_id, &mails).await?;
+    if ended.contains(&TicketKind::SmsOtp) {
         reference_sms_codes::void_pending(&mut *db, user_id, now).await?;
     }
-    if ends_ticket(TicketKind::EmailConfirmChange, because) {
+    if ended.contains(&TicketKind::EmailConfirmChange) {
         users::forget_new_email(&mut *db, user_id).await?;
     }
     let purposes: Vec<Purpose> =
         Purpose::ALL.into_iter().filter(|purpose| ends_flow(*purpose, because)).collect();
     challenges::delete_of_user(&mut *db, user_id, &purposes).await?;
-    if let Sessions::AllBut { kept, and_pats } = sessions(because, setting) {
-        refresh_tokens::delete_others(&mut *db, user_id, kept, and_pats).await?;
-        // Also for flows that another node is about to store: they are looked at when they end.
-        credentials::set_changed(&mut *db, user_id, app.clock.advanced()).await?;
+    let kept = match sessions(because, setting) {
+        Sessions::None => None,
+        Sessions::AllBut { kept, and_pats } => {
+            refresh_tokens::delete_others(&mut *db, user_id, kept, and_pats).await?;
+            // Also for flows that another node is about to store: they are looked at when they end.
+            credentials::set_changed(&mut *db, user_id, app.clock.advanced()).await?;
+            kept
+        }
+    };
+    if ends_keys_and_identities(because, setting) {
+        let kept_key = match kept {
+            Some(session) => refresh_tokens::security_key(&mut *db, session).await?,
+            None => None,
+        };
+        security_keys::delete_all_but(&mut *db, user_id, kept_key).await?;
+        user_providers::delete_all(&mut *db, user_id).await?;
     }
     Ok(())
 }
@@ -106,13 +126,29 @@ const fn ends_flow(purpose: Purpose, because: Because) -> bool {
 const fn sessions(because: Because, setting: ChangeEnds) -> Sessions {
     let by_setting = match setting {
         ChangeEnds::Nothing | ChangeEnds::Sessions => false,
-        ChangeEnds::SessionsAndTokens => true,
+        ChangeEnds::SessionsAndTokens | ChangeEnds::Everything => true,
     };
     match because {
-        Because::SignedOutEverywhere => Sessions::AllBut { kept: None, and_pats: true },
+        Because::SignedOutEverywhere | Because::OwnerProved | Because::Replaced => {
+            Sessions::AllBut { kept: None, and_pats: true }
+        }
         Because::PasswordChanged { by } => Sessions::AllBut { kept: by, and_pats: by_setting },
         Because::PasswordReset => Sessions::AllBut { kept: None, and_pats: by_setting },
         Because::AddressChanged => Sessions::None,
         Because::Registered { kept } => Sessions::AllBut { kept, and_pats: true },
+    }
+}
+
+const fn ends_keys_and_identities(because: Because, setting: ChangeEnds) -> bool {
+    match because {
+        Because::PasswordChanged { .. } | Because::PasswordReset => {
+            matches!(setting, ChangeEnds::Everything)
+        }
+        Because::Replaced => true,
+        // Of an account in use they stay (`flows::email::verified_address`).
+        Because::OwnerProved
+        | Because::SignedOutEverywhere
+        | Because::AddressChanged
+        | Because::Registered { .. } => false,
     }
 }

@@ -41,6 +41,14 @@ pub enum Sensitive {
     AddsFactor,
 }
 
+/// What a session came from, as far as that matters to what it may write: a personal access token
+/// makes no other, and no other way in (docs/reference-behaviour.md#pat-sessions-write-nothing).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    SignIn,
+    PersonalAccessToken,
+}
+
 /// A caller whose session lives until the transaction ends that locked it.
 ///
 /// What is written is written for the user that this names.
@@ -110,17 +118,49 @@ impl Caller {
     /// The user's row is locked first, here as by every ending, so that neither waits for the other
     /// in a circle. With it the number of keys stands still, and elevation is decided again.
     pub async fn lock(&self, app: &App, db: &mut PgConnection) -> Result<LiveCaller, AuthError> {
-        let is_anonymous = users::lock(&mut *db, self.id).await?.ok_or_else(not_valid)?;
-        let lives = match self.session_id {
+        self.lock_session(app, db, &[Origin::SignIn]).await
+    }
+
+    /// The same for what only ends things, which sessions of personal access tokens may do too.
+    pub async fn lock_to_end(
+        &self,
+        app: &App,
+        db: &mut PgConnection,
+    ) -> Result<LiveCaller, AuthError> {
+        self.lock_session(app, db, &[Origin::SignIn, Origin::PersonalAccessToken]).await
+    }
+
+    async fn lock_session(
+        &self,
+        app: &App,
+        db: &mut PgConnection,
+        allowed: &[Origin],
+    ) -> Result<LiveCaller, AuthError> {
+        let user = users::lock(&mut *db, self.id).await?.ok_or_else(not_valid)?;
+        if user.disabled {
+            return Err(ErrorCode::DisabledUser.into());
+        }
+        let origin = match self.session_id {
             Some(session_id) => {
                 let advanced = app.clock.advanced();
-                refresh_tokens::lock_live(&mut *db, session_id, self.id, advanced).await?
+                let session =
+                    refresh_tokens::lock_live(&mut *db, session_id, self.id, advanced).await?;
+                session.map(|session| match session.is_from_pat {
+                    true => Origin::PersonalAccessToken,
+                    false => Origin::SignIn,
+                })
             }
-            None => !credentials::is_changed_since(&mut *db, self.id, self.issued_at).await?,
+            None => (!credentials::is_changed_since(&mut *db, self.id, self.issued_at).await?)
+                .then_some(Origin::SignIn),
         };
+        let is_allowed = origin.is_some_and(|origin| allowed.contains(&origin));
         // The token of a guest does not outlive the registration, even where the session does.
-        if !lives || (self.is_anonymous && !is_anonymous) {
-            tracing::debug!(user.id = %self.id, "bearer token refused: its session has ended");
+        if !is_allowed || (self.is_anonymous && !user.is_anonymous) {
+            tracing::debug!(
+                user.id = %self.id,
+                session.origin = ?origin,
+                "bearer token refused: its session has ended, or may not write this"
+            );
             return Err(not_valid());
         }
         if self.needs_key_count(app)? && security_keys::count(&mut *db, self.id).await? > 0 {

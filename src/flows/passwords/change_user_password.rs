@@ -7,7 +7,7 @@ use super::rules;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
-use crate::flows::email::verified_address::settle_links;
+use crate::flows::email::verified_address::{Proof, prove_address};
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::guards::live_session::{Caller, Sensitive};
@@ -69,7 +69,7 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
 
     let mut transaction = app.pool.begin().await?;
     // Before the ticket, as by everybody who changes a user and voids tickets.
-    users::lock(&mut *transaction, id).await?;
+    let before = users::lock(&mut *transaction, id).await?.ok_or_else(invalid)?;
     let consumed = match tickets::consume(&mut *transaction, &hash, purpose, now).await? {
         Some(consumed) => Some(consumed.user_id),
         None => tickets::consume_reference(&mut *transaction, ticket.expose(), now).await?,
@@ -77,7 +77,7 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
     if consumed != Some(id) {
         return Err(invalid());
     }
-    settle_links(app, &mut transaction, id, None).await?;
+    prove_address(app, &mut transaction, id, &before, Proof::OtherMail { browser: None }).await?;
     set(app, &mut transaction, id, &password_hash, Because::PasswordReset).await?;
     transaction.commit().await?;
     Ok(())

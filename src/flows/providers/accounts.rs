@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::state::Intent;
 use crate::app::App;
 use crate::config::Config;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::email_access::EmailAccess;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -16,14 +17,14 @@ use crate::domain::random_secret::random_secret;
 use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::user::User;
-use crate::flows::email::verified_address::browser_hash;
+use crate::flows::email::verified_address::{self, Proof, browser_hash, prove_address};
 use crate::flows::guards::bearer::registered;
 use crate::flows::guards::live_session::Caller;
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
 use crate::persistence::user_providers::ProviderLink;
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::users::{self, LockedUser, NewUser};
 use crate::persistence::{pending_identity_links, user_providers};
 use crate::tokens::ticket::TicketKind;
 
@@ -156,8 +157,11 @@ async fn try_sign_in(
     if let Some(email) = &identity.email
         && let Some(found) = users::find_by_email(&mut *transaction, email).await?
     {
-        let user = found.user;
-        if terms.intent == Intent::SignUp {
+        let (user, locked) = lock_found(&mut transaction, email, found.user.id).await?;
+        let may_prove = identity.is_verified
+            && !user.email_verified
+            && verified_address::provider_may_prove(app, &locked);
+        if terms.intent == Intent::SignUp && !may_prove {
             return Err(ErrorCode::UserAlreadyExists.into());
         }
         // Both sides have to be sure of the address, or else one could take the other's account
@@ -168,8 +172,15 @@ async fn try_sign_in(
             let refusal = ErrorCode::UnverifiedUser;
             return Err(if link.is_some() { lost(refusal) } else { refusal.into() });
         }
-        check_known(&user, &config, terms.intent)?;
-        if !user.email_verified {
+        match user.check_registered(&config.user_rules()) {
+            Err(ErrorCode::UnverifiedUser) if may_prove => {}
+            state => state?,
+        }
+        if may_prove {
+            // Nobody has used the account: who set it up need not be the owner of the address.
+            let proof = Proof::Provider { name: identity.name.as_deref() };
+            prove_address(app, &mut transaction, user.id, &locked, proof).await?;
+        } else if !user.email_verified {
             return Err(ErrorCode::UnverifiedUser.into());
         }
         let now = app.clock.now();
@@ -180,6 +191,20 @@ async fn try_sign_in(
         return finish(app, transaction, link, terms, None).await;
     }
     sign_up(app, transaction, identity, terms, &config).await
+}
+
+/// The user who was found by an address, kept from changing; lost if that has happened already.
+async fn lock_found(
+    db: &mut PgConnection,
+    email: &EmailAddress,
+    id: UserId,
+) -> Result<(User, LockedUser), Collision> {
+    let locked = users::lock(&mut *db, id).await?;
+    let found = users::find_by_email(&mut *db, email).await?;
+    match (found, locked) {
+        (Some(found), Some(locked)) if found.user.id == id => Ok((found.user, locked)),
+        _ => Err(lost(ErrorCode::InvalidEmailPassword)),
+    }
 }
 
 fn lost(code: ErrorCode) -> Collision {
@@ -289,8 +314,10 @@ async fn sign_up(
     };
     let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
     let return_target = &options.return_target;
+    let asked_by = &AskedBy::Registration;
     let mail =
-        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target).await?;
+        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target, asked_by)
+            .await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(SignedIn { result: None, browser })

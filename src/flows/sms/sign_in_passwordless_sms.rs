@@ -3,12 +3,13 @@
 use super::codes::{SentCode, require_provider, send_code};
 use crate::app::App;
 use crate::config::SmsProvider;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::phone;
 use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
 use crate::domain::user::User;
-use crate::persistence::tickets;
+use crate::persistence::tickets::{self, NewTicket};
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
@@ -117,7 +118,16 @@ async fn remember(
 ) -> Result<(), AuthError> {
     if let Some(hash) = sent.hash(app, id) {
         let (kind, now) = (TicketKind::SmsOtp, app.clock.now());
-        tickets::put(&mut *db, id, kind.name(), &hash, now, now + kind.lifetime(), None).await?;
+        let new = NewTicket {
+            user_id: id,
+            purpose: kind.name(),
+            hash: &hash,
+            created_at: now,
+            expires_at: now + kind.lifetime(),
+            code_challenge: None,
+            asked_by: &AskedBy::Anybody,
+        };
+        tickets::put(&mut *db, new).await?;
     }
     Ok(())
 }

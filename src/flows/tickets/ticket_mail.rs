@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use crate::actors::courier::CourierMsg;
 use crate::app::App;
+use crate::domain::asked_by::AskedBy;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{MessageId, UserId};
@@ -11,6 +12,7 @@ use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
 use crate::domain::return_target::ReturnTarget;
 use crate::domain::user::User;
 use crate::notify::message::mail_link;
+use crate::persistence::tickets::NewTicket;
 use crate::persistence::{outbox, tickets};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -66,6 +68,7 @@ pub async fn promise_ticket(
     template: MailTemplate,
     recipient: &Recipient<'_>,
     return_target: &ReturnTarget,
+    asked_by: &AskedBy,
 ) -> Result<PromisedMail, AuthError> {
     let config = app.config.load_full();
     let server_url = config.server.server_url.as_ref();
@@ -74,8 +77,16 @@ pub async fn promise_ticket(
     let expires_at = now + kind.lifetime();
     let hash = stored_hash(app, recipient.user_id, &ticket);
     let challenge = return_target.code_challenge.as_ref().map(CodeChallenge::as_str);
-    let (user_id, purpose) = (recipient.user_id, kind.name());
-    tickets::put(&mut *db, user_id, purpose, &hash, now, expires_at, challenge).await?;
+    let new = NewTicket {
+        user_id: recipient.user_id,
+        purpose: kind.name(),
+        hash: &hash,
+        created_at: now,
+        expires_at,
+        code_challenge: challenge,
+        asked_by,
+    };
+    tickets::put(&mut *db, new).await?;
     let redirect_to = return_target.redirect_to.as_str();
     let link = match (server_url, kind.link_type()) {
         (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
@@ -103,7 +114,7 @@ pub async fn promise_ticket(
     Ok(PromisedMail(outbox::enqueue(&mut *db, message).await?))
 }
 
-/// [`promise_ticket`] in a transaction of its own, and the hint to the courier.
+/// [`promise_ticket`] in a transaction of its own, for anybody who asks, and the hint to the courier.
 pub async fn send_ticket(
     app: &App,
     kind: TicketKind,
@@ -112,8 +123,10 @@ pub async fn send_ticket(
     return_target: &ReturnTarget,
 ) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
+    let asked_by = &AskedBy::Anybody;
     let mail =
-        promise_ticket(app, &mut transaction, kind, template, recipient, return_target).await?;
+        promise_ticket(app, &mut transaction, kind, template, recipient, return_target, asked_by)
+            .await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

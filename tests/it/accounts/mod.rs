@@ -4,4 +4,5 @@ mod access_control;
 mod anonymous;
 mod deanonymize;
 mod options;
+mod pre_hijacking;
 mod user;

@@ -1,5 +1,6 @@
 //! changeUserEmail, and the link that confirms it.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
@@ -32,7 +33,7 @@ async fn the_link_goes_to_the_new_address_and_following_it_changes_the_old_one()
     assert_eq!(mail.header("X-Email-Template"), Some("email-confirm-change"));
     assert!(mail.html.contains(NEW), "{}", mail.html);
     app.sign_in(NEW, PASSWORD).await.assert_refused(401, "invalid-email-password");
-    let (_, query) = app.get(&mail.path()).await.redirect();
+    let (_, query) = follow(&app, &mail.path(), Some(session.access_token())).await.redirect();
     assert_eq!(query["type"], "emailConfirmChange");
     let user = app.refresh(&query["refreshToken"]).await.session().0["user"].clone();
     assert_eq!((user["email"].as_str(), user["emailVerified"].as_bool()), (Some(NEW), Some(true)));
@@ -97,7 +98,74 @@ async fn an_address_that_was_taken_meanwhile_is_told_and_the_ticket_stays() {
     assert_eq!(query["error"], "email-already-in-use");
     app.database.execute("delete from auth.users where email = 'ann@new.example.com'").await;
     let (_, query) = verify(&app, &ticket, CLIENT_URL).await.redirect();
-    assert!(query.contains_key("refreshToken"), "{query:?}");
+    assert!(!query.contains_key("error"), "{query:?}");
+    app.sign_in(NEW, PASSWORD).await.session();
+}
+
+/// An application that follows the link itself, or a browser.
+async fn follow(app: &TestApp, path: &str, bearer: Option<&str>) -> TestResponse {
+    let mut request = app.request(Method::GET, path);
+    if let Some(bearer) = bearer {
+        request = request.bearer_auth(bearer);
+    }
+    Client::send(request).await
+}
+
+/// The link may come to somebody whose address a stranger wants.
+#[tokio::test]
+async fn confirming_signs_in_nobody_but_who_asked() {
+    let mailbox = Mailbox::start().await;
+    let (app, session) = start(&mailbox, &[]).await;
+    let bob = app.sign_up("bob@example.com").await.session();
+    app.database.execute("update auth.users set email_verified = true").await;
+    let bearers = [None, Some(bob.access_token()), Some("no token")];
+    for (at, bearer) in bearers.into_iter().enumerate() {
+        let new = format!("new{at}@example.com");
+        change(&app, &session, &new).await.assert_ok();
+        let path = mailbox.last(&app.database, at + 1).await.path();
+        let (_, query) = follow(&app, &path, bearer).await.redirect();
+        assert_eq!(query["type"], "emailConfirmChange");
+        assert!(!query.contains_key("refreshToken") && !query.contains_key("code"), "{query:?}");
+        app.sign_in(&new, PASSWORD).await.session();
+    }
+}
+
+/// Sign-out ends what the session has begun.
+#[tokio::test]
+async fn a_change_ends_with_the_session_that_asked_for_it() {
+    let mailbox = Mailbox::start().await;
+    let (app, session) = start(&mailbox, &[]).await;
+    change(&app, &session, NEW).await.assert_ok();
+    let ticket = mailbox.last(&app.database, 1).await.ticket().to_owned();
+    app.post("/signout", json!({"refreshToken": session.refresh_token()})).await.assert_ok();
+    let (_, query) = verify(&app, &ticket, CLIENT_URL).await.redirect();
+    assert_eq!(query["error"], "invalid-ticket");
+    app.sign_in(ANN, PASSWORD).await.session();
+}
+
+/// A browser that keeps cookies of this server is known again.
+#[tokio::test]
+async fn the_browser_that_asked_is_signed_in() {
+    let mailbox = Mailbox::start().await;
+    let (app, session) = start(&mailbox, &[]).await;
+    let asked = change(&app, &session, NEW).await;
+    let cookie =
+        asked.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let path = mailbox.last(&app.database, 1).await.path();
+    let with_cookie = app.request(Method::GET, &path).header("Cookie", cookie);
+    let (_, query) = Client::send(with_cookie).await.redirect();
+    app.refresh(&query["refreshToken"]).await.session();
+}
+
+#[tokio::test]
+async fn an_operator_may_keep_the_way_of_the_reference() {
+    let mailbox = Mailbox::start().await;
+    let (app, session) = start(&mailbox, &[("AUTH_ADDRESS_PROOF_CLEARS", "never")]).await;
+    change(&app, &session, NEW).await.assert_ok();
+    let path = mailbox.last(&app.database, 1).await.path();
+    let (_, query) = app.get(&path).await.redirect();
+    app.refresh(&query["refreshToken"]).await.session();
+    app.refresh(session.refresh_token()).await.session();
 }
 
 /// A ticket without a pending address changes nothing.

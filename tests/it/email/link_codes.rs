@@ -20,8 +20,14 @@ async fn exchange(app: &TestApp, code: &str, verifier: &str) -> TestResponse {
 
 /// Follows the link of the newest mail; returns the code that it brings.
 async fn follow(app: &TestApp, mailbox: &Mailbox, mails: usize) -> String {
+    follow_as(app, mailbox, mails, "").await
+}
+
+/// The same with a bearer, where only who asked is signed in.
+async fn follow_as(app: &TestApp, mailbox: &Mailbox, mails: usize, bearer: &str) -> String {
     let mail = mailbox.last(&app.database, mails).await;
-    let (_, query) = app.get(&mail.path()).await.redirect();
+    let request = app.request(Method::GET, &mail.path()).bearer_auth(bearer);
+    let (_, query) = Client::send(request).await.redirect();
     assert!(!query.contains_key("refreshToken"), "{query:?}");
     assert!(query.contains_key("type"), "{query:?}");
     query["code"].clone()
@@ -50,7 +56,7 @@ async fn every_mailed_link_brings_a_code_where_a_challenge_was_given() {
     ] {
         let sent = Client::send(app.request(Method::POST, path).bearer_auth(access).json(&body));
         sent.await.assert_ok();
-        let code = follow(&app, &mailbox, mails).await;
+        let code = follow_as(&app, &mailbox, mails, access).await;
         exchange(&app, &code, VERIFIER).await.session();
     }
 }

@@ -63,6 +63,10 @@ enum Door {
     Write(&'static str, &'static str),
     RefreshToken,
     Pat,
+    /// The refresh token of a session that a personal access token began.
+    PatSession,
+    /// A key of the user, in the hands of the intruder.
+    SecurityKey,
     /// By template of its mail.
     Mail(&'static str),
     MfaTicket,
@@ -87,6 +91,8 @@ fn doors() -> Vec<Door> {
     doors.extend([
         Door::RefreshToken,
         Door::Pat,
+        Door::PatSession,
+        Door::SecurityKey,
         Door::MfaTicket,
         Door::SmsCode,
         Door::ReferenceTicket,
@@ -111,9 +117,17 @@ enum Ending {
     /// The link was followed, and the password changed with the session that it led to.
     PasswordResetByLink,
     AddressChanged,
+    /// With `AUTH_PASSWORD_CHANGE_ENDS=everything`.
+    PasswordChangedTotally,
+    /// The address was not verified, and now its owner has signed in by mail.
+    FirstProof,
+    /// By an administrator, as long as it lasts.
+    Disabled,
+    /// By an administrator.
+    Deleted,
 }
 
-const ENDINGS: [Ending; 8] = [
+const ENDINGS: [Ending; 12] = [
     Ending::SignOut,
     Ending::SignOutEverywhere,
     Ending::PasswordChanged,
@@ -122,6 +136,10 @@ const ENDINGS: [Ending; 8] = [
     Ending::PasswordReset,
     Ending::PasswordResetByLink,
     Ending::AddressChanged,
+    Ending::PasswordChangedTotally,
+    Ending::FirstProof,
+    Ending::Disabled,
+    Ending::Deleted,
 ];
 
 /// The table.
@@ -132,15 +150,33 @@ fn is_closed(door: Door, ending: Ending) -> bool {
         | Ending::PasswordChanged
         | Ending::PasswordChangedStrictly
         | Ending::PasswordReset
-        | Ending::PasswordResetByLink => true,
+        | Ending::PasswordResetByLink
+        | Ending::PasswordChangedTotally
+        | Ending::FirstProof
+        | Ending::Disabled
+        | Ending::Deleted => true,
         Ending::PasswordChangedOnly | Ending::AddressChanged => false,
     };
     let flows_end = sessions_end && ending != Ending::SignOut;
     match door {
         Door::Write(..) | Door::RefreshToken => sessions_end,
-        Door::Pat => {
-            matches!(ending, Ending::SignOutEverywhere | Ending::PasswordChangedStrictly)
+        Door::PatSession => flows_end,
+        Door::Pat => matches!(
+            ending,
+            Ending::SignOutEverywhere
+                | Ending::PasswordChangedStrictly
+                | Ending::PasswordChangedTotally
+                | Ending::FirstProof
+                | Ending::Disabled
+                | Ending::Deleted
+        ),
+        Door::SecurityKey => {
+            matches!(ending, Ending::PasswordChangedTotally | Ending::Disabled | Ending::Deleted)
         }
+        // The session that asked for it is over.
+        Door::Mail("email-confirm-change") if ending == Ending::SignOut => true,
+        // The row stays, and who presents the code is refused (`sms::passwordless_sms`).
+        Door::SmsCode if ending == Ending::Disabled => false,
         // There is one reset at a time, so that the ending's own has replaced this one.
         Door::Mail("password-reset") if ending == Ending::PasswordResetByLink => true,
         // Likewise the change of address.
@@ -157,6 +193,7 @@ struct Fleet {
     other: TestApp,
     strict: TestApp,
     lenient: TestApp,
+    total: TestApp,
     mailbox: Mailbox,
 }
 
@@ -180,7 +217,8 @@ impl Fleet {
         let other = social.another(&providers, &with("sessions")).await;
         let strict = social.another(&providers, &with("sessions-and-pats")).await;
         let lenient = social.another(&providers, &with("nothing")).await;
-        Self { social, other, strict, lenient, mailbox }
+        let total = social.another(&providers, &with("everything")).await;
+        Self { social, other, strict, lenient, total, mailbox }
     }
 
     fn app(&self) -> &TestApp {
@@ -213,6 +251,7 @@ struct Opened {
     /// What the intruder holds.
     held: Value,
     browser: Option<(Browser, Step)>,
+    key: SecurityKey,
 }
 
 async fn open(fleet: &Fleet, door: Door, email: String) -> Opened {
@@ -248,6 +287,13 @@ async fn open(fleet: &Fleet, door: Door, email: String) -> Opened {
             let body = json!({"expiresAt": "2090-01-01T00:00:00Z"});
             app.post_as("/pat", token, body).await.json()["personalAccessToken"].clone()
         }
+        Door::PatSession => {
+            let body = json!({"expiresAt": "2090-01-01T00:00:00Z"});
+            let pat = app.post_as("/pat", token, body).await.json();
+            let body = json!({"personalAccessToken": pat["personalAccessToken"]});
+            json!(app.post("/signin/pat", body).await.session().refresh_token())
+        }
+        Door::SecurityKey => Value::Null,
         Door::Mail(template) => {
             let (path, body, to) = match template {
                 "email-verify" => {
@@ -309,10 +355,14 @@ async fn open(fleet: &Fleet, door: Door, email: String) -> Opened {
         Door::Write(..) | Door::RefreshToken => Value::Null,
     };
     assert!(
-        !held.is_null() || matches!(door, Door::Write(..) | Door::RefreshToken | Door::SmsCode),
+        !held.is_null()
+            || matches!(
+                door,
+                Door::Write(..) | Door::RefreshToken | Door::SmsCode | Door::SecurityKey
+            ),
         "{door:?} did not open"
     );
-    Opened { door, email, owner, intruder, key_id, held, browser }
+    Opened { door, email, owner, intruder, key_id, held, browser, key }
 }
 
 async fn apply(fleet: &Fleet, ending: Ending, opened: &Opened) {
@@ -320,6 +370,11 @@ async fn apply(fleet: &Fleet, ending: Ending, opened: &Opened) {
     let (email, owner) = (&opened.email, opened.owner.access_token());
     let resets = 1 + usize::from(opened.door == Door::Mail("password-reset"));
     let change = json!({"newPassword": NEW});
+    if ending != Ending::FirstProof {
+        // Or else these would be first proofs too.
+        let verify = format!("update auth.users set email_verified = true where email = '{email}'");
+        app.database.execute(&verify).await;
+    }
     match ending {
         Ending::SignOut => {
             let body = json!({"refreshToken": opened.intruder.refresh_token()});
@@ -354,7 +409,32 @@ async fn apply(fleet: &Fleet, ending: Ending, opened: &Opened) {
             app.post_as("/user/email/change", owner, json!({"newEmail": new})).await.assert_ok();
             let ticket = fleet.ticket(&new, "email-confirm-change", 1).await;
             let (_, query) = verify(app, &ticket, CLIENT_URL).await.redirect();
-            assert!(query.contains_key("refreshToken"), "{query:?}");
+            assert!(!query.contains_key("error"), "{query:?}");
+        }
+        Ending::PasswordChangedTotally => {
+            fleet.total.post_as("/user/password", owner, change).await.assert_ok();
+        }
+        Ending::FirstProof => {
+            app.post("/signin/otp/email", json!({"email": email})).await.assert_ok();
+            let codes = 1 + usize::from(opened.door == Door::Mail("signin-otp"));
+            let code = fleet.ticket(email, "signin-otp", codes).await;
+            let body = json!({"email": email, "otp": code});
+            app.post("/signin/otp/email/verify", body).await.session();
+        }
+        Ending::Disabled | Ending::Deleted => {
+            let sql = if ending == Ending::Deleted {
+                format!("delete from auth.users where email = '{email}'")
+            } else {
+                format!("update auth.users set disabled = true where email = '{email}'")
+            };
+            app.database.execute(&sql).await;
+            for node in [app, &fleet.other] {
+                // They hear of it from Postgres, a moment later.
+                eventually("the node to hear of it", async || {
+                    node.get_as("/user", owner).await.status != 200
+                })
+                .await;
+            }
         }
     }
 }
@@ -368,6 +448,11 @@ async fn try_door(fleet: &Fleet, node: &TestApp, opened: &mut Opened) -> bool {
             return is_writable(fleet, node, opened, method, path).await;
         }
         Door::RefreshToken => node.refresh(opened.intruder.refresh_token()).await,
+        Door::PatSession => node.refresh(text).await,
+        Door::SecurityKey => {
+            let begun = ceremonies::begin_sign_in(node, None).await;
+            ceremonies::finish_sign_in(node, &opened.key.get(&begun)).await
+        }
         Door::Pat => node.post("/signin/pat", json!({"personalAccessToken": text})).await,
         Door::Mail("signin-otp") | Door::ReferenceCode => {
             let body = json!({"email": opened.email, "otp": text});
@@ -375,7 +460,7 @@ async fn try_door(fleet: &Fleet, node: &TestApp, opened: &mut Opened) -> bool {
         }
         Door::Mail(_) => {
             let (_, query) = verify(node, text, CLIENT_URL).await.redirect();
-            return query.contains_key("refreshToken");
+            return !query.contains_key("error");
         }
         Door::ReferenceTicket => {
             let body = json!({"newPassword": PASSWORD, "ticket": text});
@@ -426,7 +511,9 @@ async fn is_writable(
         return match error.as_deref() {
             // Somebody else has it, which is found out when the session has been looked at.
             None | Some("provider-account-already-linked") => true,
-            Some("invalid-request" | "invalid-state") => false,
+            Some(
+                "invalid-request" | "invalid-state" | "disabled-user" | "invalid-email-password",
+            ) => false,
             other => panic!("{other:?}"),
         };
     }
@@ -453,7 +540,11 @@ async fn is_writable(
         _ => (path, json!({})),
     };
     let response = send(node, method, path, token, body).await;
-    if !response.status.is_success() {
+    // Of a user who is kept out, or gone.
+    let is_kept_out = ["disabled-user", "invalid-email-password"]
+        .iter()
+        .any(|code| response.text.contains(&format!("\"error\":\"{code}\"")));
+    if !response.status.is_success() && !is_kept_out {
         response.assert_refused(400, "invalid-request");
         // As a bearer that was never good; where there is another way, the message is a general one.
         let text = response.text.contains("Authorization: the bearer token is not valid");

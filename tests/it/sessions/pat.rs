@@ -159,3 +159,48 @@ async fn no_second_factor_is_asked_for() {
     app.app().actors.sessions.users().forget_all();
     sign_in(&app, &token).await.session();
 }
+
+/// A session that a token began makes no other way in
+/// (docs/reference-behaviour.md#pat-sessions-write-nothing).
+#[tokio::test]
+async fn a_session_of_a_token_writes_no_credential() {
+    let app = TestApp::start(&[]).await;
+    let (_, token) = with_token(&app).await;
+    let session = sign_in(&app, &token).await.session();
+    let later = text(app.clock.now() + Duration::days(9_000));
+    create(&app, &session, &later).await.assert_refused(400, "invalid-request");
+    let refreshed = app.refresh(session.refresh_token()).await.session();
+    create(&app, &refreshed, &later).await.assert_refused(400, "invalid-request");
+    let body = json!({"newPassword": "another-Passw0rd"});
+    let changed = app.post_as("/user/password", refreshed.access_token(), body).await;
+    changed.assert_refused(400, "invalid-request");
+    // It may end what there is.
+    let body = json!({"all": true});
+    app.post_as("/signout", refreshed.access_token(), body).await.assert_ok();
+    sign_in(&app, &token).await.assert_refused(401, "invalid-pat");
+}
+
+/// Given back, deleted by an administrator, or expired.
+#[tokio::test]
+async fn a_session_of_a_token_ends_with_it() {
+    let app = TestApp::start(&[]).await;
+    let (owner, token) = with_token(&app).await;
+    let session = sign_in(&app, &token).await.session();
+    app.post("/signout", json!({"refreshToken": token})).await.assert_ok();
+    app.refresh(session.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+
+    let made = create(&app, &owner, &text(app.clock.now() + Duration::days(1))).await.json();
+    let token = made["personalAccessToken"].as_str().unwrap().to_owned();
+    let session = sign_in(&app, &token).await.session();
+    app.database.execute("delete from auth.refresh_tokens where type = 'pat'").await;
+    app.refresh(session.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+
+    let made = create(&app, &owner, &text(app.clock.now() + Duration::hours(1))).await.json();
+    let token = made["personalAccessToken"].as_str().unwrap().to_owned();
+    let session = sign_in(&app, &token).await.session();
+    app.clock.advance(Duration::minutes(50));
+    let session = app.refresh(session.refresh_token()).await.session();
+    app.clock.advance(Duration::minutes(20));
+    app.refresh(session.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+    app.refresh(owner.refresh_token()).await.session();
+}

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::flows::email::change_user_email::change_user_email;
+use crate::http::input::browser_cookies::link_cookie;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{not_null, not_null_object};
 use crate::http::input::sign_up_options::RedirectOptionsField;
@@ -28,6 +29,6 @@ struct UserEmailChangeRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailChangeRequest = read_json(&request)?;
     let return_target = body.options.unwrap_or_default().into_requested_target(body.code_challenge);
-    change_user_email(&app, request.bearer(), &body.new_email, return_target).await?;
-    Ok(ApiResponse::ok_text())
+    let browser = change_user_email(&app, request.bearer(), &body.new_email, return_target).await?;
+    Ok(ApiResponse::ok_text().with_cookie(&link_cookie(&app.config().server, &browser)))
 }

@@ -25,8 +25,11 @@ pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     {
         return Err(AuthError::InvalidRequest(format!("type: one of {}", TYPES.join(", "))));
     }
-    let visitor =
-        LinkVisitor { browser: find_link(&request), code_challenge: code_challenge(&query)? };
+    let visitor = LinkVisitor {
+        browser: find_link(&request),
+        bearer: request.bearer().map(ToOwned::to_owned),
+        code_challenge: code_challenge(&query)?,
+    };
     let location = verify_ticket(&app, ticket, redirect_to, &visitor).await?;
     ApiResponse::redirect(&location)
 }
