@@ -23,6 +23,7 @@ use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
 use crate::persistence::measured_pool::MeasuredPool;
+use crate::persistence::settings::Origin;
 use crate::sealing::SecretStorage;
 use crate::threads::Threads;
 use crate::tokens::chain::RotationKey;
@@ -32,6 +33,7 @@ pub struct App {
     pub config: LiveConfig,
     pub clock: Clock,
     pub pool: MeasuredPool,
+    origin: Origin,
     pub actors: Actors,
     pub keys: Keys,
     pub rotation_key: RotationKey,
@@ -94,6 +96,7 @@ impl App {
             config: parts.config,
             clock: parts.clock,
             pool: parts.pool,
+            origin: parts.origin,
             reloading: Mutex::default(),
         })
     }
@@ -101,6 +104,12 @@ impl App {
     /// The configuration in force; take it once per operation.
     pub fn config(&self) -> Guard<Arc<Config>> {
         self.config.load()
+    }
+
+    /// Who made the schema, by which some defaults differ: clients of an adopted database find what
+    /// they are used to.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 }
 

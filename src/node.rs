@@ -20,6 +20,7 @@ use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::hasura::{self, Retry};
 use crate::http::admin::{self, Admin, AdminError, AdminServer};
+use crate::http::layers::proxy_watch::ProxyWatch;
 use crate::http::layers::rate_limit::RateLimitParts;
 use crate::http::layers::turnstile::TurnstileParts;
 use crate::http::pipeline::front_end::Guards;
@@ -29,7 +30,7 @@ use crate::http::serve::server;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::settings::StoredKey;
+use crate::persistence::settings::{Origin, StoredKey};
 use crate::persistence::{migrate, pool, settings, user_providers};
 use crate::sealing::{InvalidKey, Sealer, SecretStorage};
 use crate::tokens::chain::RotationKey;
@@ -83,12 +84,13 @@ impl Node {
     /// Migrates the database, starts the actors, then the front end.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
-        let mail = MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
         let listener = server::bind(config.server.listen)?;
         let admin_listener = config.admin.listen.map(admin::bind).transpose()?;
         let address = listener.local_addr().map_err(StartError::Address)?;
 
-        let pool = prepare_database(&config).await?;
+        let (pool, origin) = prepare_database(&config).await?;
+        let default_locale = config.accounts.locales.default_locale();
+        let mail = MailSender::from_config(&config.mail, default_locale, origin)?;
         hasura::apply_metadata(&config.hasura, Retry::default()).await?;
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
@@ -97,6 +99,7 @@ impl Node {
             Arc::new(ArcSwap::from_pointee(config)),
             clock,
             MeasuredPool::new(pool),
+            origin,
             Arc::new(ArcSwap::from_pointee(keys)),
             Arc::new(ArcSwap::from_pointee(mail)),
             password_settings,
@@ -113,6 +116,7 @@ impl Node {
             router,
             Arc::clone(&app),
             Arc::clone(&app.config),
+            origin,
             guards(&app),
             app.drain.clone(),
         );
@@ -189,6 +193,7 @@ fn guards(app: &App) -> Guards {
         rate_limit: Some(RateLimitParts {
             config: Arc::clone(&app.config),
             counters: app.counters.clone(),
+            proxies: ProxyWatch::default(),
         }),
         turnstile: Some(TurnstileParts {
             config: Arc::clone(&app.config),
@@ -198,7 +203,8 @@ fn guards(app: &App) -> Guards {
     }
 }
 
-async fn prepare_database(config: &Config) -> Result<PgPool, StartError> {
+/// Connections to a database that is ready, and who made its schema.
+async fn prepare_database(config: &Config) -> Result<(PgPool, Origin), StartError> {
     let report = migrate::migrate(&config.database).await?;
     tracing::info!(report = %report, "database is ready");
     let pool = pool::connect(&config.database).await?;
@@ -210,7 +216,7 @@ async fn prepare_database(config: &Config) -> Result<PgPool, StartError> {
         tracing::info!(roles = inserted.join(", "), "inserted roles");
     }
     user_providers::seed(&pool, &config.providers.custom_ids()).await?;
-    Ok(pool)
+    Ok((pool, report.origin))
 }
 
 /// What all nodes on this database must agree on.

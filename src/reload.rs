@@ -136,7 +136,8 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
         config.mail = old.mail.clone();
     }
     KeySet::from_secret(&config.tokens.jwt_secret)?;
-    let mail = MailSender::from_config(&config.mail, config.accounts.locales.default_locale())?;
+    let default_locale = config.accounts.locales.default_locale();
+    let mail = MailSender::from_config(&config.mail, default_locale, app.origin())?;
     let mut roles = config.accounts.roles.allowed().to_vec();
     roles.push(config.accounts.roles.default_role().to_owned());
     migrate::seed_roles(&app.pool, &roles).await?;

@@ -9,6 +9,7 @@ use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey,
     UnboundKey,
 };
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -22,6 +23,7 @@ const MARK: &str = "kw1:";
 const HKDF_SALT: &[u8] = b"keywright";
 const HKDF_INFO: &[u8] = b"keywright sealed secrets v1";
 const HKDF_CODES_INFO: &[u8] = b"keywright one-time codes v1";
+const HKDF_CHALLENGES_INFO: &[u8] = b"keywright challenges v1";
 /// Shortest text that Nhost Auth writes; its plain secrets are shorter.
 const NHOST_AUTH_LENGTH: usize = 64;
 
@@ -59,6 +61,8 @@ pub struct Opened {
 /// Seals with one key, opens with all that it has.
 pub struct Sealer {
     codes: hmac::Key,
+    /// The first one signs.
+    challenges: Vec<hmac::Key>,
     /// The first one seals.
     keys: Vec<RandomizedNonceKey>,
     nhost_auth: Option<LessSafeKey>,
@@ -76,8 +80,13 @@ impl Sealer {
         let materials: Vec<&[u8]> = materials.into_iter().flatten().collect();
         let first = materials.first().ok_or(InvalidKey)?;
         let codes = hmac::Key::new(hmac::HMAC_SHA256, expand(first, HKDF_CODES_INFO).as_slice());
+        let signing = |material| {
+            hmac::Key::new(hmac::HMAC_SHA256, expand(material, HKDF_CHALLENGES_INFO).as_slice())
+        };
+        let challenges = materials.iter().copied().map(signing).collect();
         let keys = materials.iter().map(|material| derive(material)).collect();
-        Ok(Self { codes, keys, nhost_auth: configured.map(|key| nhost_auth_key(&key)) })
+        let nhost_auth = configured.map(|key| nhost_auth_key(&key));
+        Ok(Self { codes, challenges, keys, nhost_auth })
     }
 
     /// Seals; only who names the same context can open.
@@ -95,6 +104,21 @@ impl Sealer {
     pub fn hash_code(&self, context: &[u8], code: &str) -> [u8; 32] {
         let tag = hmac::sign(&self.codes, &[context, code.as_bytes()].concat());
         tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// A keyed hash of what a challenge stands for, to be handed out with it.
+    pub fn sign_challenge(&self, terms: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&self.challenges[0], terms);
+        tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// Whether this is the beginning of such a hash, by any key of this node.
+    pub fn is_challenge_of(&self, terms: &[u8], beginning: &[u8]) -> bool {
+        self.challenges.iter().any(|key| {
+            let tag = hmac::sign(key, terms);
+            let tag = tag.as_ref().get(..beginning.len()).unwrap_or_default();
+            verify_slices_are_equal(tag, beginning).is_ok()
+        })
     }
 
     /// Opens what is sealed and takes what is plain.
@@ -257,6 +281,18 @@ mod tests {
         assert_ne!(hash, one.hash_code(b"bob", "123456"));
         assert_ne!(hash, one.hash_code(ANN, "123457"));
         assert_ne!(hash, Sealer::new(Some(&key(8, 32)), None).unwrap().hash_code(ANN, "123456"));
+    }
+
+    #[test]
+    fn a_challenge_is_recognised_by_every_key_of_the_node_and_by_no_other() {
+        let before = Sealer::new(None, Some(&[9; 32])).unwrap();
+        let after = Sealer::new(Some(&key(7, 32)), Some(&[9; 32])).unwrap();
+        let (old, new) = (before.sign_challenge(ANN), after.sign_challenge(ANN));
+        assert_ne!(old, new);
+        assert!(after.is_challenge_of(ANN, &old[..14]) && after.is_challenge_of(ANN, &new[..14]));
+        assert!(before.is_challenge_of(ANN, &old) && !before.is_challenge_of(ANN, &new[..14]));
+        assert!(!after.is_challenge_of(b"bob", &new[..14]));
+        assert!(!after.is_challenge_of(ANN, &[0; 33]), "it is never as long");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Threads {
         Self::with_priority(name, most, false)
     }
 
-    /// The same with low-priority threads, which run after all others of this machine.
+    /// The same with threads of a lower priority than those that serve.
     pub fn giving_way(name: &'static str, most: usize) -> Self {
         Self::with_priority(name, most, true)
     }
@@ -121,8 +121,9 @@ impl Shared {
 /// Lowers the priority of this thread for good.
 #[cfg(target_os = "linux")]
 fn give_way() {
-    /// A tenth of the share of a thread that serves, where both want the same core.
-    const NICENESS: i32 = 10;
+    /// Half of the share of a thread that serves, where both want the same core: enough for that one
+    /// to be served first, and never so little that hashes hardly go on.
+    const NICENESS: i32 = 3;
     // Refused by a sandbox it is only slower for others.
     let _ = rustix::process::nice(NICENESS);
 }

@@ -1,10 +1,12 @@
-//! Pending flows of several requests: passkey ceremonies, provider sign-ins, codes to be exchanged.
+//! Flows of several requests: which are pending (passkey sign-ups, provider sign-ins, codes to be
+//! exchanged), and which signed challenges were used (all other passkey ceremonies).
 //!
 //! - Owns: the order of inserts (one statement for all that wait) and the bounds on their number.
 //! - Caches: what this node knows of its ceremonies for good, so that a replay costs no query: a
 //!   challenge's purpose and user never change, and one that is used up stays so.
-//! - Writes through: `auth.keywright_challenges` before any reply. Taking one is a single conditional
-//!   statement of the caller, which needs no order and therefore no mailbox.
+//! - Writes through: `auth.keywright_challenges` before any reply. Taking one, and noting in
+//!   `auth.keywright_used_challenges` that one was used, is a single conditional statement of the
+//!   caller, which needs no order and therefore no mailbox.
 //! - On restart: queued calls are sent again by their handle (inserts may meet themselves); the cache
 //!   stays.
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -30,9 +33,10 @@ use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::pool::in_time;
+use crate::persistence::used_challenges;
 
-/// Ceremonies of one user and purpose that may be pending; the oldest go. Purposes count apart, so
-/// that a stranger who begins sign-ins does not disturb an elevation.
+/// Stored flows of one user and purpose that may be pending; the oldest go. Only the user can begin
+/// these.
 const MAX_OF_USER: i64 = 64;
 
 /// Between two looks at what is too much; what has expired is removed by the housekeeping.
@@ -125,6 +129,25 @@ impl ChallengeStore {
             self.known.insert(challenge, Known::Used);
         }
         Ok(taken)
+    }
+
+    /// Uses up a signed challenge, whatever comes of it, as [`take`](Self::take) does with a stored
+    /// one; `false` if it was used before, or if the user's credentials have changed since.
+    pub async fn use_up(
+        &self,
+        challenge: Challenge,
+        expires_at: OffsetDateTime,
+        user_id: UserId,
+        unchanged_since: OffsetDateTime,
+    ) -> Result<bool, AuthError> {
+        if matches!(self.known_stats.note(self.known.get(&challenge)), Some(Known::Used)) {
+            return Ok(false);
+        }
+        let is_first =
+            used_challenges::insert(&self.pool, challenge, expires_at, user_id, unchanged_since)
+                .await?;
+        self.known.insert(challenge, Known::Used);
+        Ok(is_first)
     }
 
     /// The metrics of what this node remembers, and how much that is (about).
@@ -324,7 +347,12 @@ async fn sweep(pool: &MeasuredPool, config: &Config) -> sqlx::Result<Counts> {
         let max = max(config, family);
         let (left, evicted) = challenges::keep_newest(&mut db, family, max).await?;
         if evicted > 0 {
-            tracing::warn!(evicted, max, ?family, "too many pending flows, the oldest went");
+            tracing::warn!(
+                evicted,
+                max,
+                ?family,
+                "too many pending flows, the oldest of those with the most went"
+            );
         }
         stored.insert(family, left);
     }

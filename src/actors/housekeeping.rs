@@ -24,7 +24,7 @@ use crate::domain::clock::Clock;
 use crate::metrics::{HousekeepingStats, MailStats};
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::pool::in_time;
-use crate::persistence::{challenges, outbox, tickets};
+use crate::persistence::{challenges, outbox, recipients, tickets, used_challenges};
 
 /// How often the rhythms are looked at; the shortest period that a table can have.
 const TICK: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ struct Table {
 }
 
 /// Every table that is swept; the order is that of the metrics.
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 5] = [
     Table {
         name: "keywright_tickets",
         every: Duration::from_mins(10),
@@ -56,9 +56,19 @@ const TABLES: [Table; 3] = [
         sweep: |with, now| Box::pin(challenges::delete_expired(&*with.pool, now, BATCH)),
     },
     Table {
+        name: "keywright_used_challenges",
+        every: Duration::from_mins(1),
+        sweep: |with, now| Box::pin(used_challenges::delete_expired(&*with.pool, now, BATCH)),
+    },
+    Table {
         name: "keywright_outbox",
         every: Duration::from_mins(1),
         sweep: |with, now| Box::pin(sweep_outbox(with, now)),
+    },
+    Table {
+        name: "keywright_recipients",
+        every: Duration::from_mins(10),
+        sweep: |with, now| Box::pin(recipients::delete_expired(&*with.pool, now, BATCH)),
     },
 ];
 

@@ -16,6 +16,7 @@ use crate::metrics::MailStats;
 use crate::notify::sender::MailSender;
 use crate::passwords::PasswordSettings;
 use crate::persistence::measured_pool::MeasuredPool;
+use crate::persistence::settings::Origin;
 use crate::tokens::keys::KeySet;
 
 /// Everything that outlives the incarnations of actors.
@@ -23,6 +24,8 @@ pub struct Parts {
     pub config: LiveConfig,
     pub clock: Clock,
     pub pool: MeasuredPool,
+    /// Who made the schema.
+    pub origin: Origin,
     pub keys: Arc<ArcSwap<KeySet>>,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub mail_stats: Arc<MailStats>,
@@ -42,6 +45,7 @@ impl Parts {
         config: LiveConfig,
         clock: Clock,
         pool: MeasuredPool,
+        origin: Origin,
         keys: Arc<ArcSwap<KeySet>>,
         mail: Arc<ArcSwap<MailSender>>,
         passwords: PasswordSettings,
@@ -59,6 +63,7 @@ impl Parts {
             config,
             clock,
             pool,
+            origin,
             keys,
             mail,
             passwords,

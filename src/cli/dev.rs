@@ -39,6 +39,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .with_fallback(&rows::mail::SMTP_SENDER, "Keywright <no-reply@localhost>")
         .with_fallback(&rows::sms::SMS_PROVIDER, "dev")
         .with_fallback(&rows::server::LOG_FORMAT_TEXT, "true")
+        .with_fallback(&rows::server::DEV_ROUTES, "true")
         .with_fallback(&rows::admin::ADMIN_PORT, "0")
         .with_fallback(&rows::admin::ADMIN_TOKEN, secret(&dir.join("admin-token"), random_token)?);
     let mut loaded = Config::from_sources(&sources)?;
@@ -136,7 +137,12 @@ fn print_summary(node: &Node, postgres: &EmbeddedPostgres, dir: &Path) {
     let origin = format!("http://localhost:{}", node.address().port());
     let prefix = &config.server.api_prefix;
     let mail = match &config.mail.transport {
-        MailTransport::Capture { .. } => format!("{origin}/dev/inbox (captured, nothing is sent)"),
+        MailTransport::Capture { .. } if config.server.dev_routes => {
+            format!("{origin}/dev/inbox (captured, nothing is sent)")
+        }
+        MailTransport::Capture { folder } => {
+            format!("captured in {}, nothing is sent", folder.display())
+        }
         MailTransport::Smtp(smtp) => format!("sent through {}:{}", smtp.host, smtp.port),
         MailTransport::Postmark(_) => "sent through Postmark".to_owned(),
         MailTransport::None => "none".to_owned(),

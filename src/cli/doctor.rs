@@ -14,6 +14,7 @@ use crate::clients::HttpClients;
 use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
 use crate::domain::error::chain;
+use crate::domain::schema_origin::Origin;
 use crate::flows::providers::endpoints::callback_url;
 use crate::http::admin::report::TreeReport;
 use crate::notify::sender::MailSender;
@@ -52,8 +53,8 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Ok(loaded) => {
             report_configuration(&mut checks, &loaded);
             check_keys(&mut checks, &loaded.config);
-            check_database(&mut checks, &loaded.config).await;
-            check_mail(&mut checks, &loaded.config).await;
+            let origin = check_database(&mut checks, &loaded.config).await;
+            check_mail(&mut checks, &loaded.config, origin).await;
             check_providers(&mut checks, &loaded.config).await;
             check_actors(&mut checks, &loaded.config).await;
         }
@@ -117,25 +118,27 @@ async fn check_actors(checks: &mut Vec<Check>, config: &Config) {
     }
 }
 
-async fn check_database(checks: &mut Vec<Check>, config: &Config) {
+/// Also finds out who made the database, as far as it can be asked.
+async fn check_database(checks: &mut Vec<Check>, config: &Config) -> Origin {
     let pool = match tokio::time::timeout(DEADLINE, pool::connect(&config.database)).await {
         Ok(Ok(pool)) => pool,
         Ok(Err(error)) => {
             add(checks, "database", State::Failed, format!("POSTGRES_CONNECTION: {error}"));
-            return;
+            return Origin::Adopted;
         }
         Err(_elapsed) => {
             add(checks, "database", State::Failed, "POSTGRES_CONNECTION: no response");
-            return;
+            return Origin::Adopted;
         }
     };
-    if let Err(error) = examine(checks, config, &pool).await {
+    examine(checks, config, &pool).await.unwrap_or_else(|error| {
         let detail = format!("{error} (a database that was never migrated? `keywright migrate`)");
         add(checks, "database", State::Failed, detail);
-    }
+        Origin::Adopted
+    })
 }
 
-async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sqlx::Result<()> {
+async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sqlx::Result<Origin> {
     let clock = Clock::system();
     let found = diagnosis::read(pool, clock.now()).await?;
     add(checks, "database", State::Ok, format!("PostgreSQL {}", found.server_version));
@@ -148,7 +151,7 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
     let detail = format!(
         "{storage:?} (AUTH_STORAGE_COMPATIBILITY {}; the database was {})",
         if config.database.storage.is_some() { "is set" } else { "is not set" },
-        origin.map_or("never migrated", settings::Origin::as_str),
+        origin.map_or("never migrated", Origin::as_str),
     );
     add(checks, "stored forms", State::Ok, detail);
 
@@ -165,7 +168,7 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
     if let Some(error) = found.outbox_last_error {
         add(checks, "outbox", State::Warning, error);
     }
-    Ok(())
+    Ok(origin.unwrap_or(Origin::Adopted))
 }
 
 /// Counts the forms of stored TOTP secrets and opens one that is sealed.
@@ -194,9 +197,9 @@ async fn check_secrets(
     Ok(())
 }
 
-async fn check_mail(checks: &mut Vec<Check>, config: &Config) {
+async fn check_mail(checks: &mut Vec<Check>, config: &Config, origin: Origin) {
     let default_locale = config.accounts.locales.default_locale();
-    let sender = match MailSender::from_config(&config.mail, default_locale) {
+    let sender = match MailSender::from_config(&config.mail, default_locale, origin) {
         Ok(sender) => sender,
         Err(error) => {
             add(checks, "mail", State::Failed, error.to_string());

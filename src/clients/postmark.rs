@@ -31,13 +31,43 @@ pub struct TemplatedMail<'a, Model> {
     pub to: &'a str,
 }
 
-/// Hands a mail over.
+/// A mail that needs no template.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RenderedMail<'a> {
+    pub from: &'a str,
+    pub to: &'a str,
+    pub subject: &'a str,
+    pub html_body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_body: Option<&'a str>,
+}
+
+/// Hands a mail over that Postmark renders.
 pub async fn send<Model: Serialize + Sync>(
     client: &reqwest::Client,
     config: &PostmarkConfig,
     mail: &TemplatedMail<'_, Model>,
 ) -> Result<(), ClientError> {
-    let url = format!("{}/email/withTemplate", config.url.as_str().trim_end_matches('/'));
+    post(client, config, "email/withTemplate", mail).await
+}
+
+/// Hands a mail over that is rendered.
+pub async fn send_rendered(
+    client: &reqwest::Client,
+    config: &PostmarkConfig,
+    mail: &RenderedMail<'_>,
+) -> Result<(), ClientError> {
+    post(client, config, "email", mail).await
+}
+
+async fn post<Mail: Serialize + Sync>(
+    client: &reqwest::Client,
+    config: &PostmarkConfig,
+    path: &str,
+    mail: &Mail,
+) -> Result<(), ClientError> {
+    let url = format!("{}/{path}", config.url.as_str().trim_end_matches('/'));
     let request = client
         .post(url)
         .header("x-postmark-server-token", config.token.expose_secret())

@@ -7,8 +7,8 @@ use super::rows;
 use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
     LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
-    ProvidersConfig, RuntimeConfig, SealingConfig, ServerConfig, SmsConfig, TokensConfig,
-    TracesConfig, WebauthnConfig,
+    ProvidersConfig, RecipientsConfig, RuntimeConfig, SealingConfig, ServerConfig, SmsConfig,
+    TokensConfig, TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -46,6 +46,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         methods,
         sealing: SealingConfig::read(reader),
         protection: ProtectionConfig::read(reader),
+        recipients: RecipientsConfig::read(reader),
         providers: ProvidersConfig::read(reader, server.server_url.as_ref()),
         mail: MailConfig::read(reader),
         webauthn: WebauthnConfig::read(reader, &server.client_url),
@@ -68,6 +69,24 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
             "addresses must be verified, but no mail can be sent: set AUTH_SMTP_HOST, or nobody who \
              signs up can sign in",
         );
+    }
+    // A development server switches them on by itself and says so.
+    let shows_mail = config.server.dev_routes && reader.sources().is_set(&rows::server::DEV_ROUTES);
+    match (shows_mail, &config.mail.transport) {
+        (true, MailTransport::Capture { .. }) => reader.warn(
+            &rows::server::DEV_ROUTES,
+            "WHOEVER REACHES THIS SERVER CAN READ ALL CAPTURED MAIL, with its links and codes; never use this in \
+             production",
+        ),
+        (true, _) => reader.warn(
+            &rows::server::DEV_ROUTES,
+            "no mail is captured, so there is nothing to show: set AUTH_MAIL_CAPTURE_FOLDER",
+        ),
+        (false, MailTransport::Capture { .. }) if !config.server.dev_routes => reader.info(
+            &rows::mail::MAIL_CAPTURE_FOLDER,
+            "captured mail is not shown on /dev/inbox unless AUTH_DEV_ROUTES is true",
+        ),
+        (false, _) => {}
     }
     if sends_mail && config.server.server_url.is_none() {
         reader.warn(&rows::server::SERVER_URL, "not set: the links in mails lead nowhere");

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::super::rows::server::PORT;
 use super::super::table;
-use super::super::{NoticeLevel, SmsProvider, StorageCompatibility};
+use super::super::{NoticeLevel, RecipientLimits, SmsProvider, StorageCompatibility};
 use super::*;
+use crate::domain::notice::{NoticeKind, NoticeKinds};
+use crate::domain::rate_limit::Policy;
+use crate::domain::schema_origin::Origin;
 use crate::oauth::providers::ALL as PROVIDERS;
 use crate::settings::{Setting, Support};
 
@@ -109,7 +112,8 @@ fn the_defaults_are_those_of_the_reference() {
     assert!(config.passwords.threads >= 1);
     assert!(matches!(config.mail.transport, MailTransport::None));
     assert_eq!(config.database.storage, None);
-    assert_eq!(config.server.trusted_proxies.len(), 8);
+    assert_eq!(config.server.trusted_proxies(Origin::Adopted).len(), 8);
+    assert_eq!(config.server.trusted_proxies(Origin::Created).len(), 2);
 }
 
 #[test]
@@ -236,6 +240,39 @@ fn ports_and_prefixes_have_one_form() {
 }
 
 #[test]
+fn notices_are_named_one_by_one_or_all_or_none() {
+    let notices = |text| load(&[("AUTH_SECURITY_NOTICES", text)]).config.recipients.notices;
+    assert_eq!(load(&[]).config.recipients.notices, None);
+    assert_eq!(notices(""), None);
+    assert_eq!(notices("all"), Some(NoticeKinds::ALL));
+    assert_eq!(notices("none"), Some(NoticeKinds::NONE));
+    let some = notices("pat,locked-sign-in").unwrap();
+    assert!(some.has(NoticeKind::Pat) && !some.has(NoticeKind::Password));
+    for wrong in ["everything", "all,pat", "pat,none", "Password"] {
+        let errors = refusals(&[("AUTH_SECURITY_NOTICES", wrong)]);
+        assert!(errors[0].contains("locked-sign-in"), "{wrong}: {errors:?}");
+    }
+}
+
+#[test]
+fn limits_of_recipients_are_numbers_in_a_time_and_keep_their_defaults() {
+    let limits = |text| load(&[("AUTH_RECIPIENT_LIMITS", text)]).config.recipients.limits;
+    let an_hour = Duration::from_hours(1);
+    let of = |limit, window| Some(Policy { limit, window });
+    let defaults =
+        RecipientLimits { mail: of(5, an_hour), sms: of(3, an_hour), notice: of(3, an_hour) };
+    assert_eq!(load(&[]).config.recipients.limits, defaults);
+    assert_eq!(limits("off"), RecipientLimits::default());
+    let own = RecipientLimits { mail: None, sms: of(10, Duration::from_secs(90)), ..defaults };
+    assert_eq!(limits("mail:off,sms:10/1m30s"), own);
+    for wrong in
+        ["mail", "mail:5", "mail:0/1h", "mail:5/0", "fax:1/1h", "off,sms:1/1h", "mail:-1/1h"]
+    {
+        assert_eq!(refusals(&[("AUTH_RECIPIENT_LIMITS", wrong)]).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn postmark_needs_its_token() {
     let errors = refusals(&[("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_SENDER", "a@b.co")]);
     assert!(errors[0].contains("AUTH_SMTP_PASS"), "{errors:?}");
@@ -273,7 +310,10 @@ fn sms_need_a_provider_only_where_they_are_sent() {
 
 #[test]
 fn trusted_proxies_are_networks_addresses_or_nobody() {
-    let of = |list| load(&[("AUTH_TRUSTED_PROXIES", list)]).config.server.trusted_proxies;
+    let of = |list| {
+        let server = load(&[("AUTH_TRUSTED_PROXIES", list)]).config.server;
+        server.trusted_proxies(Origin::Created)
+    };
     assert_eq!(of("10.1.0.0/16,192.0.2.7").len(), 2);
     assert!(of("none").is_empty());
 }

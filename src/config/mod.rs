@@ -28,18 +28,21 @@ pub use self::sections::admin::AdminConfig;
 pub use self::sections::claims::{ClaimsConfig, ClaimsSource};
 pub use self::sections::database::{DatabaseConfig, StorageCompatibility};
 pub use self::sections::hasura::HasuraConfig;
-pub use self::sections::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
+pub use self::sections::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls};
 pub use self::sections::methods::{Elevation, MethodsConfig};
 pub use self::sections::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::sections::protection::{ProtectionConfig, RateLimits};
 pub use self::sections::providers::{ConnectFrom, KeepTokens, ProvidersConfig};
+pub use self::sections::recipients::{RecipientLimits, RecipientsConfig};
 pub use self::sections::runtime::RuntimeConfig;
 pub use self::sections::sealing::SealingConfig;
 pub use self::sections::server::{LogConfig, ServerConfig};
 pub use self::sections::sms::{SmsConfig, SmsProvider};
 pub use self::sections::tokens::TokensConfig;
 pub use self::sections::traces::{TraceSampler, TracesConfig};
-pub use self::sections::webauthn::{GivenRelyingParty, RelyingPartyConfig, WebauthnConfig};
+pub use self::sections::webauthn::{
+    GivenRelyingParty, RelyingPartyConfig, UserVerification, WebauthnConfig,
+};
 
 /// The configuration in force, swapped as a whole by `/change-env` and SIGHUP.
 pub type LiveConfig = Arc<ArcSwap<Config>>;
@@ -59,6 +62,7 @@ pub struct Config {
     pub methods: MethodsConfig,
     pub sealing: SealingConfig,
     pub protection: ProtectionConfig,
+    pub recipients: RecipientsConfig,
     pub providers: ProvidersConfig,
     pub mail: MailConfig,
     pub sms: SmsConfig,

@@ -5,7 +5,8 @@
 
 use super::rows::{
     accounts, actors, admin, claims, database, hasura, legacy, mail, methods, oauth2_server,
-    passwords, protection, providers, runtime, sealing, server, sms, tokens, traces, webauthn,
+    passwords, protection, providers, recipients, runtime, sealing, server, sms, tokens, traces,
+    webauthn,
 };
 use crate::oauth::providers::ALL as PROVIDERS;
 use crate::settings::Setting;
@@ -48,7 +49,13 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         heading: "Protection",
-        rows: &[methods::ELEVATION, protection::SERVICES, sealing::ROWS, protection::LIMITS],
+        rows: &[
+            methods::ELEVATION,
+            protection::SERVICES,
+            sealing::ROWS,
+            protection::LIMITS,
+            recipients::ROWS,
+        ],
     },
     Section { heading: "SMS", rows: &[sms::ROWS] },
     Section { heading: "Social sign-in", rows: &[providers::ROWS] },

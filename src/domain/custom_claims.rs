@@ -12,6 +12,7 @@ const PREFIX: &str = "x-hasura-";
 /// What only the server says about a user.
 const RESERVED: &[&str] = &[
     "x-hasura-allowed-roles",
+    "x-hasura-role",
     "x-hasura-default-role",
     "x-hasura-user-id",
     "x-hasura-user-is-anonymous",
@@ -61,7 +62,7 @@ impl CustomClaims {
     /// Configured names that mean a claim of the server's own, whatever their case.
     pub fn reserved_names(&self) -> impl Iterator<Item = &str> {
         let names = self.claims.iter().map(|claim| claim.name.as_str());
-        names.filter(|name| RESERVED.contains(&claim_name(name).as_str()))
+        names.filter(|name| is_reserved(&claim_name(name)))
     }
 
     /// What has to be read of the user.
@@ -77,6 +78,11 @@ impl CustomClaims {
         };
         self.claims.iter().map(|claim| (claim.name.clone(), text(claim))).collect()
     }
+}
+
+/// Whether a claim of this name, as in the token, is the server's alone.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 /// The name in the token. Always in lower case: Hasura does not look at case, so a name that differs

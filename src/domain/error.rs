@@ -41,6 +41,7 @@ pub enum ErrorCode {
     UserNotAnonymous,
     // Of the transport, outside the contract's enum.
     MethodNotAllowed,
+    MisdirectedRequest,
     NotFound,
     PayloadTooLarge,
     RequestTimeout,
@@ -151,6 +152,7 @@ impl ErrorCode {
                 ("user-not-anonymous", 400, "Logged in user is not anonymous", false)
             }
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Method not allowed", false),
+            Self::MisdirectedRequest => ("misdirected-request", 421, "Not for this host", false),
             Self::NotFound => ("not-found", 404, "Not found", false),
             Self::PayloadTooLarge => {
                 ("payload-too-large", 413, "The request body is too large", false)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::domain::ids::{MessageId, UserId};
+use crate::domain::redirect::host_of;
 
 /// What a mail is for; the name is that of its template folder and of `X-Email-Template`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,19 +15,47 @@ pub enum MailTemplate {
     SigninPasswordless,
     SigninOtp,
     PasswordReset,
+    NoticePasswordSet,
+    NoticePasswordChanged,
+    NoticePasswordReset,
+    NoticeEmailChanged,
+    NoticeEmailRestored,
+    NoticeSecurityKeyAdded,
+    NoticeSecurityKeyRemoved,
+    NoticeTotpOn,
+    NoticeTotpOff,
+    NoticePatMade,
+    NoticeIdentityLinked,
+    NoticeIdentityRemoved,
+    NoticeSignInLocked,
+    NoticeAddressProved,
 }
 
 impl MailTemplate {
     /// Every template.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 19] = [
         Self::EmailVerify,
         Self::EmailConfirmChange,
         Self::SigninPasswordless,
         Self::SigninOtp,
         Self::PasswordReset,
+        Self::NoticePasswordSet,
+        Self::NoticePasswordChanged,
+        Self::NoticePasswordReset,
+        Self::NoticeEmailChanged,
+        Self::NoticeEmailRestored,
+        Self::NoticeSecurityKeyAdded,
+        Self::NoticeSecurityKeyRemoved,
+        Self::NoticeTotpOn,
+        Self::NoticeTotpOff,
+        Self::NoticePatMade,
+        Self::NoticeIdentityLinked,
+        Self::NoticeIdentityRemoved,
+        Self::NoticeSignInLocked,
+        Self::NoticeAddressProved,
     ];
 
-    /// The contract's name.
+    /// The contract's name; those of notices are Keywright's own.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EmailVerify => "email-verify",
@@ -34,6 +63,20 @@ impl MailTemplate {
             Self::SigninPasswordless => "signin-passwordless",
             Self::SigninOtp => "signin-otp",
             Self::PasswordReset => "password-reset",
+            Self::NoticePasswordSet => "notice-password-set",
+            Self::NoticePasswordChanged => "notice-password-changed",
+            Self::NoticePasswordReset => "notice-password-reset",
+            Self::NoticeEmailChanged => "notice-email-changed",
+            Self::NoticeEmailRestored => "notice-email-restored",
+            Self::NoticeSecurityKeyAdded => "notice-security-key-added",
+            Self::NoticeSecurityKeyRemoved => "notice-security-key-removed",
+            Self::NoticeTotpOn => "notice-totp-on",
+            Self::NoticeTotpOff => "notice-totp-off",
+            Self::NoticePatMade => "notice-pat-made",
+            Self::NoticeIdentityLinked => "notice-identity-linked",
+            Self::NoticeIdentityRemoved => "notice-identity-removed",
+            Self::NoticeSignInLocked => "notice-sign-in-locked",
+            Self::NoticeAddressProved => "notice-address-proved",
         }
     }
 
@@ -42,16 +85,41 @@ impl MailTemplate {
         Self::ALL.into_iter().find(|template| template.name() == name)
     }
 
-    /// `type` in the mailed link; `None`: the mail has a code and no link.
-    pub const fn link_type(self) -> Option<&'static str> {
+    /// What the reader is to do with the mail.
+    pub const fn content(self) -> MailContent {
         match self {
-            Self::EmailVerify => Some("emailVerify"),
-            Self::EmailConfirmChange => Some("emailConfirmChange"),
-            Self::SigninPasswordless => Some("signinPasswordless"),
-            Self::SigninOtp => None,
-            Self::PasswordReset => Some("passwordReset"),
+            Self::EmailVerify
+            | Self::EmailConfirmChange
+            | Self::SigninPasswordless
+            | Self::PasswordReset => MailContent::Link,
+            Self::SigninOtp => MailContent::Code,
+            Self::NoticePasswordSet
+            | Self::NoticePasswordChanged
+            | Self::NoticePasswordReset
+            | Self::NoticeEmailChanged
+            | Self::NoticeEmailRestored
+            | Self::NoticeSecurityKeyAdded
+            | Self::NoticeSecurityKeyRemoved
+            | Self::NoticeTotpOn
+            | Self::NoticeTotpOff
+            | Self::NoticePatMade
+            | Self::NoticeIdentityLinked
+            | Self::NoticeIdentityRemoved
+            | Self::NoticeSignInLocked
+            | Self::NoticeAddressProved => MailContent::Notice,
         }
     }
+}
+
+/// What the reader is to do with a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailContent {
+    /// Follow a link.
+    Link,
+    /// Type a code.
+    Code,
+    /// Know something. A change of address may have a link that takes it back.
+    Notice,
 }
 
 /// What a template may say, besides the locale; stored with the message as JSON.
@@ -67,7 +135,7 @@ pub struct MailVariables {
     pub email: String,
     /// The address that is to replace it; empty for anything but a change.
     pub new_email: String,
-    /// The plain ticket, or the code.
+    /// The plain ticket, or the code; empty for notices.
     #[serde(serialize_with = "exposed")]
     pub ticket: SecretString,
     /// Where the link leads in the end, as validated.
@@ -76,6 +144,27 @@ pub struct MailVariables {
     pub server_url: String,
     /// `AUTH_CLIENT_URL` as configured.
     pub client_url: String,
+    /// When it happened, in UTC; of notices only.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub time: String,
+    /// The provider, or the host of the new address; of notices only.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl MailVariables {
+    /// What a subject may say: of addresses that strangers have a say in, the host alone.
+    ///
+    /// People trust the line that their mail program shows in bold, and a path or a query can be any
+    /// sentence.
+    #[must_use]
+    pub fn for_subject(&self) -> Self {
+        Self {
+            link: host_of(self.link.expose_secret()).into(),
+            redirect_to: host_of(&self.redirect_to),
+            ..self.clone()
+        }
+    }
 }
 
 /// The outbox is the one place that has to keep the secret: without it there is nothing to send.

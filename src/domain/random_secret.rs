@@ -5,13 +5,28 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// 256 random bits as 43 characters that may stand in URLs and cookies.
 pub fn random_secret() -> SecretString {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has randomness");
     URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
+/// What a secret begins with whose cookie no other host can set.
+const HOST_ONLY: &str = "h.";
+
+/// A secret for a browser to keep; marked, if its cookie is one that only the host itself can set. The
+/// mark is part of what is hashed, so nobody can take it off.
+pub fn cookie_secret(is_host_only: bool) -> SecretString {
+    let secret = random_secret();
+    if is_host_only { format!("{HOST_ONLY}{}", secret.expose_secret()).into() } else { secret }
+}
+
+/// Whether a secret was marked.
+pub fn is_host_only(secret: &str) -> bool {
+    secret.starts_with(HOST_ONLY)
 }
 
 /// SHA-256 of some texts, each with its length, so that no two lists of them look alike.
@@ -35,8 +50,6 @@ pub fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     #[test]
@@ -44,6 +57,8 @@ mod tests {
         let (one, other) = (random_secret(), random_secret());
         assert_eq!(one.expose_secret().len(), 43);
         assert_ne!(one.expose_secret(), other.expose_secret());
+        assert!(is_host_only(cookie_secret(true).expose_secret()));
+        assert!(!is_host_only(cookie_secret(false).expose_secret()) && !is_host_only("h"));
     }
 
     #[test]

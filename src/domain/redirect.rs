@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::error::ErrorCode;
 use super::redirect_pattern::{Pattern, Target};
 
@@ -83,6 +85,17 @@ pub fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
         encode(value, &mut target);
     }
     target + fragment
+}
+
+/// The host of a target as browsers read it, in ASCII; the scheme of one that has none.
+pub fn host_of(target: &str) -> String {
+    match Url::parse(target) {
+        Ok(url) => {
+            url.host_str().filter(|host| !host.is_empty()).unwrap_or(url.scheme()).to_owned()
+        }
+        // Without a scheme the host comes first.
+        Err(_) => target.split(['/', '?', '#']).next().unwrap_or_default().to_owned(),
+    }
 }
 
 /// Form decoding; `None` for a broken percent escape.

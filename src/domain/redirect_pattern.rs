@@ -111,6 +111,10 @@ impl<'a> Target<'a> {
         if value.contains(is_dangerous) {
             return None;
         }
+        // Redirects are ASCII, so there must be a URL to be written.
+        if !value.is_ascii() && Url::parse(value).is_err() {
+            return None;
+        }
         let value = value.split(['?', '#']).next()?;
         if value.split('/').any(is_dot_segment) {
             return None;
@@ -121,6 +125,10 @@ impl<'a> Target<'a> {
         let scheme = scheme.to_lowercase();
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if default_port(&scheme).is_none() {
+            // Nothing says how such a host is read.
+            if !authority.is_ascii() {
+                return None;
+            }
             return Some(Self {
                 scheme: Some(scheme),
                 host: authority.to_lowercase(),

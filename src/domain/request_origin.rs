@@ -5,9 +5,10 @@ use url::Url;
 /// Where a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestOrigin {
-    /// No page: another program, an address that was typed or opened by an app, or a browser that tells
-    /// nothing.
+    /// No page: an address that was typed or opened by an app, as a browser says.
     None,
+    /// Another program, or a browser that tells nothing, which pages of others can make it do.
+    Unknown,
     /// A page of the server's own origin.
     Own,
     /// A page of this origin, as the header `Origin` spells it (RFC 6454, 6.2).
@@ -22,7 +23,7 @@ impl RequestOrigin {
     pub fn is_none_but<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> bool {
         match self {
             Self::None | Self::Own => true,
-            Self::Hidden => false,
+            Self::Unknown | Self::Hidden => false,
             Self::Of(origin) => urls.into_iter().any(|url| {
                 Url::parse(url).is_ok_and(|url| {
                     let own = url.origin();
@@ -61,6 +62,7 @@ mod tests {
     #[test]
     fn a_page_that_hides_is_nobodys() {
         assert!(!RequestOrigin::Hidden.is_none_but(["https://app.example.com"]));
+        assert!(!RequestOrigin::Unknown.is_none_but(["https://app.example.com"]));
         assert!(RequestOrigin::None.is_none_but([]) && RequestOrigin::Own.is_none_but([]));
     }
 }

@@ -15,6 +15,7 @@ pub struct NewSecurityKey {
     pub transports: Vec<String>,
     pub backup_eligible: bool,
     pub backed_up: bool,
+    pub user_verified: bool,
 }
 
 /// What an authenticator said of itself when it signed.
@@ -23,6 +24,8 @@ pub struct KeyUse {
     pub sign_count: u32,
     pub backup_eligible: bool,
     pub backed_up: bool,
+    /// By PIN or biometrics, not only by touch.
+    pub user_verified: bool,
 }
 
 /// A key as its owner sees it.

@@ -28,6 +28,7 @@ struct LocaleWords {
     /// Above the link in full.
     button: String,
     sms: String,
+    notices: NoticeWords,
     #[serde(flatten)]
     mails: BTreeMap<String, MailWords>,
 }
@@ -44,6 +45,45 @@ struct MailWords {
     /// On the button; mails with a code have none.
     action: Option<String>,
     footer: String,
+}
+
+/// The words of security notices, which have much in common.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoticeWords {
+    /// Behind each text.
+    when: String,
+    footer: String,
+    mails: BTreeMap<String, OneNotice>,
+}
+
+/// What one notice says by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneNotice {
+    subject: String,
+    text: String,
+    action: Option<String>,
+    /// Instead of the common one.
+    footer: Option<String>,
+}
+
+impl NoticeWords {
+    fn into_mails(self) -> impl Iterator<Item = (String, MailWords)> {
+        let Self { when, footer, mails } = self;
+        mails.into_iter().map(move |(template, notice)| {
+            let OneNotice { subject, text, action, footer: own } = notice;
+            let mail = MailWords {
+                title: subject.clone(),
+                subject,
+                preview: text.clone(),
+                text: format!("{text} {when}"),
+                action,
+                footer: own.unwrap_or_else(|| footer.clone()),
+            };
+            (template, mail)
+        })
+    }
 }
 
 /// The compiled templates.
@@ -73,7 +113,7 @@ impl BuiltinTemplates {
             let words: LocaleWords =
                 serde_json::from_str(words).expect("the shipped words are tested");
             add(format!("{locale}/sms.txt"), words.sms);
-            for (template, mail) in words.mails {
+            for (template, mail) in words.mails.into_iter().chain(words.notices.into_mails()) {
                 add(format!("{locale}/{template}/subject.txt"), mail.subject);
                 for (part, source) in [
                     ("title", mail.title),
@@ -102,6 +142,7 @@ impl BuiltinTemplates {
         template: MailTemplate,
         locale: &str,
         values: &Values<'_>,
+        for_subject: &Values<'_>,
     ) -> Result<Rendered, minijinja::Error> {
         let template = template.name();
         let variables = Value::from_pairs(values.pairs());
@@ -118,8 +159,9 @@ impl BuiltinTemplates {
             self.environment.get_template(&format!("mail.{format}"))?.render(context)
         };
         let subject = format!("{locale}/{template}/subject.txt");
+        let for_subject = Value::from_pairs(for_subject.pairs());
         Ok(Rendered {
-            subject: self.environment.get_template(&subject)?.render(&variables)?,
+            subject: self.environment.get_template(&subject)?.render(for_subject)?,
             html: body("html")?,
             text: Some(body("txt")?),
         })

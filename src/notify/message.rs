@@ -41,6 +41,12 @@ pub fn mail_link(server_url: &Url, link_type: &str, ticket: &str, redirect_to: &
     link.to_string()
 }
 
+/// A URL as operators write it where it is a bare host; the type of URLs insists on the path `/`.
+pub fn without_slash(url: &Url) -> String {
+    let url = url.as_str();
+    url.strip_suffix('/').unwrap_or(url).to_owned()
+}
+
 /// Form encoding as existing clients and tests know it: `~` is kept, `*` is not.
 fn form_encode(text: &str) -> String {
     let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -196,6 +202,14 @@ fn raw(headers: &mut Headers, name: &'static str, value: String) {
     headers.insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
 }
 
+/// A time in UTC, the same in all languages.
+pub fn in_words(time: time::OffsetDateTime) -> String {
+    let time = time.to_offset(time::UtcOffset::UTC);
+    let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+    let (hour, minute) = (time.hour(), time.minute());
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,5 +276,12 @@ mod tests {
         let sender = Sender::parse("Zoë <zoe@example.com>").unwrap();
         assert!(sender.header().is_ascii() && sender.header().ends_with("<zoe@example.com>"));
         assert_eq!(sender.address(), "zoe@example.com");
+    }
+
+    #[test]
+    fn the_time_is_said_in_utc() {
+        let time = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        let there = time.to_offset(time::UtcOffset::from_hms(5, 30, 0).unwrap());
+        assert_eq!(in_words(there), "2027-01-15 08:00 UTC");
     }
 }

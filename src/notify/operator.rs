@@ -85,10 +85,11 @@ impl OperatorTemplates {
         template: MailTemplate,
         locale: &str,
         values: &Values<'_>,
+        for_subject: &Values<'_>,
     ) -> Option<Rendered> {
         let template = self.by_locale.get(locale)?.get(&template)?;
         Some(Rendered {
-            subject: template.subject.fill(|name| values.get(name), ToOwned::to_owned),
+            subject: template.subject.fill(|name| for_subject.get(name), ToOwned::to_owned),
             html: template.html.fill(|name| values.get(name), escape_html),
             text: template
                 .text

@@ -16,13 +16,13 @@ pub struct Rendered {
     pub text: Option<String>,
 }
 
-/// The variables by the names that templates use.
-pub struct Values<'a>([(&'static str, &'a str); 9]);
+/// The variables by the names that templates use: nine, and two more in notices.
+pub struct Values<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> Values<'a> {
     /// `locale` is the one really used.
     pub fn new(variables: &'a MailVariables, locale: &'a str) -> Self {
-        Self([
+        Self(vec![
             ("link", variables.link.expose_secret()),
             ("displayName", &variables.display_name),
             ("email", &variables.email),
@@ -31,7 +31,9 @@ impl<'a> Values<'a> {
             ("redirectTo", &variables.redirect_to),
             ("locale", locale),
             ("serverUrl", &variables.server_url),
-            ("clientUrl", &variables.client_url),
+            ("clientUrl", variables.client_url.as_str()),
+            ("time", &variables.time),
+            ("detail", &variables.detail),
         ])
     }
 
@@ -41,7 +43,7 @@ impl<'a> Values<'a> {
     }
 
     /// Name and value of all of them.
-    pub fn pairs(&self) -> [(&'static str, &'a str); 9] {
-        self.0
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a, '_> {
+        self.0.iter().copied()
     }
 }

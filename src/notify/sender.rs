@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
-use crate::clients::postmark::{self, PostmarkConfig, TemplatedMail};
+use crate::clients::postmark::{self, PostmarkConfig, RenderedMail, TemplatedMail};
 use crate::clients::{self, ClientError};
 use crate::config::{MailConfig, MailTransport};
-use crate::domain::mail::OutboxMessage;
+use crate::domain::mail::{MailContent, OutboxMessage};
+use crate::domain::schema_origin::Origin;
 use crate::notify::inbox::{Captured, Inbox, InboxError};
 use crate::notify::message::{self, Sender};
 use crate::notify::operator::TemplateError;
@@ -76,11 +77,15 @@ enum Way {
 
 impl MailSender {
     /// Reads templates and certificates; connects to nothing.
-    pub fn from_config(config: &MailConfig, default_locale: &str) -> Result<Self, MailSetupError> {
+    pub fn from_config(
+        config: &MailConfig,
+        default_locale: &str,
+        origin: Origin,
+    ) -> Result<Self, MailSetupError> {
         let way = match &config.transport {
             MailTransport::None => Way::None,
             MailTransport::Smtp(smtp) => Way::Smtp {
-                transport: Box::new(SmtpTransport::new(smtp)?),
+                transport: Box::new(SmtpTransport::new(smtp, origin)?),
                 sender: Sender::parse(&config.sender).ok_or(MailSetupError::Sender)?,
             },
             MailTransport::Postmark(postmark) => Way::Postmark {
@@ -150,11 +155,27 @@ impl MailSender {
                 let values = Values::new(&message.variables, &message.locale);
                 let mail = TemplatedMail {
                     template_alias: format!("{}.{}", message.locale, message.template.name()),
-                    template_model: values.pairs().into_iter().collect::<BTreeMap<_, _>>(),
+                    template_model: values.pairs().collect::<BTreeMap<_, _>>(),
                     from: sender.configured(),
                     to: &message.recipient,
                 };
-                Ok(postmark::send(client, config, &mail).await?)
+                match postmark::send(client, config, &mail).await {
+                    // There is no such template there, and notices come without being asked for.
+                    Err(ClientError::Status(422))
+                        if message.template.content() == MailContent::Notice =>
+                    {
+                        let rendered = render()?;
+                        let mail = RenderedMail {
+                            from: sender.configured(),
+                            to: &message.recipient,
+                            subject: &rendered.subject,
+                            html_body: &rendered.html,
+                            text_body: rendered.text.as_deref(),
+                        };
+                        Ok(postmark::send_rendered(client, config, &mail).await?)
+                    }
+                    sent => Ok(sent?),
+                }
             }
             Way::Capture { inbox, sender } => {
                 let captured = Captured::new(message, render()?, sender);

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use secrecy::ExposeSecret;
 
-use crate::config::SmtpConfig;
-use crate::notify::smtp_auth::{Line, SmtpAuth};
+use crate::config::{SmtpConfig, SmtpTls};
+use crate::domain::schema_origin::Origin;
+use crate::notify::smtp_auth::{Line, SmtpAuth, is_local};
 use crate::notify::smtp_error::{SEND_TIMEOUT, SmtpError};
 
 /// Longest wait for the TCP connection, per address of the host.
@@ -40,6 +41,7 @@ pub struct SmtpTransport {
     host: String,
     port: u16,
     implicit_tls: bool,
+    starttls: SmtpTls,
     tls: TlsParametersBox,
     auth: Option<SmtpAuth>,
     hello: ClientId,
@@ -56,8 +58,9 @@ impl std::fmt::Debug for TlsParametersBox {
 }
 
 impl SmtpTransport {
-    /// Reads the trusted certificates; connects to nothing.
-    pub fn new(config: &SmtpConfig) -> Result<Self, SmtpSetupError> {
+    /// Reads the trusted certificates; connects to nothing. Who made the database decides whether mail
+    /// may go in the clear, where the settings do not.
+    pub fn new(config: &SmtpConfig, origin: Origin) -> Result<Self, SmtpSetupError> {
         // Brackets belong to URLs; the resolver and the certificate want the bare address.
         let host = config
             .host
@@ -77,10 +80,12 @@ impl SmtpTransport {
         }
         let has_credentials =
             !config.user.is_empty() || !config.password.expose_secret().is_empty();
+        let starttls = config.tls.unwrap_or_else(|| default_tls(&host, origin));
         Ok(Self {
             host,
             port: config.port,
             implicit_tls: config.implicit_tls,
+            starttls,
             tls: TlsParametersBox(tls.build().map_err(SmtpSetupError::Tls)?),
             auth: has_credentials.then(|| SmtpAuth {
                 method: config.auth_method,
@@ -172,13 +177,26 @@ impl SmtpTransport {
         .await
         .map_err(SmtpError::at("connection"))?;
         // A server that offers TLS gets it; a bad certificate ends the delivery.
-        if connection.can_starttls() {
+        if self.starttls != SmtpTls::None && connection.can_starttls() {
             connection
                 .starttls(tls.clone(), &self.hello)
                 .await
                 .map_err(SmtpError::at("STARTTLS"))?;
         }
+        // Somebody on the way may have kept the offer back.
+        if self.starttls == SmtpTls::Required && !connection.is_encrypted() {
+            return Err(SmtpError::NoTls);
+        }
         Ok(connection)
+    }
+}
+
+/// Nobody is on the way to this machine, and an adopted deployment has sent in the clear before.
+fn default_tls(host: &str, origin: Origin) -> SmtpTls {
+    if is_local(host) || origin == Origin::Adopted {
+        SmtpTls::Opportunistic
+    } else {
+        SmtpTls::Required
     }
 }
 
@@ -191,6 +209,19 @@ fn checked(address: &str) -> Result<&str, SmtpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tls_is_required_of_hosts_elsewhere_unless_the_database_was_adopted() {
+        for (host, origin, expected) in [
+            ("smtp.example.com", Origin::Created, SmtpTls::Required),
+            ("10.0.0.7", Origin::Created, SmtpTls::Required),
+            ("smtp.example.com", Origin::Adopted, SmtpTls::Opportunistic),
+            ("localhost", Origin::Created, SmtpTls::Opportunistic),
+            ("::1", Origin::Created, SmtpTls::Opportunistic),
+        ] {
+            assert_eq!(default_tls(host, origin), expected, "{host} {origin:?}");
+        }
+    }
 
     #[test]
     fn addresses_cannot_carry_commands() {

@@ -15,8 +15,13 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::SmtpAuthMethod;
 use crate::notify::smtp_error::SmtpError;
 
-/// Hosts to which a password may go in the clear: this machine, or a mail catcher beside it.
+/// Hosts to which mail and passwords may go in the clear: this machine, or a mail catcher beside it.
 const LOCAL_HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "::1", "mailhog"];
+
+/// Whether a host, without brackets, is one of them.
+pub(super) fn is_local(host: &str) -> bool {
+    LOCAL_HOSTS.contains(&host)
+}
 
 /// How to sign in.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl SmtpAuth {
         host: &str,
     ) -> Result<(), SmtpError> {
         let shows_password = matches!(self.method, SmtpAuthMethod::Plain | SmtpAuthMethod::Login);
-        if shows_password && !connection.is_encrypted() && !LOCAL_HOSTS.contains(&host) {
+        if shows_password && !connection.is_encrypted() && !is_local(host) {
             return Err(SmtpError::Unencrypted);
         }
         let last = match self.method {

@@ -16,6 +16,11 @@ pub enum SmtpError {
     },
     #[error("AUTH_SMTP_AUTH_METHOD PLAIN and LOGIN need an encrypted connection")]
     Unencrypted,
+    #[error(
+        "the smtp server offers no encryption; AUTH_SMTP_TLS=opportunistic sends all the same, for \
+         everybody on the way to read"
+    )]
+    NoTls,
     #[error("smtp server asked something unexpected during sign-in")]
     UnexpectedChallenge,
     #[error("address cannot be used in smtp")]
@@ -38,7 +43,7 @@ impl SmtpError {
                 matches!(*step, "RCPT TO" | "DATA") && source.is_permanent()
             }
             Self::Address | Self::NoSmtpUtf8 => true,
-            Self::Unencrypted | Self::UnexpectedChallenge | Self::Timeout => false,
+            Self::NoTls | Self::Unencrypted | Self::UnexpectedChallenge | Self::Timeout => false,
         }
     }
 }

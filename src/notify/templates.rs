@@ -50,9 +50,11 @@ impl TemplateSet {
         locale: &str,
         variables: &MailVariables,
     ) -> Result<Rendered, minijinja::Error> {
+        let for_subject = variables.for_subject();
         for candidate in [locale, &self.default_locale] {
             let values = Values::new(variables, candidate);
-            if let Some(rendered) = self.operator.render(template, candidate, &values) {
+            let subject = Values::new(&for_subject, candidate);
+            if let Some(rendered) = self.operator.render(template, candidate, &values, &subject) {
                 if candidate != locale {
                     warn_missing(template.name(), locale, candidate);
                 }
@@ -66,7 +68,8 @@ impl TemplateSet {
         if candidate != locale || !self.operator.is_empty() {
             warn_missing(template.name(), locale, candidate);
         }
-        self.builtin.render(template, candidate, &Values::new(variables, candidate))
+        let values = Values::new(variables, candidate);
+        self.builtin.render(template, candidate, &values, &Values::new(&for_subject, candidate))
     }
 
     /// Renders the SMS that carries a code; the same fallbacks.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::domain::mail::MailContent;
 
 struct Folder(PathBuf);
 
@@ -50,6 +51,8 @@ fn variables() -> MailVariables {
         redirect_to: "https://app.example.com/?a=1&b=\"><script>alert(1)</script>".to_owned(),
         server_url: "https://auth.example.com/v1".to_owned(),
         client_url: "https://app.example.com".to_owned(),
+        time: "2027-01-15 08:00 UTC".to_owned(),
+        detail: "new.example.com".to_owned(),
     }
 }
 
@@ -65,7 +68,12 @@ fn every_built_in_template_renders_in_all_its_parts_and_locales() {
         assert!(mail.html.contains(&format!("<html lang=\"{locale}\"")));
         assert!(mail.html.contains("</html>") && !mail.html.contains("{{"));
         let text = mail.text.unwrap();
-        if template.link_type().is_some() {
+        let has_link = match template.content() {
+            MailContent::Link => true,
+            MailContent::Code => false,
+            MailContent::Notice => continue,
+        };
+        if has_link {
             assert!(mail.html.contains(
                 "href=\"https://auth.example.com/v1/verify?redirectTo=x&amp;ticket=verifyEmail%3A1&amp;type=t\""
             ));
@@ -106,18 +114,15 @@ fn an_operators_template_sees_nine_variables_and_escapes_html_only() {
         .write("README.md", "${not a template");
     let mail = folder.load("en").render(MailTemplate::EmailVerify, "en", &variables()).unwrap();
     let v = variables();
-    let expected = format!(
-        "{}|{}|{}|{}|048213|{}|en|{}|{}||||$ {{x}} $5 }}",
-        v.link.expose_secret(),
-        v.display_name,
-        v.email,
-        v.new_email,
-        v.redirect_to,
-        v.server_url,
-        v.client_url
-    );
-    assert_eq!(mail.subject, expected);
+    let filled = |link: &str, redirect_to: &str| {
+        format!(
+            "{link}|{}|{}|{}|048213|{redirect_to}|en|{}|{}||||$ {{x}} $5 }}",
+            v.display_name, v.email, v.new_email, v.server_url, v.client_url
+        )
+    };
+    let expected = filled(v.link.expose_secret(), &v.redirect_to);
     assert_eq!(mail.text.as_deref(), Some(expected.as_str()));
+    assert_eq!(mail.subject, filled("auth.example.com", "app.example.com"), "hosts alone");
     assert!(mail.html.contains("&lt;b onclick=&quot;x&quot;&gt;Ann &amp; &#39;Bob&#39;&lt;/b&gt;"));
     assert!(!mail.html.contains("<b") && !mail.html.contains("<script>"));
 }
@@ -183,6 +188,40 @@ fn an_operators_sms_knows_its_code_only() {
     let templates = folder.load("de");
     for locale in ["de", "xx"] {
         assert_eq!(templates.render_sms(locale, "048213").unwrap(), "Code 048213 {{ code }}");
+    }
+}
+
+/// What a notice has to say, and nothing that a stranger could have written.
+#[test]
+fn every_notice_says_what_happened_when_and_what_to_do_in_every_locale() {
+    let templates = builtin();
+    let all = MailTemplate::ALL.into_iter();
+    for template in all.filter(|template| template.content() == MailContent::Notice) {
+        for locale in ["bg", "cs", "en", "es", "fr"] {
+            let with_link = variables();
+            let without = MailVariables { link: "".into(), ticket: "".into(), ..variables() };
+            for (values, is_linked) in
+                [(&with_link, template == MailTemplate::NoticeEmailChanged), (&without, false)]
+            {
+                let mail = templates.render(template, locale, values).unwrap();
+                let text = mail.text.unwrap();
+                for body in [&mail.html, &text] {
+                    for said in ["ann@example.com", "2027-01-15 08:00 UTC"] {
+                        assert!(body.contains(said), "{locale} {template:?}: {body}");
+                    }
+                    assert!(!body.contains("{{") && !body.contains("{%"), "{body}");
+                    for foreign in ["Bob", "script", "ann+", "app.example.com/?"] {
+                        assert!(!body.contains(foreign), "{locale} {template:?}: {body}");
+                    }
+                    assert_eq!(
+                        body.contains("/verify?"),
+                        is_linked,
+                        "{locale} {template:?}: {body}"
+                    );
+                }
+                assert!(text.lines().count() >= 5 && !text.contains("\n\n\n"), "{text}");
+            }
+        }
     }
 }
 

@@ -5,9 +5,11 @@ use serde::Deserialize as _;
 use serde_cbor_2::Value;
 
 use super::CeremonyError;
+use crate::config::UserVerification;
 
 /// Flags.
 const USER_PRESENT: u8 = 0x01;
+const USER_VERIFIED: u8 = 0x04;
 const BACKUP_ELIGIBLE: u8 = 0x08;
 const BACKED_UP: u8 = 0x10;
 const ATTESTED: u8 = 0x40;
@@ -42,18 +44,30 @@ impl<'a> AuthenticatorData<'a> {
     }
 
     /// Checks what both ceremonies demand. Verification of the user is asked for where an
-    /// authenticator can do it (`preferred`), so it is not demanded.
-    pub(super) fn check(&self, rp_id: &str) -> Result<(), CeremonyError> {
+    /// authenticator can do it, and demanded only where that is configured.
+    pub(super) fn check(
+        &self,
+        rp_id: &str,
+        user_verification: UserVerification,
+    ) -> Result<(), CeremonyError> {
         if self.rp_id_hash != digest(&SHA256, rp_id.as_bytes()).as_ref() {
             return Err(CeremonyError::AuthenticatorData("for another relying party"));
         }
         if self.flags & USER_PRESENT == 0 {
             return Err(CeremonyError::AuthenticatorData("nobody was present"));
         }
+        if user_verification == UserVerification::Required && !self.user_verified() {
+            return Err(CeremonyError::AuthenticatorData("the user was not verified"));
+        }
         if self.backed_up() && !self.backup_eligible() {
             return Err(CeremonyError::AuthenticatorData("backed up, though it cannot be"));
         }
         Ok(())
+    }
+
+    /// Whether the authenticator knows who used it, by PIN or biometrics.
+    pub(super) fn user_verified(&self) -> bool {
+        self.flags & USER_VERIFIED != 0
     }
 
     pub(super) fn backup_eligible(&self) -> bool {
@@ -117,7 +131,7 @@ mod tests {
     fn data_with_and_without_a_key_and_extensions_are_read() {
         let plain = data(USER_PRESENT, &[]);
         let read = AuthenticatorData::parse(&plain).unwrap();
-        read.check(RP).unwrap();
+        read.check(RP, UserVerification::Preferred).unwrap();
         assert_eq!((read.sign_count, read.attested), (258, None));
         let key = [&[9; 16][..], &[0, 3], b"abc", &[0xa1, 1, 2]].concat();
         let extensions = [0xa1, 0x61, b'x', 0xf5];
@@ -149,13 +163,16 @@ mod tests {
 
     #[test]
     fn the_relying_party_presence_and_backup_flags_are_checked() {
-        let check = |flags: u8, rp: &str| {
-            AuthenticatorData::parse(&data(flags, &[])).and_then(|data| data.check(rp))
+        let verified = |flags: u8, rp: &str, asked| {
+            AuthenticatorData::parse(&data(flags, &[])).and_then(|data| data.check(rp, asked))
         };
+        let check = |flags: u8, rp: &str| verified(flags, rp, UserVerification::Preferred);
         check(USER_PRESENT | BACKUP_ELIGIBLE | BACKED_UP, RP).unwrap();
         check(USER_PRESENT | BACKUP_ELIGIBLE, RP).unwrap();
         check(USER_PRESENT, "example.org").unwrap_err();
         check(BACKUP_ELIGIBLE, RP).unwrap_err();
         check(USER_PRESENT | BACKED_UP, RP).unwrap_err();
+        verified(USER_PRESENT | USER_VERIFIED, RP, UserVerification::Required).unwrap();
+        verified(USER_PRESENT, RP, UserVerification::Required).unwrap_err();
     }
 }

@@ -13,6 +13,7 @@ use serde_cbor_2::Value;
 use webauthn_rs_core::proto::COSEAlgorithm;
 
 use super::CeremonyError;
+use crate::domain::random_secret::hex;
 
 /// The algorithms of the reference in its order; the preferred one first.
 pub(super) const ALGORITHMS: [COSEAlgorithm; 10] = [
@@ -36,6 +37,22 @@ const MODULUS: std::ops::RangeInclusive<usize> = 256..=1_024;
 
 /// Bytes of an RSA exponent; usually 65537, which has three.
 const MAX_EXPONENT: usize = 4;
+
+/// The least exponent of a new key: smaller ones make mistakes in padding checks exploitable (NIST SP
+/// 800-56B asks for no less).
+const LEAST_NEW_EXPONENT: u32 = 65_537;
+
+/// Encodings of the points of Ed25519 whose order is at most eight, without the bit for the sign.
+/// Under such a key a signature may be good for many messages.
+const SMALL_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
 
 /// Labels that all kinds of keys have.
 const KEY_TYPE: i128 = 1;
@@ -65,6 +82,16 @@ impl CoseKey {
     /// Reads a key whose type, curve and sizes are those of its algorithm.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, CeremonyError> {
         parse(bytes).ok_or(CeremonyError::PublicKey)
+    }
+
+    /// The same for a key that is about to be registered, which must not be weak. Stored keys are
+    /// not asked, or else their users would be locked out.
+    pub(super) fn parse_new(bytes: &[u8]) -> Result<Self, CeremonyError> {
+        let key = Self::parse(bytes)?;
+        if Members::parse(bytes).is_none_or(|members| members.is_weak()) {
+            return Err(CeremonyError::WeakPublicKey);
+        }
+        Ok(key)
     }
 
     /// Whether this key signed these bytes.
@@ -123,6 +150,18 @@ impl Members {
         }
     }
 
+    /// Whether somebody else than its owner could sign for a key of this form.
+    fn is_weak(&self) -> bool {
+        match self.integer(KEY_TYPE) {
+            Some(OKP) => self.bytes(X).is_none_or(has_small_order),
+            Some(RSA) => self.bytes(E).is_none_or(|exponent| {
+                exponent.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+                    < LEAST_NEW_EXPONENT
+            }),
+            _ => false,
+        }
+    }
+
     /// A key on a Weierstrass curve; the library refuses points that are not on it.
     fn elliptic(
         &self,
@@ -165,6 +204,15 @@ impl Members {
         }
         RsaPublicKeyComponents { n, e }.to_parsed_public_key(algorithm).ok()
     }
+}
+
+/// Whether these are the bytes of a point of small order, also if they are not its shortest form.
+fn has_small_order(point: &[u8]) -> bool {
+    let mut point = point.to_vec();
+    if let Some(last) = point.last_mut() {
+        *last &= 0x7f;
+    }
+    SMALL_ORDER.contains(&hex(&point).as_str())
 }
 
 #[cfg(test)]

@@ -86,6 +86,26 @@ fn a_key_of_every_algorithm_is_read_and_the_numbers_are_those_of_the_contract() 
 }
 
 #[test]
+fn weak_keys_are_read_and_not_registered() {
+    let is_new = |members: &Map| CoseKey::parse_new(&encoded(members)).is_ok();
+    for algorithm in ALGORITHMS {
+        assert!(is_new(&valid(algorithm)), "{algorithm:?}");
+    }
+    let of_exponent = |bytes: &[u8]| with(COSEAlgorithm::RS256, -2, Value::Bytes(bytes.to_vec()));
+    for small in [&[3][..], &[17], &[1, 1], &[255, 255]] {
+        assert!(is_read(&of_exponent(small)) && !is_new(&of_exponent(small)), "{small:?}");
+    }
+    assert!(is_new(&of_exponent(&[1, 0, 3])));
+    for point in SMALL_ORDER {
+        for sign in [0, 0x80] {
+            let mut x = hex(point);
+            x[31] |= sign;
+            assert!(!is_new(&with(COSEAlgorithm::EDDSA, -2, Value::Bytes(x))), "{point} {sign}");
+        }
+    }
+}
+
+#[test]
 fn type_curve_and_algorithm_have_to_belong_together() {
     for algorithm in ALGORITHMS {
         for label in [1, 3, -1, -2] {

@@ -9,6 +9,7 @@ mod authenticator_data;
 mod client_data;
 mod cose;
 pub mod options;
+pub mod signed_challenge;
 pub mod user_handle;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,7 +31,7 @@ use self::options::{
     AuthenticatorSelection, CreationOptions, CredentialParameter, Descriptor, RelyingPartyEntity,
     RequestOptions, UserEntity,
 };
-use crate::config::WebauthnConfig;
+use crate::config::{UserVerification, WebauthnConfig};
 use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
 use crate::domain::security_key::{KeyUse, NewSecurityKey};
@@ -46,10 +47,14 @@ pub enum CeremonyError {
     AuthenticatorData(&'static str),
     #[error("the attestation is refused: {0}")]
     Attestation(&'static str),
+    #[error("the state of a registration cannot be made")]
+    State(#[from] serde_json::Error),
     #[error("there is no new key")]
     NoPublicKey,
     #[error("the public key is malformed, or not of a kind that can be verified")]
     PublicKey,
+    #[error("the public key is weak")]
+    WeakPublicKey,
     #[error("the signature is wrong")]
     Signature,
 }
@@ -65,6 +70,7 @@ pub struct RelyingParty {
     id: String,
     name: String,
     timeout: u64,
+    user_verification: UserVerification,
 }
 
 impl RelyingParty {
@@ -84,26 +90,19 @@ impl RelyingParty {
             id: party.id.clone(),
             name: party.name.clone(),
             timeout: u64::try_from(config.timeout.as_millis()).unwrap_or(u64::MAX),
+            user_verification: config.user_verification,
         }
     }
 
-    /// Begins to make a key for a user who has those in `existing` already.
+    /// Asks for a new key for a user who has those in `existing` already.
     pub fn begin_registration(
         &self,
+        challenge: Challenge,
         user: UserId,
         name: &str,
         existing: Vec<String>,
-    ) -> Result<(Challenge, CreationOptions, PendingRegistration), CeremonyError> {
-        // The crate wants a name; browsers take an empty one.
-        let named = if name.is_empty() { "-" } else { name };
-        let builder = self
-            .core
-            .new_challenge_register_builder(user.0.as_bytes(), named, named)?
-            .credential_algorithms(ALGORITHMS.to_vec())
-            .user_verification_policy(UserVerificationPolicy::Preferred);
-        let (made, state) = self.core.generate_challenge_register(builder)?;
-        let challenge = challenge_of(&made.public_key.challenge)?;
-        let options = CreationOptions {
+    ) -> CreationOptions {
+        CreationOptions {
             rp: RelyingPartyEntity { name: self.name.clone(), id: self.id.clone() },
             user: UserEntity { name: name.to_owned(), display_name: name.to_owned(), id: user },
             challenge: challenge.to_string(),
@@ -116,11 +115,28 @@ impl RelyingParty {
             authenticator_selection: AuthenticatorSelection {
                 require_resident_key: false,
                 resident_key: "preferred",
-                user_verification: "preferred",
+                user_verification: self.user_verification.as_str(),
             },
             attestation: "indirect",
-        };
-        Ok((challenge, options, PendingRegistration(state)))
+        }
+    }
+
+    /// What finishing a registration with this challenge needs; it depends on nothing else.
+    pub fn pending_registration(
+        &self,
+        challenge: Challenge,
+    ) -> Result<PendingRegistration, CeremonyError> {
+        // The crate wants a user, and leaves it out of the state.
+        let builder = self
+            .core
+            .new_challenge_register_builder(&[0], "-", "-")?
+            .credential_algorithms(ALGORITHMS.to_vec())
+            .user_verification_policy(UserVerificationPolicy::Preferred);
+        let (_, state) = self.core.generate_challenge_register(builder)?;
+        // It draws a challenge of its own, which can be replaced in the stored form only.
+        let mut state = serde_json::to_value(state)?;
+        state["challenge"] = challenge.to_string().into();
+        Ok(PendingRegistration(serde_json::from_value(state)?))
     }
 
     /// Checks the new key made for this challenge (WebAuthn 7.1).
@@ -136,9 +152,9 @@ impl RelyingParty {
         client_data::check(client_data, Ceremony::Create, challenge, origins)?;
         let (attestation, bytes) = attestation::parse(&response.response.attestation_object)?;
         let data = AuthenticatorData::parse(bytes)?;
-        data.check(&self.id)?;
+        data.check(&self.id, self.user_verification)?;
         let attested = data.attested.as_ref().ok_or(CeremonyError::NoPublicKey)?;
-        let key = CoseKey::parse(attested.public_key)?;
+        let key = CoseKey::parse_new(attested.public_key)?;
         match attestation {
             Attestation::None => {}
             Attestation::Packed(statement) => {
@@ -155,14 +171,23 @@ impl RelyingParty {
             transports,
             backup_eligible: data.backup_eligible(),
             backed_up: data.backed_up(),
+            user_verified: data.user_verified(),
         })
     }
 
     /// Asks for an assertion by one of these keys; by any that can be found where there are none.
-    pub fn begin_assertion(&self, credential_ids: Vec<String>) -> (Challenge, RequestOptions) {
-        let challenge = Challenge::random();
-        let options = RequestOptions::new(challenge, self.timeout, self.id.clone(), credential_ids);
-        (challenge, options)
+    pub fn begin_assertion(
+        &self,
+        challenge: Challenge,
+        credential_ids: Vec<String>,
+    ) -> RequestOptions {
+        RequestOptions::new(
+            challenge,
+            self.timeout,
+            self.id.clone(),
+            credential_ids,
+            self.user_verification,
+        )
     }
 
     /// Checks an assertion for this challenge, by the key with these COSE bytes
@@ -177,7 +202,7 @@ impl RelyingParty {
         let origins = self.core.get_allowed_origins();
         client_data::check(client_data, Ceremony::Get, challenge, origins)?;
         let data = AuthenticatorData::parse(&response.authenticator_data)?;
-        data.check(&self.id)?;
+        data.check(&self.id, self.user_verification)?;
         let signed = signed(&response.authenticator_data, client_data);
         CoseKey::parse(public_key)?.verify(&signed, &response.signature)?;
         // Neither verification nor eligibility is known of keys of the reference, so a change of them
@@ -186,6 +211,7 @@ impl RelyingParty {
             sign_count: data.sign_count,
             backup_eligible: data.backup_eligible(),
             backed_up: data.backed_up(),
+            user_verified: data.user_verified(),
         })
     }
 }
@@ -193,9 +219,4 @@ impl RelyingParty {
 /// What authenticators sign in both ceremonies.
 fn signed(authenticator_data: &[u8], client_data_json: &[u8]) -> Vec<u8> {
     [authenticator_data, digest(&SHA256, client_data_json).as_ref()].concat()
-}
-
-fn challenge_of(bytes: &[u8]) -> Result<Challenge, CeremonyError> {
-    let bytes = bytes.try_into().map_err(|_| WebauthnError::MismatchedChallenge)?;
-    Ok(Challenge(bytes))
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::UserVerification;
 use crate::domain::challenge::Challenge;
 use crate::domain::ids::UserId;
 
@@ -84,13 +85,14 @@ impl RequestOptions {
         timeout: u64,
         rp_id: String,
         credential_ids: Vec<String>,
+        user_verification: UserVerification,
     ) -> Self {
         Self {
             challenge: challenge.to_string(),
             timeout,
             rp_id,
             allow_credentials: credential_ids.into_iter().map(Descriptor::new).collect(),
-            user_verification: "preferred",
+            user_verification: user_verification.as_str(),
         }
     }
 }

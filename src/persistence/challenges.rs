@@ -7,13 +7,15 @@ use uuid::Uuid;
 use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::ids::UserId;
 
-/// A ceremony that begins.
+/// A flow that begins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewChallenge {
     pub challenge: Challenge,
     pub purpose: Purpose,
     /// Whose it is, where that is known when it begins.
     pub user_id: Option<UserId>,
+    /// The client network that began it, hashed; a flow of one with many makes room for others.
+    pub network: Option<Vec<u8>>,
     /// What finishing it needs, as JSON.
     pub data: String,
     pub created_at: OffsetDateTime,
@@ -32,21 +34,24 @@ pub async fn insert(db: impl PgExecutor<'_>, new: &[&NewChallenge]) -> sqlx::Res
     let challenges: Vec<Vec<u8>> = new.iter().map(|new| new.challenge.0.to_vec()).collect();
     let purposes: Vec<String> = new.iter().map(|new| new.purpose.name().to_owned()).collect();
     let users: Vec<Option<Uuid>> = new.iter().map(|new| new.user_id.map(|id| id.0)).collect();
+    let networks: Vec<Option<Vec<u8>>> = new.iter().map(|new| new.network.clone()).collect();
     let data: Vec<String> = new.iter().map(|new| new.data.clone()).collect();
     let created: Vec<OffsetDateTime> = new.iter().map(|new| new.created_at).collect();
     let expires: Vec<OffsetDateTime> = new.iter().map(|new| new.expires_at).collect();
     sqlx::query!(
         r#"
         insert into auth.keywright_challenges
-               (challenge, purpose, user_id, data, created_at, expires_at)
+               (challenge, purpose, user_id, network, data, created_at, expires_at)
         select * from unnest(
-            $1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[]
+            $1::bytea[], $2::text[], $3::uuid[], $4::bytea[], $5::text[],
+            $6::timestamptz[], $7::timestamptz[]
         )
         on conflict (challenge) do nothing
         "#,
         &challenges,
         &purposes,
         &users as &[Option<Uuid>],
+        &networks as &[Option<Vec<u8>>],
         &data,
         &created,
         &expires,
@@ -158,7 +163,10 @@ pub async fn delete_expired(
     Ok(deleted.rows_affected())
 }
 
-/// Removes the oldest of a family beyond `max`; tells how many are left and how many had to go.
+/// Removes what a family has beyond `max`; tells how many are left and how many had to go.
+///
+/// The user or client network with the most gives up its oldest, then whoever has the most now: a
+/// crowd of one network makes no room at the cost of others.
 pub async fn keep_newest(
     db: &mut PgConnection,
     family: Family,
@@ -177,9 +185,22 @@ pub async fn keep_newest(
         r#"
         delete from auth.keywright_challenges
          where challenge in (
-            select challenge from auth.keywright_challenges
-             where purpose = any ($2)
-             order by created_at limit $1 for update skip locked
+            select challenge
+              from auth.keywright_challenges
+             where challenge in (
+                select challenge
+                  from (
+                    select challenge, created_at,
+                           row_number() over (
+                               partition by user_id, network order by created_at desc, challenge
+                           ) as n
+                      from auth.keywright_challenges
+                     where purpose = any ($2)
+                  ) ranked
+                 order by n desc, created_at
+                 limit $1
+             )
+               for update skip locked
          )
         "#,
         count - max,

@@ -17,17 +17,13 @@ use crate::domain::ids::UserId;
 const MAX_ROWS: u32 = 1_000;
 /// Most members of one call of `jsonb_build_object`, which takes 100 arguments.
 const MAX_MEMBERS: usize = 50;
-/// Columns of schema `auth` that no token may carry, whatever the settings say.
-const SECRETS: [&str; 8] = [
-    "password_hash",
-    "totp_secret",
-    "otp_hash",
-    "ticket",
-    "refresh_token_hash",
-    "access_token",
-    "refresh_token",
-    "credential_public_key",
-];
+/// The schema of users and of everything by which they sign in.
+const AUTH: &str = "auth";
+/// Tables and columns of ours in that schema: keys, tickets, mail, and what is pending.
+const OURS: &str = "keywright_";
+/// How names of columns of that schema end that no token may carry, whatever the settings say.
+const SECRET_ENDINGS: [&str; 8] =
+    ["password", "hash", "secret", "ticket", "token", "challenge", "public_key", "verifier"];
 
 /// Why paths cannot be followed, or were not.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +53,8 @@ impl ClaimsQuery {
     /// Looks the names up in the catalogue.
     pub async fn prepare(pool: &PgPool, selection: &Selection) -> Result<Self, ClaimsQueryError> {
         let catalogue = Catalogue::read(pool).await?;
-        let users = catalogue.find("auth", "users").ok_or_else(|| ClaimsQueryError::Unknown {
-            table: "auth".to_owned(),
+        let users = catalogue.find(AUTH, "users").ok_or_else(|| ClaimsQueryError::Unknown {
+            table: AUTH.to_owned(),
             name: "users".to_owned(),
         })?;
         let (mut aliases, mut problems) = (0, Problems::new());
@@ -130,6 +126,9 @@ impl Catalogue {
         .await?;
         let mut tables = BTreeMap::new();
         for row in columns {
+            if row.schema == AUTH && (row.name.starts_with(OURS) || row.column.starts_with(OURS)) {
+                continue;
+            }
             let table = tables.entry(row.table).or_insert_with(|| Table {
                 schema: row.schema,
                 name: row.name,
@@ -208,7 +207,7 @@ impl Catalogue {
         if let Some((column, is_json)) = column
             && (below.fields.is_empty() || *is_json)
         {
-            if table.schema == "auth" && SECRETS.contains(&column.as_str()) {
+            if table.schema == AUTH && is_secret(column) {
                 return Err(ClaimsQueryError::Secret {
                     table: table.name.clone(),
                     name: column.clone(),
@@ -301,6 +300,10 @@ impl Table {
     }
 }
 
+fn is_secret(column: &str) -> bool {
+    SECRET_ENDINGS.iter().any(|ending| column.ends_with(ending))
+}
+
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -323,6 +326,16 @@ fn snake_case(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_known_by_their_names_and_times_and_states_are_none() {
+        for secret in ["password_hash", "totp_secret", "refresh_token", "client_secret_hash"] {
+            assert!(is_secret(secret), "{secret}");
+        }
+        for plain in ["otp_hash_expires_at", "ticket_expires_at", "active_mfa_type", "metadata"] {
+            assert!(!is_secret(plain), "{plain}");
+        }
+    }
 
     #[test]
     fn names_are_quoted_and_translated() {

@@ -1,7 +1,7 @@
 //! `auth.keywright_credentials`: since when what a user was issued counts for writing.
 
 use sqlx::PgExecutor;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::domain::ids::UserId;
 
@@ -24,6 +24,19 @@ pub async fn set_changed(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// When what is older last ceased to count; `None` if it never did.
+pub async fn changed_at(
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    sqlx::query_scalar!(
+        "select changed_at from auth.keywright_credentials where user_id = $1",
+        user_id.0,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// Whether a token that was issued at that Unix time is from before the last change.

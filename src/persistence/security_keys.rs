@@ -91,8 +91,9 @@ pub async fn insert(
     sqlx::query!(
         r#"
         insert into auth.keywright_security_keys
-               (security_key_id, sign_count, transports, backup_eligible, backed_up, created_at)
-        values ($1, $2, $3, $4, $5, $6)
+               (security_key_id, sign_count, transports, backup_eligible, backed_up, created_at,
+                user_verified)
+        values ($1, $2, $3, $4, $5, $6, $7)
         "#,
         id.0,
         i64::from(key.sign_count),
@@ -100,6 +101,7 @@ pub async fn insert(
         key.backup_eligible,
         key.backed_up,
         now,
+        key.user_verified,
     )
     .execute(db)
     .await?;
@@ -133,13 +135,15 @@ pub async fn record_use(
     let done = sqlx::query!(
         r#"
         insert into auth.keywright_security_keys as s
-               (security_key_id, sign_count, backup_eligible, backed_up, last_used_at)
-        select k.id, $2, $3, $4, $5
+               (security_key_id, sign_count, backup_eligible, backed_up, last_used_at,
+                user_verified)
+        select k.id, $2, $3, $4, $5, $6
           from auth.user_security_keys k
          where k.id = $1 and ($2 > k.counter or ($2 = 0 and k.counter = 0))
         on conflict (security_key_id) do update
            set sign_count = excluded.sign_count, backup_eligible = excluded.backup_eligible,
-               backed_up = excluded.backed_up, last_used_at = excluded.last_used_at
+               backed_up = excluded.backed_up, last_used_at = excluded.last_used_at,
+               user_verified = excluded.user_verified
          where excluded.sign_count > s.sign_count
             or (excluded.sign_count = 0 and s.sign_count = 0)
         "#,
@@ -148,6 +152,7 @@ pub async fn record_use(
         key_use.backup_eligible,
         key_use.backed_up,
         now,
+        key_use.user_verified,
     )
     .execute(db)
     .await?;

@@ -5,26 +5,8 @@ use sqlx::{PgExecutor, PgPool};
 use zeroize::Zeroizing;
 
 use crate::config::StorageCompatibility;
+pub use crate::domain::schema_origin::Origin;
 use crate::passwords::{PasswordForm, PasswordForms};
-
-/// Who made the `auth` schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Keywright, on an empty database.
-    Created,
-    /// Hasura Auth or Nhost Auth.
-    Adopted,
-}
-
-impl Origin {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Adopted => "adopted",
-        }
-    }
-}
 
 /// The name under which the presence of a form is recorded.
 const fn form_setting(form: PasswordForm) -> &'static str {

@@ -7,25 +7,30 @@ use time::OffsetDateTime;
 use crate::domain::asked_by::AskedBy;
 use crate::domain::ids::{SessionId, UserId};
 
-/// A ticket that is about to be issued.
-#[derive(Clone, Copy, Debug)]
+/// How many tickets of one purpose a user may have pending, but for those of [`put_for_password`],
+/// of which there is one, and of [`put_undo`], which are never replaced.
+pub const PENDING: i32 = 3;
+
+/// A ticket that is to be stored.
+#[derive(Debug)]
 pub struct NewTicket<'a> {
+    pub hash: &'a [u8; 32],
     pub user_id: UserId,
     pub purpose: &'a str,
-    pub hash: &'a [u8; 32],
     pub created_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
     /// Of the application that waits for a code.
     pub code_challenge: Option<&'a str>,
+    /// The address that a change is about.
+    pub email: Option<&'a str>,
     pub asked_by: &'a AskedBy,
 }
 
-/// Stores a ticket; an older one of the same user and purpose is void from now on.
+/// Stores a ticket. Of [`PENDING`] that the user has of this purpose the oldest is void from now on.
 ///
-/// The row of the user is locked, so that whoever ends the user's tickets ends this one, or comes
-/// before it.
-pub async fn put(db: impl PgExecutor<'_>, new: NewTicket<'_>) -> sqlx::Result<()> {
-    let (by_registration, session_id, browser_hash) = match new.asked_by {
+/// The caller has locked the user, or else of two at once one could take the other's place.
+pub async fn put(db: impl PgExecutor<'_>, ticket: &NewTicket<'_>) -> sqlx::Result<()> {
+    let (by_registration, session_id, browser_hash) = match ticket.asked_by {
         AskedBy::Anybody => (false, None, None),
         AskedBy::Registration => (true, None, None),
         AskedBy::Session { id, browser_hash } => {
@@ -35,25 +40,29 @@ pub async fn put(db: impl PgExecutor<'_>, new: NewTicket<'_>) -> sqlx::Result<()
     sqlx::query!(
         r#"
         insert into auth.keywright_tickets
-               (ticket_hash, user_id, purpose, created_at, expires_at, code_challenge,
+               (ticket_hash, user_id, purpose, slot, created_at, expires_at, code_challenge, email,
                 by_registration, session_id, browser_hash)
-        select $1, u.id, $3, $4, $5, $6, $7, $8, $9
-          from auth.users u
-         where u.id = $2
-           for no key update of u
+        select $1, $2, $3, s.slot, $4, $5, $6, $7, $9, $10, $11
+          from generate_series(0, $8::integer - 1) as s (slot)
+          left join auth.keywright_tickets t
+            on t.user_id = $2 and t.purpose = $3 and t.slot = s.slot
+         order by coalesce(t.expires_at > $4, false), t.created_at, s.slot
+         limit 1
         on conflict on constraint keywright_tickets_user_id_purpose_key
         do update set ticket_hash = excluded.ticket_hash, created_at = excluded.created_at,
                       tries = 0, expires_at = excluded.expires_at,
-                      code_challenge = excluded.code_challenge,
+                      code_challenge = excluded.code_challenge, email = excluded.email,
                       by_registration = excluded.by_registration,
                       session_id = excluded.session_id, browser_hash = excluded.browser_hash
         "#,
-        new.hash.as_slice(),
-        new.user_id.0,
-        new.purpose,
-        new.created_at,
-        new.expires_at,
-        new.code_challenge,
+        ticket.hash.as_slice(),
+        ticket.user_id.0,
+        ticket.purpose,
+        ticket.created_at,
+        ticket.expires_at,
+        ticket.code_challenge,
+        ticket.email,
+        PENDING,
         by_registration,
         session_id,
         browser_hash,
@@ -61,6 +70,58 @@ pub async fn put(db: impl PgExecutor<'_>, new: NewTicket<'_>) -> sqlx::Result<()
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Stores a ticket that replaces no other; the caller has locked the user.
+pub async fn put_undo(db: impl PgExecutor<'_>, ticket: &NewTicket<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        insert into auth.keywright_tickets
+               (ticket_hash, user_id, purpose, slot, created_at, expires_at, email)
+        select $1, $2, $3, coalesce(max(slot) + 1, 0), $4, $5, $6
+          from auth.keywright_tickets
+         where user_id = $2 and purpose = $3
+        "#,
+        ticket.hash.as_slice(),
+        ticket.user_id.0,
+        ticket.purpose,
+        ticket.created_at,
+        ticket.expires_at,
+        ticket.email,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses up a ticket of [`put_undo`], and voids those that came after it; returns its address.
+///
+/// Older ones stay: they went to those who owned the account before.
+pub async fn consume_undo(
+    db: impl PgExecutor<'_>,
+    ticket_hash: &[u8; 32],
+    purpose: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        r#"
+        with used as (
+            delete from auth.keywright_tickets
+             where ticket_hash = $1 and purpose = $2 and expires_at > $3 and email is not null
+            returning user_id, slot, email
+        ), later as (
+            delete from auth.keywright_tickets t
+             using used u
+             where t.user_id = u.user_id and t.purpose = $2 and t.slot > u.slot
+        )
+        select email as "email!" from used
+        "#,
+        ticket_hash.as_slice(),
+        purpose,
+        now,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// Stores a ticket that stands for a password, unless that is no longer the user's or the user is
@@ -107,6 +168,8 @@ pub struct ConsumedTicket {
     pub user_id: UserId,
     /// Of the application that waits for a code.
     pub code_challenge: Option<String>,
+    /// The address that a change is about; tickets of earlier versions do not tell.
+    pub email: Option<String>,
     /// Issued together with the account.
     pub by_registration: bool,
     /// The session that asked for it.
@@ -124,11 +187,13 @@ impl ConsumedTicket {
             by_registration: true,
             session_id: None,
             browser_hash: None,
+            email: None,
         }
     }
 }
 
-/// Uses a ticket up; of any number of parallel calls exactly one gets it.
+/// Uses a ticket up, and with it the user's others of this purpose; of any number of parallel calls
+/// exactly one gets it. The caller has locked the user.
 pub async fn consume(
     db: impl PgExecutor<'_>,
     ticket_hash: &[u8; 32],
@@ -138,10 +203,19 @@ pub async fn consume(
     sqlx::query_as!(
         ConsumedTicket,
         r#"
-        delete from auth.keywright_tickets
-         where ticket_hash = $1 and purpose = $2 and expires_at > $3
-        returning user_id as "user_id: UserId", code_challenge, by_registration,
-                  session_id as "session_id: SessionId", browser_hash
+        with used as (
+            delete from auth.keywright_tickets
+             where ticket_hash = $1 and purpose = $2 and expires_at > $3
+            returning user_id, code_challenge, email, by_registration, session_id, browser_hash
+        ), others as (
+            delete from auth.keywright_tickets t
+             using used u
+             where t.user_id = u.user_id and t.purpose = $2 and t.ticket_hash <> $1
+        )
+        select user_id as "user_id!: UserId", code_challenge as "code_challenge?",
+               email as "email?", by_registration as "by_registration!",
+               session_id as "session_id?: SessionId", browser_hash as "browser_hash?"
+          from used
         "#,
         ticket_hash.as_slice(),
         purpose,
@@ -178,28 +252,36 @@ pub async fn try_once(
     .await
 }
 
-/// Counts one try at the user's pending ticket of that purpose and gives its hash; nothing when there
-/// is none, or its tries are used up. For codes, which are too short to find their user.
+/// Counts one try at all the tickets of that purpose that the user has pending and gives their
+/// hashes; none when there are none, or their tries are used up. For codes, which are too short to
+/// find their user.
+///
+/// A try counts for all of them, so that several codes take no more tries together than one.
 pub async fn try_once_by_user(
     db: impl PgExecutor<'_>,
     user_id: UserId,
     purpose: &str,
     max_tries: i16,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<Vec<u8>>> {
+) -> sqlx::Result<Vec<Vec<u8>>> {
+    // The user first, as by all who touch several of these rows, or two could wait for each other.
     sqlx::query_scalar!(
         r#"
-        update auth.keywright_tickets
-           set tries = tries + 1
-         where user_id = $1 and purpose = $2 and expires_at > $4 and tries < $3
-        returning ticket_hash
+        with owner as materialized (
+            select id from auth.users where id = $1 for no key update
+        )
+        update auth.keywright_tickets t
+           set tries = t.tries + 1
+          from owner o
+         where t.user_id = o.id and t.purpose = $2 and t.expires_at > $4 and t.tries < $3
+        returning t.ticket_hash
         "#,
         user_id.0,
         purpose,
         max_tries,
         now,
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await
 }
 

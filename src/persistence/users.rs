@@ -343,16 +343,26 @@ pub async fn upgrade_password_hash(
     Ok(updated.rows_affected() > 0)
 }
 
-/// Sets a new password.
+/// Sets a new password; tells whether there was one before.
 pub async fn set_password_hash(
     db: impl PgExecutor<'_>,
     id: UserId,
     hash: &str,
-) -> sqlx::Result<()> {
-    sqlx::query!("update auth.users set password_hash = $2 where id = $1", id.0, hash)
-        .execute(db)
-        .await?;
-    Ok(())
+) -> sqlx::Result<bool> {
+    let had_one = sqlx::query_scalar!(
+        r#"
+        update auth.users u
+           set password_hash = $2
+          from (select id, password_hash from auth.users where id = $1 for no key update) b
+         where u.id = b.id
+        returning coalesce(b.password_hash, '') <> '' as "had_one!"
+        "#,
+        id.0,
+        hash,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(had_one.unwrap_or_default())
 }
 
 /// Forgets an address that was to replace the user's.
@@ -385,6 +395,63 @@ pub async fn lock(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<Lo
           from auth.users
          where id = $1
            for no key update
+        "#,
+        id.0,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// How an account can be signed in to, and since when it is there.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each way")]
+pub struct WaysIn {
+    pub created_at: OffsetDateTime,
+    pub password: bool,
+    pub security_key: bool,
+    /// At a provider; also one that waits for the address to be verified.
+    pub identity: bool,
+    pub personal_access_token: bool,
+    pub session: bool,
+}
+
+impl WaysIn {
+    /// The names of the ways, for templates: those that are there, with blanks between.
+    pub fn names(self) -> String {
+        let all = [
+            ("password", self.password),
+            ("security-key", self.security_key),
+            ("identity", self.identity),
+            ("token", self.personal_access_token),
+            ("session", self.session),
+        ];
+        let names: Vec<&str> =
+            all.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
+        names.join(" ")
+    }
+}
+
+/// How the user's account can be signed in to by now.
+pub async fn ways_in(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<WaysIn>> {
+    sqlx::query_as!(
+        WaysIn,
+        r#"
+        select u.created_at, u.password_hash is not null as "password!",
+               exists (
+                   select from auth.user_security_keys k where k.user_id = u.id
+               ) as "security_key!",
+               exists (select from auth.user_providers p where p.user_id = u.id)
+               or exists (
+                   select from auth.keywright_unproven_links l where l.user_id = u.id
+               ) as "identity!",
+               exists (
+                   select from auth.refresh_tokens t where t.user_id = u.id and t.type = 'pat'
+               ) as "personal_access_token!",
+               exists (
+                   select from auth.refresh_tokens t where t.user_id = u.id and t.type = 'regular'
+               ) as "session!"
+          from auth.users u
+         where u.id = $1
         "#,
         id.0,
     )
@@ -488,20 +555,27 @@ pub async fn replace_pending(
     Ok(Some(id))
 }
 
-/// Remembers the address that is to replace the user's once its owner confirms it.
+/// Remembers the address that is to replace the user's once its owner confirms it; tells whether it is
+/// another one than the one remembered before.
 pub async fn set_new_email(
     db: impl PgExecutor<'_>,
     id: UserId,
     new_email: &EmailAddress,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update auth.users set new_email = $2::text::citext where id = $1",
+) -> sqlx::Result<bool> {
+    let is_another = sqlx::query_scalar!(
+        r#"
+        update auth.users u
+           set new_email = $2::text::citext
+          from (select id, new_email from auth.users where id = $1 for no key update) b
+         where u.id = b.id
+        returning b.new_email is distinct from $2::text::citext as "is_another!"
+        "#,
         id.0,
         new_email.as_str(),
     )
-    .execute(db)
+    .fetch_optional(db)
     .await?;
-    Ok(())
+    Ok(is_another.unwrap_or_default())
 }
 
 /// What an anonymous user becomes.
@@ -558,19 +632,45 @@ pub async fn register_anonymous(
     Ok(true)
 }
 
-/// Makes the pending address the user's address, verified; tells whether one was pending.
+/// Makes the pending address the user's address, verified; tells whether one was pending, and if
+/// `mailed_to` is given whether it was that one.
 ///
 /// An address that somebody else took meanwhile fails with `users_email_key`.
-pub async fn confirm_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<bool> {
+pub async fn confirm_new_email(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    mailed_to: Option<&str>,
+) -> sqlx::Result<bool> {
     let updated = sqlx::query!(
         r#"
         update auth.users
            set email = new_email, new_email = null, email_verified = true
          where id = $1 and new_email is not null
+           and ($2::text is null or new_email = $2::text::citext)
         "#,
         id.0,
+        mailed_to,
     )
     .execute(db)
     .await?;
     Ok(updated.rows_affected() > 0)
+}
+
+/// Gives the user back an address that was theirs, verified; another one that is to replace it is
+/// forgotten.
+///
+/// An address that somebody else took meanwhile fails with `users_email_key`.
+pub async fn restore_email(db: impl PgExecutor<'_>, id: UserId, email: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        update auth.users
+           set email = $2::text::citext, new_email = null, email_verified = true
+         where id = $1
+        "#,
+        id.0,
+        email,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }

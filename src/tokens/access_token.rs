@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::refresh_token::TOKEN_LEN;
-use crate::domain::custom_claims::claim_name;
+use crate::domain::custom_claims::{claim_name, is_reserved};
 use crate::domain::ids::{SessionId, UserId};
 
 pub(super) const ALLOWED_ROLES: &str = "x-hasura-allowed-roles";
@@ -54,8 +54,8 @@ impl UserClaims {
         let mut claims = BTreeMap::new();
         for (name, value) in identity.custom {
             let name = claim_name(name);
-            // Only a second factor elevates.
-            if name != ELEVATED {
+            // Only a second factor elevates, and nobody but Hasura chooses the role.
+            if !is_reserved(&name) {
                 claims.insert(name, json(value));
             }
         }

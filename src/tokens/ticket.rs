@@ -27,6 +27,8 @@ pub enum TicketKind {
     PasswordReset,
     /// Proves that the new address belongs to the user.
     EmailConfirmChange,
+    /// Gives the user back the address from before a change.
+    EmailChangeUndo,
     /// Remembers that the password was right until the second factor comes.
     MfaTotp,
     /// Six digits sent by mail; meaningless without the address.
@@ -37,11 +39,12 @@ pub enum TicketKind {
 
 impl TicketKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::VerifyEmail,
         Self::PasswordlessEmail,
         Self::PasswordReset,
         Self::EmailConfirmChange,
+        Self::EmailChangeUndo,
         Self::MfaTotp,
         Self::EmailOtp,
         Self::SmsOtp,
@@ -55,6 +58,7 @@ impl TicketKind {
             Self::PasswordlessEmail => "passwordlessEmail",
             Self::PasswordReset => "passwordReset",
             Self::EmailConfirmChange => "emailConfirmChange",
+            Self::EmailChangeUndo => "emailChangeUndo",
             Self::MfaTotp => "mfaTotp",
             Self::EmailOtp => "emailOtp",
             Self::SmsOtp => "smsOtp",
@@ -68,6 +72,7 @@ impl TicketKind {
             Self::PasswordlessEmail => Some("signinPasswordless"),
             Self::PasswordReset => Some("passwordReset"),
             Self::EmailConfirmChange => Some("emailConfirmChange"),
+            Self::EmailChangeUndo => Some("emailChangeUndo"),
             Self::MfaTotp | Self::EmailOtp | Self::SmsOtp => None,
         }
     }
@@ -80,6 +85,7 @@ impl TicketKind {
             Self::PasswordReset => Some(MailTemplate::PasswordReset),
             Self::EmailConfirmChange => Some(MailTemplate::EmailConfirmChange),
             Self::EmailOtp => Some(MailTemplate::SigninOtp),
+            Self::EmailChangeUndo => Some(MailTemplate::NoticeEmailChanged),
             Self::MfaTotp | Self::SmsOtp => None,
         }
     }
@@ -88,6 +94,7 @@ impl TicketKind {
     pub const fn lifetime(self) -> Duration {
         match self {
             Self::VerifyEmail => Duration::from_hours(30 * 24),
+            Self::EmailChangeUndo => Duration::from_hours(7 * 24),
             Self::PasswordlessEmail
             | Self::PasswordReset
             | Self::EmailConfirmChange

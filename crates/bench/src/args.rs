@@ -78,7 +78,7 @@ pub struct RefreshArgs {
     #[command(flatten)]
     pub load: LoadArgs,
     /// Measures once more while this many connections sign in with a password, one sign-in after
-    /// the other.
+    /// the other; before that, the rate of these sign-ins alone.
     #[arg(long, visible_alias = "storm", value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub sign_in_burst: Option<u16>,

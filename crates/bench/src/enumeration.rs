@@ -34,6 +34,8 @@ pub struct Report {
     /// Profile that the server was built with; absent if it names none.
     pub server_profile: Option<String>,
     pub operations: Vec<Operation>,
+    /// Operations for which the server gave nobody an access token.
+    pub skipped: Vec<&'static str>,
 }
 
 /// One operation.
@@ -61,27 +63,70 @@ impl Operation {
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Stranger,
+    /// A user who signs up for this.
+    User,
+    /// An anonymous user, a new one for each request.
+    Guest,
+}
+
 /// A request that names an address.
 struct Probe {
     path: &'static str,
+    caller: Caller,
     body: fn(&str) -> Value,
 }
 
-/// The operations that take an address from a stranger.
-const PROBES: [Probe; 6] = [
+/// The operations that take an address of somebody else.
+const PROBES: [Probe; 9] = [
+    by_stranger(
+        "/signin/email-password",
+        |email| json!({"email": email, "password": "not-the-Passw0rd"}),
+    ),
+    by_stranger("/user/password/reset", |email| json!({"email": email})),
+    by_stranger("/user/email/send-verification-email", |email| json!({"email": email})),
+    by_stranger("/signin/passwordless/email", |email| json!({"email": email})),
+    by_stranger("/signin/otp/email", |email| json!({"email": email})),
+    by_stranger("/signin/otp/email/verify", |email| json!({"email": email, "otp": "000000"})),
+    by_stranger("/signin/webauthn", |email| json!({"email": email})),
     Probe {
-        path: "/signin/email-password",
-        body: |email| json!({"email": email, "password": "not-the-Passw0rd"}),
+        path: "/user/email/change",
+        caller: Caller::User,
+        body: |email| json!({"newEmail": email}),
     },
-    Probe { path: "/user/password/reset", body: |email| json!({"email": email}) },
-    Probe { path: "/user/email/send-verification-email", body: |email| json!({"email": email}) },
-    Probe { path: "/signin/passwordless/email", body: |email| json!({"email": email}) },
-    Probe { path: "/signin/otp/email", body: |email| json!({"email": email}) },
     Probe {
-        path: "/signin/otp/email/verify",
-        body: |email| json!({"email": email, "otp": "000000"}),
+        path: "/user/deanonymize",
+        caller: Caller::Guest,
+        body: |email| json!({"signInMethod": "passwordless", "email": email}),
     },
 ];
+
+const fn by_stranger(path: &'static str, body: fn(&str) -> Value) -> Probe {
+    Probe { path, caller: Caller::Stranger, body }
+}
+
+/// The access token for a request; `None` if the server makes no such user.
+async fn access_token(
+    client: &reqwest::Client,
+    base: &str,
+    caller: Caller,
+) -> anyhow::Result<Option<String>> {
+    let (path, body) = match caller {
+        Caller::Stranger => return Ok(None),
+        Caller::User => {
+            let email = format!("asks-{}@example.com", Uuid::new_v4().simple());
+            ("/signup/email-password", json!({"email": email, "password": "a-long-Passw0rd"}))
+        }
+        Caller::Guest => ("/signin/anonymous", json!({})),
+    };
+    let response = client.post(format!("{base}{path}")).json(&body).send().await;
+    let response = response.context("the server does not respond")?;
+    let body: Value = response.json().await.unwrap_or_default();
+    Ok(body["session"]["accessToken"].as_str().map(ToOwned::to_owned))
+}
 
 /// Sends all requests; `stop` ends it early.
 pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::Result<Report> {
@@ -97,8 +142,13 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
     // What a response leaves to be done (a mail) must not count for the next one.
     let mut pause = tokio::time::interval(args.pause);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut operations = Vec::new();
+    let (mut operations, mut skipped) = (Vec::new(), Vec::new());
     for probe in &PROBES {
+        let mut token = access_token(&client, base, probe.caller).await?;
+        if probe.caller != Caller::Stranger && token.is_none() {
+            skipped.push(probe.path);
+            continue;
+        }
         let url = format!("{base}{}", probe.path);
         let mut sides: [Side; 2] = Default::default();
         // The first of each warms up connections and caches.
@@ -109,7 +159,11 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
             let unknown = format!("nobody-{}@example.com", Uuid::new_v4().simple());
             for (side, email) in sides.iter_mut().zip([args.known.as_str(), &unknown]) {
                 pause.tick().await;
-                let (time, response) = send(&client, &url, &(probe.body)(email)).await?;
+                if probe.caller == Caller::Guest {
+                    token = access_token(&client, base, probe.caller).await?;
+                }
+                let body = (probe.body)(email);
+                let (time, response) = send(&client, &url, token.as_deref(), &body).await?;
                 side.responses.insert(response);
                 if number > 0 {
                     side.times.push(time);
@@ -128,7 +182,7 @@ pub async fn enumeration(args: &EnumerationArgs, stop: &AtomicBool) -> anyhow::R
             z,
         });
     }
-    Ok(Report { server: base.to_owned(), server_profile, operations })
+    Ok(Report { server: base.to_owned(), server_profile, operations, skipped })
 }
 
 #[derive(Default)]
@@ -140,11 +194,15 @@ struct Side {
 async fn send(
     client: &reqwest::Client,
     url: &str,
+    token: Option<&str>,
     body: &Value,
 ) -> anyhow::Result<(Duration, String)> {
+    let mut request = client.post(url).json(body);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
     let start = Instant::now();
-    let response =
-        client.post(url).json(body).send().await.context("the server does not respond")?;
+    let response = request.send().await.context("the server does not respond")?;
     let status = response.status().as_u16();
     let text = response.text().await.context("the response breaks off")?;
     let time = start.elapsed();
@@ -215,6 +273,10 @@ impl Report {
                 operation.z
             )
             .expect("a String can always be written to");
+        }
+        for path in &self.skipped {
+            writeln!(text, "{path:<38} skipped: the server makes no user who could ask")
+                .expect("a String can always be written to");
         }
         if let Some(warning) = profile::warning(self.server_profile.as_deref()) {
             text.push_str(&warning);

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::args::{self, LoadArgs, Operation, RefreshArgs};
 use crate::baseline;
+use crate::client::pause;
 use crate::cpu::{Processes, WatchedProcess};
 use crate::database::database;
 use crate::profile::server_profile;
@@ -52,11 +53,17 @@ async fn with_and_without_burst(
     let calm = load(&args.load, Operation::Refresh, stop).await?;
     let Some(connections) = args.sign_in_burst else { return Ok(calm) };
     let target = Arc::new(Target::resolve(&args.load.url, args.load.allow_remote).await?);
+    let alone = SignInBurst::start(&target, connections, &args.load).await?;
+    pause(args.load.seconds).await;
+    let alone = alone.stop();
     let burst = SignInBurst::start(&target, connections, &args.load).await?;
     let during_burst = load(&args.load, Operation::Refresh, stop).await;
     let rate = burst.stop();
     let mut during_burst = during_burst?;
-    during_burst.results.iter_mut().for_each(|result| result.sign_ins_per_second = Some(rate));
+    for result in &mut during_burst.results {
+        result.sign_ins_per_second = Some(rate);
+        result.sign_ins_alone_per_second = Some(alone);
+    }
     Ok(Report::joined(Some(calm), during_burst))
 }
 

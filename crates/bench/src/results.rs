@@ -17,6 +17,8 @@ pub struct LoadResult {
     pub rows: Option<u64>,
     /// Password sign-ins per second meanwhile (`--sign-in-burst`).
     pub sign_ins_per_second: Option<f64>,
+    /// The same before, while nothing else was asked.
+    pub sign_ins_alone_per_second: Option<f64>,
     /// Throughput by that of a bare HTTP server at the same count in the same run (`--baseline`).
     pub of_bare: Option<f64>,
     pub seconds: f64,
@@ -91,6 +93,7 @@ impl LoadResult {
             sessions: measured.sessions,
             rows: None,
             sign_ins_per_second: None,
+            sign_ins_alone_per_second: None,
             of_bare: None,
             seconds,
             requests: tally.ok,
@@ -140,6 +143,7 @@ impl LoadResult {
         parts.extend(self.of_bare.map(|ratio| format!("{ratio:.2} of bare HTTP")));
         parts.extend(self.rows.map(|rows| format!("{rows} rows")));
         parts.extend(self.sign_ins_per_second.map(|rate| format!("{rate:.0} sign-ins/s")));
+        parts.extend(self.sign_ins_alone_per_second.map(|rate| format!("{rate:.0} alone")));
         parts.join(", ")
     }
 }

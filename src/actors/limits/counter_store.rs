@@ -2,12 +2,12 @@
 //! nodes up to N times a limit passes. Counting and judging are one step.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
 use crate::domain::rate_limit::{Counts, Policy, Verdict};
 
@@ -26,19 +26,6 @@ pub enum Subject {
     Account([u8; 32]),
     /// An account, as seen from one client.
     AccountFrom([u8; 32], ClientNetwork),
-}
-
-/// A client's address, of IPv6 the first 64 bits: the rest is for the client to choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientNetwork(IpAddr);
-
-impl From<IpAddr> for ClientNetwork {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
 }
 
 /// Names one pair of counters. The length of the window is part of it: after a reload with another
@@ -109,6 +96,8 @@ fn locked<R>(cell: &Mutex<Counts>, work: impl FnOnce(&mut Counts) -> R) -> R {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use crate::actors::limits::counter_store::*;
 
     const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);

@@ -42,11 +42,13 @@ pub enum Guard {
     Attempts,
     /// A sign-up without a proof that Turnstile accepts.
     Turnstile,
+    /// The limit of mails and SMS to one recipient.
+    Recipient,
 }
 
 impl Guard {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::RateLimit, Self::Attempts, Self::Turnstile];
+    pub const ALL: [Self; 4] = [Self::RateLimit, Self::Attempts, Self::Turnstile, Self::Recipient];
 
     /// As a label.
     pub const fn name(self) -> &'static str {
@@ -54,6 +56,7 @@ impl Guard {
             Self::RateLimit => "rate-limit",
             Self::Attempts => "attempts",
             Self::Turnstile => "turnstile",
+            Self::Recipient => "recipient",
         }
     }
 }

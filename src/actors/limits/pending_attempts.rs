@@ -103,10 +103,11 @@ pub struct PendingAttempt {
 }
 
 impl PendingAttempt {
-    /// It failed, and keeps its place.
-    pub fn failed(self) {
+    /// It failed, and keeps its place; tells whether that was the last one that was left.
+    pub fn failed(self) -> bool {
         // Counted before the place is given back, so that nobody slips in between.
-        self.of.failures.hit(SCOPE, self.subject, self.policy);
+        let verdict = self.of.failures.hit(SCOPE, self.subject, self.policy);
+        verdict.allowed && verdict.remaining == 0
     }
 
     /// It succeeded: the count starts from zero.

@@ -1,27 +1,32 @@
 //! Hashes and verifies passwords without letting them take the whole machine.
 //!
-//! - Owns: how many hashes run at once, and how many may wait.
+//! - Owns: how many hashes run at once, how many may wait, and whose turn it is: client networks
+//!   share the places (`fair_queue.rs`), so that nobody's burst keeps others from signing in.
 //! - Caches: nothing.
 //! - Writes through: nothing; the flows store what it returns.
 //! - On restart: waiting jobs fail at once and are sent again by their handle; running ones still
 //!   reply.
-//! - Throttles: while hashes slow rotations down, it pauses between them (`hash_throttle.rs`).
+//! - Throttles: while threads that serve wait for a core, it pauses between hashes
+//!   (`hash_throttle.rs`).
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use super::hash_throttle::{HashThrottle, Rotations};
+use super::HASH_THREADS;
+use super::fair_queue::FairQueue;
+use super::hash_throttle::{HashThrottle, Load};
+use super::run_queue::RunQueue;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use crate::actors::runtime::supervisor::ChildSpec;
 use crate::actors::sessions::session_shard;
 use crate::config::Config;
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::error::AuthError;
 use crate::metrics::ActorStats;
 use crate::passwords::{PasswordSettings, VerifyOutcome};
@@ -29,10 +34,15 @@ use crate::threads::Threads;
 
 /// Messages of the password hasher.
 pub enum PasswordHasherMsg {
-    /// Hash a new password.
-    Hash(SecretString, RpcReplyPort<Result<String, AuthError>>),
+    /// Hash a new password, for a client of this network.
+    Hash {
+        client: ClientNetwork,
+        password: SecretString,
+        reply: RpcReplyPort<Result<String, AuthError>>,
+    },
     /// Compare a password with a stored hash, or with nothing at the same cost.
     Verify {
+        client: ClientNetwork,
         password: SecretString,
         stored: Option<SecretString>,
         reply: RpcReplyPort<Result<VerifyOutcome, AuthError>>,
@@ -76,11 +86,14 @@ pub fn start(parts: &Parts) -> (Handle<PasswordHasherMsg>, ChildSpec) {
             least_share: passwords.least_share,
         }
     });
-    let shards = Arc::clone(&parts.shards);
+    let (shards, run_queue) = (Arc::clone(&parts.shards), Mutex::<RunQueue>::default());
     let args = PasswordHasherArgs {
         settings: parts.passwords.clone(),
         limits,
-        rotations: Arc::new(move || session_shard::rotations(&shards)),
+        load: Arc::new(move || Load {
+            rotated: session_shard::rotated(&shards),
+            threads: run_queue.lock().unwrap_or_else(PoisonError::into_inner).times(Instant::now()),
+        }),
         stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("password_hasher", &slot, || PasswordHasher, move || args.clone());
@@ -147,7 +160,7 @@ pub struct PasswordHasherArgs {
     /// Asked again for every job.
     pub limits: Arc<dyn Fn() -> HashLimits + Send + Sync>,
     /// What hashes are to leave alone.
-    pub rotations: Arc<dyn Fn() -> Rotations + Send + Sync>,
+    pub load: Arc<dyn Fn() -> Load + Send + Sync>,
     pub stats: Arc<ActorStats>,
 }
 
@@ -166,7 +179,7 @@ enum Phase {
 pub struct PasswordHasherState {
     args: PasswordHasherArgs,
     running: usize,
-    waiting: VecDeque<Job>,
+    waiting: FairQueue<Job>,
     throttle: HashThrottle,
     phase: Phase,
     threads: Threads,
@@ -184,11 +197,11 @@ impl Actor for PasswordHasher {
         _myself: ActorRef<PasswordHasherMsg>,
         args: PasswordHasherArgs,
     ) -> Result<PasswordHasherState, ActorProcessingErr> {
-        let (waiting, tasks) = (VecDeque::new(), TaskTracker::new());
-        let throttle = HashThrottle::new(Instant::now(), (args.rotations)());
+        let (waiting, tasks) = (FairQueue::default(), TaskTracker::new());
+        let throttle = HashThrottle::new(Instant::now(), (args.load)());
         // A sign-in burst must not slow down those who have a session.
         // How many there may be is decided for each job, since it can change.
-        let threads = Threads::giving_way("password-hash", usize::MAX);
+        let threads = Threads::giving_way(HASH_THREADS, usize::MAX);
         let (running, phase) = (0, Phase::Idle);
         Ok(PasswordHasherState { args, running, waiting, throttle, phase, threads, tasks })
     }
@@ -200,11 +213,11 @@ impl Actor for PasswordHasher {
         state: &mut PasswordHasherState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            PasswordHasherMsg::Hash(password, reply) => {
-                state.accept(&myself, Job::Hash(password, reply));
+            PasswordHasherMsg::Hash { client, password, reply } => {
+                state.accept(&myself, client, Job::Hash(password, reply));
             }
-            PasswordHasherMsg::Verify { password, stored, reply } => {
-                state.accept(&myself, Job::Verify(password, stored, reply));
+            PasswordHasherMsg::Verify { client, password, stored, reply } => {
+                state.accept(&myself, client, Job::Verify(password, stored, reply));
             }
             PasswordHasherMsg::Finished => state.finished(&myself),
             PasswordHasherMsg::PauseOver => state.resume(&myself),
@@ -225,7 +238,7 @@ impl Actor for PasswordHasher {
 }
 
 impl PasswordHasherState {
-    fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
+    fn accept(&mut self, myself: &ActorRef<PasswordHasherMsg>, client: ClientNetwork, job: Job) {
         let limits = (self.args.limits)();
         if self.waiting.len() >= limits.queue {
             self.waiting.retain(|job| !job.is_abandoned());
@@ -234,10 +247,9 @@ impl PasswordHasherState {
         self.start_waiting(myself, limits);
         if self.has_place(limits) {
             self.start(myself, job);
-        } else if self.waiting.len() < limits.queue {
-            self.waiting.push_back(job);
-        } else {
-            job.refuse();
+        } else if let Some(refused) = self.waiting.push(client, job, limits.queue) {
+            self.args.stats.refused.increment();
+            refused.refuse();
         }
     }
 
@@ -246,8 +258,8 @@ impl PasswordHasherState {
         self.running = self.running.saturating_sub(1);
         self.start_waiting(myself, limits);
         if self.running == 0 && self.phase == Phase::Busy {
-            let rotations = (self.args.rotations)();
-            let pause = self.throttle.ended(Instant::now(), rotations, limits.least_share);
+            let load = (self.args.load)();
+            let pause = self.throttle.ended(Instant::now(), load, limits.least_share);
             self.phase = Phase::Paused;
             if pause.is_zero() {
                 self.resume(myself);
@@ -279,7 +291,7 @@ impl PasswordHasherState {
 
     fn start_waiting(&mut self, myself: &ActorRef<PasswordHasherMsg>, limits: HashLimits) {
         while self.has_place(limits)
-            && let Some(job) = self.waiting.pop_front()
+            && let Some(job) = self.waiting.pop()
         {
             if !job.is_abandoned() {
                 self.start(myself, job);
@@ -289,7 +301,7 @@ impl PasswordHasherState {
 
     fn start(&mut self, myself: &ActorRef<PasswordHasherMsg>, job: Job) {
         if self.phase == Phase::Idle {
-            self.throttle.began(Instant::now(), (self.args.rotations)());
+            self.throttle.began(Instant::now(), (self.args.load)());
             self.phase = Phase::Busy;
         }
         self.running += 1;
@@ -335,12 +347,11 @@ mod tests {
     const FAST: u32 = 4;
 
     async fn start(threads: usize, queue: usize, bcrypt_cost: u32) -> ActorRef<PasswordHasherMsg> {
-        let rotations = Arc::new(Rotations::default);
-        start_beside(rotations, Arc::default(), threads, queue, bcrypt_cost).await
+        start_beside(Arc::new(Load::default), Arc::default(), threads, queue, bcrypt_cost).await
     }
 
     async fn start_beside(
-        rotations: Arc<dyn Fn() -> Rotations + Send + Sync>,
+        load: Arc<dyn Fn() -> Load + Send + Sync>,
         stats: Arc<ActorStats>,
         threads: usize,
         queue: usize,
@@ -361,16 +372,29 @@ mod tests {
         let settings = PasswordSettings::new(&config, PasswordForm::Bcrypt, present).unwrap();
         let limits = HashLimits { threads, queue, least_share: 0.1 };
         let limits = Arc::new(move || limits);
-        let args = PasswordHasherArgs { settings, limits, rotations, stats };
+        let args = PasswordHasherArgs { settings, limits, load, stats };
         Actor::spawn(None, PasswordHasher, args).await.unwrap().0
+    }
+
+    fn network(number: u8) -> ClientNetwork {
+        std::net::IpAddr::from([192, 0, 2, number]).into()
     }
 
     fn hash(
         actor: &ActorRef<PasswordHasherMsg>,
         password: &str,
     ) -> OneshotReceiver<Result<String, AuthError>> {
+        hash_from(actor, network(1), password)
+    }
+
+    fn hash_from(
+        actor: &ActorRef<PasswordHasherMsg>,
+        client: ClientNetwork,
+        password: &str,
+    ) -> OneshotReceiver<Result<String, AuthError>> {
         let (reply, response) = oneshot();
-        actor.send_message(PasswordHasherMsg::Hash(password.into(), reply.into())).unwrap();
+        let (password, reply) = (password.into(), reply.into());
+        actor.send_message(PasswordHasherMsg::Hash { client, password, reply }).unwrap();
         response
     }
 
@@ -381,8 +405,8 @@ mod tests {
     ) -> VerifyOutcome {
         let (reply, response) = oneshot();
         let (password, stored) = (password.into(), stored.map(SecretString::from));
-        let reply = reply.into();
-        actor.send_message(PasswordHasherMsg::Verify { password, stored, reply }).unwrap();
+        let (client, reply) = (network(1), reply.into());
+        actor.send_message(PasswordHasherMsg::Verify { client, password, stored, reply }).unwrap();
         response.await.unwrap().unwrap()
     }
 
@@ -426,19 +450,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hashes_pause_while_they_slow_rotations_down_and_all_get_a_reply() {
-        // Looked at when hashes begin and when they have ended, in turn: ten times slower meanwhile.
-        let seen = std::sync::Mutex::new((0_u32, Rotations::default()));
-        let rotations = Arc::new(move || {
-            let (looks, rotations) = &mut *seen.lock().unwrap();
-            rotations.tokens += 10_000.0;
-            rotations.batches += 1_000.0;
-            rotations.seconds += if *looks % 2 == 0 { 10.0 } else { 1.0 };
-            *looks += 1;
-            *rotations
+    async fn one_client_that_fills_the_queue_does_not_keep_another_out() {
+        let actor = start(1, 4, SLOW).await;
+        let mut greedy: Vec<_> = (0..20).map(|_| hash(&actor, "secret")).collect();
+        let other = hash_from(&actor, network(2), "secret");
+        assert!(other.await.unwrap().is_ok());
+        // One ran, and after it the other's: three more waited, and gave one place to the other.
+        let mut done = 0;
+        for response in greedy.drain(..) {
+            done += usize::from(response.await.unwrap().is_ok());
+        }
+        assert_eq!(done, 4, "one that ran and three that waited");
+    }
+
+    #[tokio::test]
+    async fn hashes_pause_while_threads_wait_for_a_core_and_all_get_a_reply() {
+        let seen = Mutex::new(Load::default());
+        let load = Arc::new(move || {
+            let load = &mut *seen.lock().unwrap();
+            load.rotated += 10_000.0;
+            load.threads.ran += 1.0;
+            load.threads.waited += 1.0;
+            *load
         });
         let stats = Arc::<ActorStats>::default();
-        let actor = start_beside(rotations, Arc::clone(&stats), 2, 64, FAST + 4).await;
+        let actor = start_beside(load, Arc::clone(&stats), 2, 64, FAST + 4).await;
         let mut rounds = 0;
         while stats.paused_ms.get() < 50 {
             let responses: Vec<_> = (0..3).map(|_| hash(&actor, "secret")).collect();

@@ -18,7 +18,6 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use crate::actors::passwords::hash_throttle::Rotations;
 use crate::actors::runtime::batcher::{Batch, Batcher};
 use crate::actors::runtime::handle::{CallBound, Crash, MessageOrigin, Slot};
 use crate::config::{Config, LiveConfig};
@@ -422,18 +421,9 @@ impl Drop for Done {
     }
 }
 
-/// What the shards in these slots have rotated since the start.
-#[expect(clippy::cast_precision_loss, reason = "differences are looked at, roughly")]
-pub fn rotations(shards: &[Arc<Slot<SessionShardMsg>>]) -> Rotations {
-    let mut all = Rotations::default();
-    for slot in shards {
-        let batcher = slot.stats().batcher(ROTATE);
-        let (sizes, times) = (batcher.sizes(), batcher.times());
-        all.tokens += sizes.sum();
-        all.batches += times.count() as f64;
-        all.seconds += times.sum();
-    }
-    all
+/// Tokens that the shards in these slots have rotated since the start.
+pub fn rotated(shards: &[Arc<Slot<SessionShardMsg>>]) -> f64 {
+    shards.iter().map(|slot| slot.stats().batcher(ROTATE).sizes().sum()).sum()
 }
 
 /// The result of a batched lookup as a flow sees it.

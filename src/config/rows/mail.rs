@@ -6,6 +6,7 @@ pub(crate) const ROWS: &[Setting] = &[
     SMTP_HOST,
     SMTP_PORT,
     SMTP_SECURE,
+    SMTP_TLS,
     SMTP_USER,
     SMTP_PASS,
     SMTP_SENDER,
@@ -33,8 +34,19 @@ pub(crate) const SMTP_SECURE: Setting = Setting::boolean(
     "smtp-secure",
     "AUTH_SMTP_SECURE",
     "false",
-    "TLS from the first byte; otherwise STARTTLS where the server offers it",
+    "TLS from the first byte; otherwise STARTTLS, by AUTH_SMTP_TLS",
 )
+.live();
+
+pub(crate) const SMTP_TLS: Setting = Setting::choice(
+    "smtp-tls",
+    "AUTH_SMTP_TLS",
+    &["required", "opportunistic", "none"],
+    "",
+    "Whether mail may go without TLS; opportunistic: where the server offers none; default is required, \
+     but opportunistic for a server on this machine and on a database that Keywright did not create",
+)
+.own()
 .live();
 
 pub(crate) const SMTP_USER: Setting =

@@ -17,6 +17,7 @@ pub(crate) mod oauth2_server;
 pub(crate) mod passwords;
 pub(crate) mod protection;
 pub(crate) mod providers;
+pub(crate) mod recipients;
 pub(crate) mod runtime;
 pub(crate) mod sealing;
 pub(crate) mod server;

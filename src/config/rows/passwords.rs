@@ -77,7 +77,7 @@ pub(crate) const PASSWORD_HASH_QUEUE: Setting = Setting::int(
     "password-hash-queue",
     "AUTH_PASSWORD_HASH_QUEUE",
     "256",
-    "Hashes that may wait before new ones are refused with 503",
+    "Hashes that may wait; past it, the client network with the most is refused with 503",
 )
 .own()
 .tunable();
@@ -85,8 +85,8 @@ pub(crate) const PASSWORD_HASH_QUEUE: Setting = Setting::int(
 pub(crate) const PASSWORD_HASH_LEAST_SHARE: Setting = Setting::int(
         "password-hash-least-share",
         "AUTH_PASSWORD_HASH_LEAST_SHARE",
-        "5",
-        "Part of the time, in percent, for which hashes run even if they slow refreshes down; 100 lets them run at all times",
+        "75",
+        "Part of the time, in percent, for which hashes run even while threads that serve refreshes wait for a core; 100 lets them run at all times",
     )
     .own()
     .tunable();

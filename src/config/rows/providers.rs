@@ -43,7 +43,7 @@ pub(crate) const PROVIDER_MAX_STATES: Setting = Setting::int(
     "provider-max-states",
     "AUTH_PROVIDER_MAX_STATES",
     "100000",
-    "Sign-ins with providers that may be under way on all nodes together; the oldest go",
+    "Sign-ins with providers that may be under way on all nodes together, past which the oldest of the client network with the most go",
 )
 .own()
 .live();
@@ -61,9 +61,9 @@ pub(crate) const PROVIDER_TOKENS: Setting = Setting::choice(
 pub(crate) const PROVIDER_CONNECT_BY_URL: Setting = Setting::choice(
         "provider-connect-by-url",
         "AUTH_PROVIDER_CONNECT_BY_URL",
-        &["never", "own-pages", "always"],
-        "own-pages",
-        "Who may add an identity by connect=<access token> in an address; own-pages: not pages of other origins than AUTH_CLIENT_URL and redirectTo have",
+        &["never", "own-pages", "own-pages-or-unknown", "always"],
+        "",
+        "Who may add an identity by connect=<access token> in an address; own-pages: not pages of other origins than AUTH_CLIENT_URL and redirectTo have; or-unknown: also whoever does not say which page it is; default is own-pages, but own-pages-or-unknown on a database that Keywright did not create",
     )
     .own()
     .live();

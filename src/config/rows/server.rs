@@ -6,7 +6,7 @@ use crate::settings::Setting;
 pub(crate) const PROCESS: &[Setting] = &[ENV_FILE, DEBUG, LOG_FORMAT_TEXT, SERVER_URL, CLIENT_URL];
 
 /// What the server tells and takes.
-pub(crate) const RESPONSES: &[Setting] = &[CONCEAL_ERRORS, ENABLE_CHANGE_ENV];
+pub(crate) const RESPONSES: &[Setting] = &[CONCEAL_ERRORS, ENABLE_CHANGE_ENV, DEV_ROUTES];
 
 /// Where it listens.
 pub(crate) const LISTENER: &[Setting] = &[BIND, PORT, API_PREFIX, TRUSTED_PROXIES];
@@ -70,6 +70,14 @@ pub(crate) const ENABLE_CHANGE_ENV: Setting = Setting::boolean(
     "Serve POST /change-env, by which anyone can change settings; for test suites only",
 );
 
+pub(crate) const DEV_ROUTES: Setting = Setting::boolean(
+    "dev-routes",
+    "AUTH_DEV_ROUTES",
+    "false",
+    "Show captured mail on /dev/inbox to whoever reaches this server; on in keywright dev",
+)
+.own();
+
 pub(crate) const BIND: Setting = Setting::text(
     "bind",
     "AUTH_BIND",
@@ -91,8 +99,9 @@ pub(crate) const API_PREFIX: Setting = Setting::text(
 pub(crate) const TRUSTED_PROXIES: Setting = Setting::list(
     "trusted-proxies",
     "AUTH_TRUSTED_PROXIES",
-    "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10",
-    "Addresses or networks whose X-Forwarded-For is believed; none trusts nobody",
+    "",
+    "Addresses or networks whose X-Forwarded-For is believed; none trusts nobody; default are loopback \
+     addresses, and on a database that Keywright did not create private networks, too",
 )
 .own();
 

@@ -8,6 +8,7 @@ pub(crate) const ROWS: &[Setting] = &[
     WEBAUTHN_RP_NAME,
     WEBAUTHN_RP_ORIGINS,
     WEBAUTHN_ATTESTATION_TIMEOUT,
+    WEBAUTHN_USER_VERIFICATION,
     WEBAUTHN_MAX_CHALLENGES,
 ];
 
@@ -51,11 +52,21 @@ pub(crate) const WEBAUTHN_ATTESTATION_TIMEOUT: Setting = Setting::int(
 )
 .live();
 
+pub(crate) const WEBAUTHN_USER_VERIFICATION: Setting = Setting::choice(
+    "webauthn-user-verification",
+    "AUTH_WEBAUTHN_USER_VERIFICATION",
+    &["preferred", "required"],
+    "preferred",
+    "Whether authenticators have to verify their user, by PIN or biometrics; preferred: where they can",
+)
+.own()
+.live();
+
 pub(crate) const WEBAUTHN_MAX_CHALLENGES: Setting = Setting::int(
     "webauthn-max-challenges",
     "AUTH_WEBAUTHN_MAX_CHALLENGES",
     "100000",
-    "Pending passkey ceremonies in the whole cluster, past which the oldest go",
+    "Pending sign-ups by passkey in the whole cluster, past which the oldest of the client network with the most go",
 )
 .own()
 .live();

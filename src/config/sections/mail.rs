@@ -42,11 +42,24 @@ pub struct SmtpConfig {
     pub port: u16,
     /// `AUTH_SMTP_SECURE`: TLS from the first byte.
     pub implicit_tls: bool,
+    /// `AUTH_SMTP_TLS` (ours); `None`: by host and origin of the database.
+    pub tls: Option<SmtpTls>,
     pub user: String,
     pub password: SecretString,
     pub auth_method: SmtpAuthMethod,
     /// `AUTH_SMTP_CA_FILE` (ours): PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// `AUTH_SMTP_TLS`: whether mail may go in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Nothing is sent without TLS.
+    Required,
+    /// STARTTLS where the server offers it.
+    Opportunistic,
+    /// No STARTTLS, whatever the server offers.
+    None,
 }
 
 /// `AUTH_SMTP_AUTH_METHOD`.
@@ -88,6 +101,12 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
         host: reader.text(&rows::mail::SMTP_HOST),
         port: reader.number(&rows::mail::SMTP_PORT, 1..=u16::MAX),
         implicit_tls: reader.boolean(&rows::mail::SMTP_SECURE),
+        tls: match reader.choice(&rows::mail::SMTP_TLS) {
+            Some("required") => Some(SmtpTls::Required),
+            Some("opportunistic") => Some(SmtpTls::Opportunistic),
+            Some(_) => Some(SmtpTls::None),
+            None => None,
+        },
         user: reader.text(&rows::mail::SMTP_USER),
         password: reader.secret(&rows::mail::SMTP_PASS),
         auth_method: match reader.choice(&rows::mail::SMTP_AUTH_METHOD) {
@@ -99,6 +118,9 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),
     };
+    if smtp.implicit_tls && smtp.tls == Some(SmtpTls::None) {
+        reader.refuse(&rows::mail::SMTP_TLS, "AUTH_SMTP_SECURE asks for TLS; unset one of them");
+    }
     let postmark = PostmarkConfig {
         token: smtp.password.clone(),
         url: reader.required_url(&rows::mail::POSTMARK_URL),

@@ -11,6 +11,7 @@ pub(super) mod methods;
 pub(super) mod passwords;
 pub(super) mod protection;
 pub(super) mod providers;
+pub(super) mod recipients;
 pub(super) mod runtime;
 pub(super) mod sealing;
 pub(super) mod server;

@@ -22,10 +22,11 @@ pub struct PasswordsConfig {
     /// `AUTH_PASSWORD_HASH_THREADS` (ours): hashes at once; default one less than cores, at
     /// least one, so that a sign-in burst leaves a core to those who have a session.
     pub threads: usize,
-    /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503, default 256.
+    /// `AUTH_PASSWORD_HASH_QUEUE` (ours): waiting hashes before 503 for the client network that has
+    /// the most of them, default 256.
     pub queue: usize,
     /// `AUTH_PASSWORD_HASH_LEAST_SHARE` (ours, percent): the part of the time for which hashes run
-    /// even if they slow refreshes down, default 0.05.
+    /// even while threads that serve wait for a core, default 0.75.
     pub least_share: f64,
 }
 

@@ -13,6 +13,7 @@ use url::Url;
 use crate::clients::Address;
 use crate::config::reading::Reader;
 use crate::config::rows;
+use crate::domain::schema_origin::Origin;
 use crate::oauth::apple_secret::AppleKey;
 use crate::oauth::configured::{
     ClientSecret, Endpoints, IdTokenRules, KnownEndpoints, ProviderConfig,
@@ -42,8 +43,8 @@ pub struct ProvidersConfig {
     /// `AUTH_PROVIDER_TOKENS` (ours): whether the tokens of providers are kept for their users.
     pub tokens: KeepTokens,
     /// `AUTH_PROVIDER_CONNECT_BY_URL` (ours): who may begin to add an identity by an access token
-    /// in an address.
-    pub connect_by_url: ConnectFrom,
+    /// in an address; `None`: by the origin of the database.
+    pub connect_by_url: Option<ConnectFrom>,
 }
 
 /// From where a signed-in user may begin to add an identity.
@@ -51,8 +52,10 @@ pub struct ProvidersConfig {
 pub enum ConnectFrom {
     Nowhere,
     /// Not from pages of others, who could have somebody's browser add an identity to their
-    /// account.
+    /// account; nor where neither `Referer` nor Fetch Metadata say that it is none of those.
     OwnPages,
+    /// Not from pages that say that they are of others.
+    OwnPagesOrUnknown,
     /// As in the reference.
     Anywhere,
 }
@@ -71,6 +74,14 @@ impl ProvidersConfig {
     /// The provider, if it is on.
     pub fn find(&self, id: &str) -> Option<&Arc<ProviderConfig>> {
         self.enabled.get(id)
+    }
+
+    /// From where an access token in an address may add an identity.
+    pub fn connect_from(&self, origin: Origin) -> ConnectFrom {
+        self.connect_by_url.unwrap_or(match origin {
+            Origin::Created => ConnectFrom::OwnPages,
+            Origin::Adopted => ConnectFrom::OwnPagesOrUnknown,
+        })
     }
 
     /// The ids of those that have names of their own.
@@ -112,9 +123,11 @@ impl ProvidersConfig {
                 _ => KeepTokens::OnRequest,
             },
             connect_by_url: match reader.choice(&rows::providers::PROVIDER_CONNECT_BY_URL) {
-                Some("never") => ConnectFrom::Nowhere,
-                Some("always") => ConnectFrom::Anywhere,
-                _ => ConnectFrom::OwnPages,
+                Some("never") => Some(ConnectFrom::Nowhere),
+                Some("own-pages") => Some(ConnectFrom::OwnPages),
+                Some("always") => Some(ConnectFrom::Anywhere),
+                Some(_) => Some(ConnectFrom::OwnPagesOrUnknown),
+                None => None,
             },
         }
     }

@@ -10,6 +10,21 @@ use url::Url;
 
 use crate::config::reading::Reader;
 use crate::config::rows;
+use crate::domain::schema_origin::Origin;
+
+/// Proxies on this machine.
+const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1/128"];
+/// Proxies on this machine and in private networks.
+const LOOPBACK_AND_PRIVATE: &[&str] = &[
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
 
 /// Listener, limits, and how clients reach this server.
 #[derive(Clone, Debug)]
@@ -26,9 +41,11 @@ pub struct ServerConfig {
     pub conceal_errors: bool,
     /// `AUTH_ENABLE_CHANGE_ENV`.
     pub change_env: bool,
-    /// `AUTH_TRUSTED_PROXIES` (ours): peers whose `X-Forwarded-For` is believed; default loopback
-    /// and private ranges.
-    pub trusted_proxies: Arc<[IpNet]>,
+    /// `AUTH_DEV_ROUTES` (ours).
+    pub dev_routes: bool,
+    /// `AUTH_TRUSTED_PROXIES` (ours): peers whose `X-Forwarded-For` is believed; `None`: by the
+    /// origin of the database.
+    pub trusted_proxies: Option<Arc<[IpNet]>>,
     /// `AUTH_HTTP_MAX_BODY_BYTES` (ours), default 1 MiB.
     pub max_body_bytes: usize,
     /// `AUTH_HTTP_HEADER_TIMEOUT` (ours), default 5 s as the reference.
@@ -56,6 +73,23 @@ pub struct LogConfig {
 }
 
 impl ServerConfig {
+    /// Peers whose `X-Forwarded-For` is believed: where nothing is configured, this machine, and on an
+    /// adopted database private networks, too, as before.
+    pub fn trusted_proxies(&self, origin: Origin) -> Arc<[IpNet]> {
+        let default = match origin {
+            Origin::Created => LOOPBACK,
+            Origin::Adopted => LOOPBACK_AND_PRIVATE,
+        };
+        self.trusted_proxies.clone().unwrap_or_else(|| {
+            default.iter().map(|network| network.parse().expect("a constant")).collect()
+        })
+    }
+
+    /// Whether browsers reach this server over TLS (`AUTH_SERVER_URL`).
+    pub fn is_https(&self) -> bool {
+        self.server_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
     pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Self {
         let change_env = reader.boolean(&rows::server::ENABLE_CHANGE_ENV);
         if change_env {
@@ -71,6 +105,7 @@ impl ServerConfig {
             client_url: read_client_url(reader),
             conceal_errors: reader.boolean(&rows::server::CONCEAL_ERRORS),
             change_env,
+            dev_routes: reader.boolean(&rows::server::DEV_ROUTES),
             trusted_proxies: read_trusted_proxies(reader),
             max_body_bytes: reader.number(&rows::server::HTTP_MAX_BODY_BYTES, 1..=1 << 30),
             header_timeout: reader.duration(&rows::server::HTTP_HEADER_TIMEOUT, false),
@@ -167,10 +202,13 @@ pub(in crate::config) fn check_client_url(text: &str) -> Result<(), &'static str
     }
 }
 
-fn read_trusted_proxies(reader: &mut Reader<'_>) -> Arc<[IpNet]> {
+fn read_trusted_proxies(reader: &mut Reader<'_>) -> Option<Arc<[IpNet]>> {
     let list = reader.list(&rows::server::TRUSTED_PROXIES);
+    if list.is_empty() {
+        return None;
+    }
     if list == ["none"] {
-        return Arc::default();
+        return Some(Arc::default());
     }
     let mut networks = Vec::with_capacity(list.len());
     for element in list {
@@ -183,5 +221,5 @@ fn read_trusted_proxies(reader: &mut Reader<'_>) -> Arc<[IpNet]> {
             ),
         }
     }
-    networks.into()
+    Some(networks.into())
 }

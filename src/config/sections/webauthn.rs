@@ -20,8 +20,29 @@ pub struct WebauthnConfig {
     pub relying_party: RelyingPartyConfig,
     /// `AUTH_WEBAUTHN_ATTESTATION_TIMEOUT`: how long a ceremony may take.
     pub timeout: Duration,
-    /// `AUTH_WEBAUTHN_MAX_CHALLENGES` (ours): ceremonies that may be pending in the whole cluster.
+    /// `AUTH_WEBAUTHN_USER_VERIFICATION` (ours).
+    pub user_verification: UserVerification,
+    /// `AUTH_WEBAUTHN_MAX_CHALLENGES` (ours): sign-ups that may be pending in the whole cluster.
     pub max_challenges: i64,
+}
+
+/// Whether authenticators have to know who uses them (WebAuthn 5.8.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserVerification {
+    /// Asked for where an authenticator can do it.
+    Preferred,
+    /// Refused without it.
+    Required,
+}
+
+impl UserVerification {
+    /// As browsers know it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+        }
+    }
 }
 
 /// The relying party as configured.
@@ -80,6 +101,10 @@ impl WebauthnConfig {
             given,
             relying_party,
             timeout: Duration::from_millis(timeout),
+            user_verification: match reader.choice(&rows::webauthn::WEBAUTHN_USER_VERIFICATION) {
+                Some("required") => UserVerification::Required,
+                _ => UserVerification::Preferred,
+            },
             max_challenges: reader
                 .number(&rows::webauthn::WEBAUTHN_MAX_CHALLENGES, 1_000..=10_000_000),
         }

@@ -276,6 +276,36 @@ fn a_broken_pattern_is_named() {
 }
 
 #[test]
+fn a_host_is_what_browsers_read() {
+    for (target, host) in [
+        ("https://App.example.com:8443/you-won?claim=now", "app.example.com"),
+        ("https://ex\u{e4}mple.com/\u{17e}", "xn--exmple-cua.com"),
+        ("http://[::1]:3000", "[::1]"),
+        ("myapp://home/x", "home"),
+        ("myapp://", "myapp"),
+        ("example.com/x?y", "example.com"),
+        ("", ""),
+    ] {
+        assert_eq!(host_of(target), host, "{target}");
+    }
+}
+
+#[test]
+fn targets_outside_ascii_are_allowed_where_there_is_one_reading_of_them() {
+    let allowed = rules("https://ex\u{e4}mple.com");
+    for value in [
+        "https://ex\u{e4}mple.com/\u{17e}",
+        "https://xn--exmple-cua.com",
+        "https://EX\u{c4}MPLE.com",
+    ] {
+        assert!(allowed.is_allowed(value), "{value}");
+    }
+    assert!(!rules("myapp://h\u{f4}te").is_allowed("myapp://h\u{f4}te"), "who would read it how?");
+    assert!(rules("myapp://home").is_allowed("myapp://home/\u{17e}"));
+    assert!(!rules("example.com").is_allowed("example.com/\u{17e}"), "no absolute address");
+}
+
+#[test]
 fn query_parameters_are_set_and_sorted() {
     let invalid = [("error", "invalid-ticket"), ("errorDescription", "Invalid ticket")];
     for (url, expected) in [

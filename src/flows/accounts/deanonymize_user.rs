@@ -1,5 +1,7 @@
 //! `POST /user/deanonymize`.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 
 use crate::app::App;
@@ -11,7 +13,9 @@ use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::passwords::rules;
-use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
+use crate::flows::tickets::ticket_mail::{
+    Recipient, pretend_to_promise, promise_ticket, require_transport,
+};
 use crate::persistence::users::{self, Registration};
 use crate::tokens::ticket::TicketKind;
 
@@ -27,12 +31,16 @@ pub enum SignInMethod {
 /// The row decides whether the user is anonymous, not the token, which may be older
 /// (docs/reference-behaviour.md#the-row-says-who-is-anonymous). The anonymous sessions end, and
 /// where the address has to be proved first, the bearer's own too.
+///
+/// With `AUTH_CONCEAL_ERRORS`, and where a mail is to be sent, the response is the same if somebody
+/// has the address already. The guest stays one then.
 pub async fn deanonymize_user(
     app: &App,
     bearer: Option<&str>,
     method: SignInMethod,
     email: &EmailAddress,
     options: SignUpOptions,
+    client: IpAddr,
 ) -> Result<(), AuthError> {
     let caller = authenticate(app, bearer)?;
     let user =
@@ -53,9 +61,7 @@ pub async fn deanonymize_user(
     if !accounts.email_access.allows(email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    if users::find_by_email(&app.pool, email).await?.is_some() {
-        return Err(ErrorCode::EmailAlreadyInUse.into());
-    }
+    let is_taken = users::find_by_email(&app.pool, email).await?.is_some();
     let mailed = match method {
         SignInMethod::Passwordless => {
             Some((TicketKind::PasswordlessEmail, MailTemplate::SigninPasswordless))
@@ -65,14 +71,22 @@ pub async fn deanonymize_user(
         }
         SignInMethod::EmailPassword(_) => None,
     };
+    // Without a mail the new account itself would tell, as at a sign-up.
+    let conceals = config.server.conceal_errors && mailed.is_some();
+    if is_taken && !conceals {
+        return Err(ErrorCode::EmailAlreadyInUse.into());
+    }
     if mailed.is_some() {
         require_transport(app)?;
     }
     let password_hash = match &method {
-        SignInMethod::EmailPassword(password) => Some(rules::hash(app, password).await?),
+        SignInMethod::EmailPassword(password) => Some(rules::hash(app, password, client).await?),
         SignInMethod::Passwordless => None,
     };
 
+    if is_taken {
+        return pretend_to_promise(app).await;
+    }
     let registration = Registration {
         email: email.as_str(),
         display_name: &options.display_name,
@@ -88,8 +102,15 @@ pub async fn deanonymize_user(
     let caller = caller.lock(app, &mut transaction).await?;
     let id = caller.id();
     let registered = users::register_anonymous(&mut transaction, id, &registration).await;
-    if !registered.map_err(users::refusal)? {
-        return Err(ErrorCode::UserNotAnonymous.into());
+    match registered.map_err(users::refusal) {
+        Ok(true) => {}
+        Ok(false) => return Err(ErrorCode::UserNotAnonymous.into()),
+        // Somebody was faster.
+        Err(AuthError::Refused(ErrorCode::EmailAlreadyInUse)) if conceals => {
+            drop(transaction);
+            return pretend_to_promise(app).await;
+        }
+        Err(refusal) => return Err(refusal),
     }
     // Before there is a new ticket.
     let kept = if mailed.is_none() { caller.session_id() } else { None };

@@ -13,12 +13,15 @@ use crate::domain::return_target::RequestedTarget;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::persistence::users;
+use crate::persistence::{tickets, users};
 use crate::tokens::ticket::TicketKind;
 
 /// Mails a link to the new address; only following it changes anything
 /// (docs/reference-behaviour.md#asking-verifies-nothing). Returns what the browser has to keep to be
 /// signed in by the link.
+///
+/// With `AUTH_CONCEAL_ERRORS` the response says nothing about the new address: where somebody has it
+/// already, everything is as if the link got lost.
 pub async fn change_user_email(
     app: &App,
     bearer: Option<&str>,
@@ -33,7 +36,8 @@ pub async fn change_user_email(
     if !config.accounts.email_access.allows(new_email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    if users::find_by_email(&app.pool, new_email).await?.is_some() {
+    let is_taken = users::find_by_email(&app.pool, new_email).await?.is_some();
+    if is_taken && !config.server.conceal_errors {
         return Err(ErrorCode::EmailAlreadyInUse.into());
     }
     require_transport(app)?;
@@ -42,7 +46,12 @@ pub async fn change_user_email(
     let recipient = Recipient { new_email: Some(new_email.as_str()), ..Recipient::from(user) };
     let mut transaction = app.pool.begin().await?;
     let caller = caller.lock(app, &mut transaction).await?;
-    users::set_new_email(&mut *transaction, caller.id(), new_email).await?;
+    let id = caller.id();
+    if users::set_new_email(&mut *transaction, id, new_email).await? {
+        // What was mailed to another address proves nothing about this one.
+        let kinds = [TicketKind::EmailConfirmChange.name()];
+        tickets::void(&mut transaction, id, &kinds, app.clock.now()).await?;
+    }
     let browser = random_secret();
     let asked_by =
         AskedBy::Session { id: caller.session_id(), browser_hash: Some(browser_hash(&browser)) };
@@ -56,7 +65,12 @@ pub async fn change_user_email(
         &asked_by,
     )
     .await?;
-    transaction.commit().await?;
-    mail.send(app);
+    if is_taken {
+        mail.withdraw(&mut transaction).await?;
+        transaction.commit().await?;
+    } else {
+        transaction.commit().await?;
+        mail.send(app);
+    }
     Ok(browser)
 }

@@ -8,9 +8,11 @@ use crate::app::App;
 use crate::config::ProofClears;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::domain::notice::Notice;
 use crate::domain::random_secret::hash_of;
 use crate::flows::guards::endings::{Because, end};
-use crate::persistence::users::LockedUser;
+use crate::flows::tickets::notices;
+use crate::persistence::users::{LockedUser, WaysIn};
 use crate::persistence::{pending_identity_links, security_keys, user_providers, users};
 
 /// The cookie of a browser in which somebody signed up with an identity whose address was not
@@ -29,6 +31,8 @@ pub enum Proof<'a> {
     SignUpMail { browser: Option<&'a SecretString> },
     /// Any other mail of ours.
     OtherMail { browser: Option<&'a SecretString> },
+    /// A reset, which replaces the password in the same transaction.
+    PasswordReset,
     /// A provider that has verified the address, and what it calls its user.
     Provider { name: Option<&'a str> },
 }
@@ -60,6 +64,7 @@ pub async fn prove_address(
 ) -> Result<(), AuthError> {
     let (browser, name) = match proof {
         Proof::SignUpMail { browser } | Proof::OtherMail { browser } => (browser, None),
+        Proof::PasswordReset => (None, None),
         Proof::Provider { name } => (None, name),
     };
     if !before.email_verified {
@@ -75,6 +80,16 @@ pub async fn prove_address(
         }
         if clears >= Clears::CredentialsAndProfile {
             users::clear_profile(&mut *db, user_id, name).await?;
+        }
+        if clears == Clears::Sessions {
+            let ways = users::ways_in(&mut *db, user_id).await?;
+            let is_reset = matches!(proof, Proof::PasswordReset);
+            let ways = ways.map(|ways| WaysIn { password: ways.password && !is_reset, ..ways });
+            let ways = ways.map(WaysIn::names).unwrap_or_default();
+            if !ways.is_empty() {
+                notices::promise(app, &mut *db, user_id, Notice::AddressProved { ways: &ways })
+                    .await?;
+            }
         }
         if clears > Clears::Nothing {
             tracing::info!(
@@ -133,6 +148,7 @@ async fn settle_links(
             user_providers::insert(&mut *db, user_id, provider, subject, now).await?;
         } else {
             user_providers::delete(&mut *db, user_id, provider, subject).await?;
+            notices::promise(app, db, user_id, Notice::IdentityRemoved { provider }).await?;
             tracing::info!(
                 user.id = %user_id,
                 provider,

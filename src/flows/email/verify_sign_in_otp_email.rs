@@ -15,6 +15,7 @@ use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
+use crate::flows::tickets::notices;
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -41,12 +42,15 @@ pub async fn verify_sign_in_otp_email(
     // A stranger's try costs as many statements.
     let id = found.as_ref().map_or_else(UserId::random, |found| found.user.id);
     let matched = try_code(app, id, &code).await?;
-    let (Some(found), Some(matched)) = (found, matched) else {
-        attempt.failed();
+    let user = found.map(|found| found.user);
+    let (Some(user), Some(matched)) = (&user, matched) else {
+        if attempt.failed() {
+            notices::tell_locked(app, user.as_ref()).await;
+        }
         return Err(ErrorCode::InvalidTicket.into());
     };
     attempt.succeeded();
-    match found.user.check_registered(&app.config().user_rules()) {
+    match user.check_registered(&app.config().user_rules()) {
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),
     }

@@ -4,14 +4,15 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
+use super::undo_email_change::{tell_old_address, undo_email_change};
 use super::verified_address::{Proof, browser_hash, prove_address};
 use crate::app::App;
 use crate::config::ProofClears;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::ids::UserId;
 use crate::domain::redirect::with_query;
 use crate::domain::session_basis::SessionBasis;
+use crate::domain::user::User;
 use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
@@ -53,6 +54,15 @@ pub async fn verify_ticket(
             return Err(ErrorCode::RedirectToNotAllowed.into());
         }
         return Ok(refusal_at(client_url, ErrorCode::RedirectToNotAllowed));
+    }
+    if let Ok(ticket) = Ticket::parse(ticket)
+        && ticket.kind() == TicketKind::EmailChangeUndo
+    {
+        return match undo_email_change(app, &ticket).await {
+            Ok(()) => Ok(with_query(redirect_to, &[("type", ticket.kind().name())])),
+            Err(AuthError::Refused(code)) => Ok(refusal_at(redirect_to, code)),
+            Err(error) => Err(error),
+        };
     }
     match consume(app, ticket, visitor).await {
         Ok((kind, result)) => {
@@ -107,7 +117,7 @@ async fn consume(
     let mut signs_in = true;
     if kind == TicketKind::EmailConfirmChange {
         signs_in = is_who_asked(app, &mut transaction, &consumed, visitor).await?;
-        confirm_change(app, &mut transaction, user_id).await?;
+        confirm_change(app, &mut transaction, &user, consumed.email.as_deref()).await?;
     }
     let browser = visitor.browser.as_ref();
     let proof = if kind == TicketKind::VerifyEmail || consumed.by_registration {
@@ -126,13 +136,18 @@ async fn consume(
     Ok((kind, Some(result)))
 }
 
+/// `before` is the user as they were; `mailed_to` the address that the ticket went to.
 async fn confirm_change(
     app: &App,
     db: &mut PgConnection,
-    user_id: UserId,
+    before: &User,
+    mailed_to: Option<&str>,
 ) -> Result<(), AuthError> {
-    match users::confirm_new_email(&mut *db, user_id).await {
-        Ok(true) => end(app, db, user_id, Because::AddressChanged).await,
+    match users::confirm_new_email(&mut *db, before.id, mailed_to).await {
+        Ok(true) => {
+            tell_old_address(app, &mut *db, before).await?;
+            end(app, db, before.id, Because::AddressChanged).await
+        }
         Ok(false) => Err(ErrorCode::InvalidTicket.into()),
         Err(error) if users::is_duplicate_email(&error) => Err(ErrorCode::EmailAlreadyInUse.into()),
         Err(error) => Err(error.into()),

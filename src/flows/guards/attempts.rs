@@ -20,10 +20,11 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::actors::limits::counter_store::{ClientNetwork, Subject};
+use crate::actors::limits::counter_store::Subject;
 use crate::actors::limits::counters::Guard;
 use crate::actors::limits::pending_attempts::PendingAttempt;
 use crate::app::App;
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
@@ -100,11 +101,11 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The proof was wrong.
-    pub fn failed(self) {
-        if let Some(pending) = self.pending {
-            pending.failed();
-        }
+    /// The proof was wrong; tells whether the account takes no more attempts for that
+    /// (`notices::tell_locked`).
+    #[must_use]
+    pub fn failed(self) -> bool {
+        self.pending.is_some_and(PendingAttempt::failed)
     }
 
     /// The proof was right: the account's count starts from zero, and the client is familiar.

@@ -29,6 +29,8 @@ pub enum Because {
     PasswordReset,
     /// The owner of a new address has confirmed it.
     AddressChanged,
+    /// The owner of the address from before a change has taken it back.
+    AddressRestored,
     /// A guest has become a registered user; this session goes on.
     Registered { kept: Option<SessionId> },
     /// Somebody has proved for the first time that the address of the account is theirs, and did not
@@ -99,6 +101,8 @@ pub async fn end(
 
 const fn ends_ticket(kind: TicketKind, because: Because) -> bool {
     match kind {
+        // Whoever does all this may be a thief, and this is for those from whom the account was taken.
+        TicketKind::EmailChangeUndo => false,
         // These went to the address, or may have gone to the one before.
         TicketKind::VerifyEmail
         | TicketKind::PasswordlessEmail
@@ -135,6 +139,7 @@ const fn sessions(because: Because, setting: ChangeEnds) -> Sessions {
         Because::PasswordChanged { by } => Sessions::AllBut { kept: by, and_pats: by_setting },
         Because::PasswordReset => Sessions::AllBut { kept: None, and_pats: by_setting },
         Because::AddressChanged => Sessions::None,
+        Because::AddressRestored => Sessions::AllBut { kept: None, and_pats: true },
         Because::Registered { kept } => Sessions::AllBut { kept, and_pats: true },
     }
 }
@@ -149,6 +154,7 @@ const fn ends_keys_and_identities(because: Because, setting: ChangeEnds) -> bool
         Because::OwnerProved
         | Because::SignedOutEverywhere
         | Because::AddressChanged
+        | Because::AddressRestored
         | Because::Registered { .. } => false,
     }
 }

@@ -18,6 +18,15 @@ pub async fn pad_response_time<T>(app: &App, work: impl Future<Output = T>) -> T
     Box::pin(pad_to(step, work)).await
 }
 
+/// The same where errors are concealed; elsewhere the response itself tells what its time would.
+pub async fn pad_concealed<T>(app: &App, work: impl Future<Output = T>) -> T {
+    if app.config().server.conceal_errors {
+        pad_response_time(app, work).await
+    } else {
+        Box::pin(work).await
+    }
+}
+
 /// The same with a step of its own; zero is off.
 pub async fn pad_to<T>(step: Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::totp::{authenticate_change, prove};
+use super::totp::{Proof, authenticate_change, prove, refuse_wrong_code};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::notice::Notice;
 use crate::flows::guards::bearer::registered;
 use crate::flows::guards::live_session::Sensitive;
+use crate::flows::tickets::notices;
 use crate::persistence::totp as stored;
 
 /// What is to become of the second factor.
@@ -42,8 +44,16 @@ pub async fn change_mfa(
         MfaChange::Deactivate if !row.is_active => return Err(ErrorCode::DisabledMfaTotp.into()),
         MfaChange::Activate | MfaChange::Deactivate => {}
     }
-    prove(app, &mut transaction, id, &row, code, client).await?;
+    match prove(app, &mut transaction, id, &row, code, client).await? {
+        Proof::Right => {}
+        Proof::Wrong { locks } => return Err(refuse_wrong_code(app, transaction, id, locks).await),
+    }
     stored::set_active(&mut *transaction, id, change == MfaChange::Activate).await?;
+    let notice = match change {
+        MfaChange::Activate => Notice::TotpOn,
+        MfaChange::Deactivate => Notice::TotpOff,
+    };
+    notices::promise(app, &mut transaction, id, notice).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);

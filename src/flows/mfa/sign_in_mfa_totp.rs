@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::totp::prove;
+use super::totp::{Proof, prove, refuse_wrong_code};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -43,7 +43,10 @@ pub async fn sign_in_mfa_totp(
     if !row.is_active {
         return Err(ErrorCode::DisabledMfaTotp.into());
     }
-    prove(app, &mut transaction, id, &row, code, client).await?;
+    match prove(app, &mut transaction, id, &row, code, client).await? {
+        Proof::Right => {}
+        Proof::Wrong { locks } => return Err(refuse_wrong_code(app, transaction, id, locks).await),
+    }
     let basis = match tried {
         Tried::Ours(_) => {
             let (hash, purpose) = (ticket.hash(), ticket.kind().name());

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use secrecy::ExposeSecret as _;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -12,6 +12,7 @@ use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::guards::bearer::{authenticate, authenticate_elevated};
 use crate::flows::guards::live_session::{Caller, Sensitive};
+use crate::flows::tickets::notices;
 use crate::metrics::SecurityEvent;
 use crate::persistence::totp::{self as stored, TotpRow};
 use crate::sealing::context;
@@ -31,6 +32,30 @@ pub async fn authenticate_change(
     }
 }
 
+/// What a code proved.
+#[must_use = "a wrong code proves nothing"]
+pub enum Proof {
+    Right,
+    Wrong {
+        /// Whether the account takes no more codes for a while.
+        locks: bool,
+    },
+}
+
+/// The refusal of a wrong code, once nothing is locked in the database.
+pub async fn refuse_wrong_code(
+    app: &App,
+    transaction: Transaction<'_, Postgres>,
+    id: UserId,
+    locks: bool,
+) -> AuthError {
+    drop(transaction);
+    if locks {
+        notices::tell_locked_by_id(app, id).await;
+    }
+    ErrorCode::InvalidTotp.into()
+}
+
 /// Checks a code and uses it up; `row` is locked by the caller's transaction.
 ///
 /// A code is good once, for whatever it was presented; wrong ones count against the account.
@@ -42,17 +67,21 @@ pub async fn prove(
     row: &TotpRow,
     code: &str,
     client: IpAddr,
-) -> Result<(), AuthError> {
+) -> Result<Proof, AuthError> {
     let account = Account::by_user(Factor::Totp, id, client);
     // Nobody waits here: all who try hold the row of this user.
     let attempt = attempts::begin(app, &account).await?;
     let proved = check_code(app, db, id, row, code).await;
-    match &proved {
-        Ok(()) => attempt.succeeded(),
-        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => attempt.failed(),
-        Err(_) => {}
+    match proved {
+        Ok(()) => {
+            attempt.succeeded();
+            Ok(Proof::Right)
+        }
+        Err(AuthError::Refused(ErrorCode::InvalidTotp)) => {
+            Ok(Proof::Wrong { locks: attempt.failed() })
+        }
+        Err(error) => Err(error),
     }
-    proved
 }
 
 async fn check_code(

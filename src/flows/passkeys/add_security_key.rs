@@ -1,14 +1,15 @@
 //! `POST /user/webauthn/add` and `POST /user/webauthn/verify`.
 
 use super::ceremonies;
-use super::ceremonies::{RegistrationResponse, Taken};
+use super::ceremonies::RegistrationResponse;
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SecurityKeyId;
+use crate::domain::notice::Notice;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
-use crate::passkeys::PendingRegistration;
+use crate::flows::tickets::notices;
 use crate::passkeys::options::CreationOptions;
 use crate::persistence::security_keys;
 
@@ -33,16 +34,17 @@ pub async fn finish(
     registered(app, caller.id()).await?;
     // Before the ceremony is used up.
     caller.check(app).await?;
-    let ceremony: Taken<PendingRegistration> =
-        ceremonies::take(app, registration.challenge, Purpose::AddSecurityKey, Some(caller.id()))
-            .await?;
-    let key = ceremonies::check_new_key(&party, registration, ceremony.challenge, &ceremony.data)?;
+    let purpose = Purpose::AddSecurityKey;
+    let asked = ceremonies::use_up(app, registration.challenge, purpose, caller.id()).await?;
+    let key = ceremonies::check_another_key(&party, registration, &asked)?;
     let mut transaction = app.pool.begin().await?;
     let caller = caller.lock(app, &mut transaction).await?;
+    asked.check_unended(&mut *transaction, caller.id()).await?;
     let now = app.clock.now();
     let id = security_keys::insert(&mut transaction, caller.id(), &key, nickname, now)
         .await
         .map_err(security_keys::refusal)?;
+    notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyAdded).await?;
     transaction.commit().await?;
     Ok(id)
 }

@@ -1,9 +1,7 @@
 //! `POST /elevate/webauthn` and `POST /elevate/webauthn/verify`.
 
-use serde::de::IgnoredAny;
-
 use super::ceremonies;
-use super::ceremonies::{Assertion, Taken};
+use super::ceremonies::Assertion;
 use crate::app::App;
 use crate::domain::challenge::Purpose;
 use crate::domain::error::AuthError;
@@ -34,12 +32,12 @@ pub async fn finish(
     registered(app, id).await?;
     // Before the ceremony is used up.
     caller.check(app).await?;
-    let ceremony: Taken<IgnoredAny> =
-        ceremonies::take(app, assertion.challenge, Purpose::Elevate, Some(id)).await?;
-    let key =
-        ceremonies::check_assertion(app, &party, assertion, ceremony.challenge, Some(id)).await?;
+    let asked = ceremonies::use_up(app, assertion.challenge, Purpose::Elevate, id).await?;
+    let key = ceremonies::find_key(app, assertion).await?;
+    ceremonies::check_assertion(app, &party, assertion, &key, &asked).await?;
     let mut transaction = app.pool.begin().await?;
     let caller = caller.lock(app, &mut transaction).await?;
+    asked.check_unended(&mut *transaction, caller.id()).await?;
     let basis = SessionBasis::SecurityKey(key.id);
     let started = start(app, &mut transaction, caller.id(), &basis).await?;
     transaction.commit().await?;

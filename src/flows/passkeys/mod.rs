@@ -3,6 +3,7 @@
 pub mod add_security_key;
 pub mod ceremonies;
 pub mod elevate_webauthn;
+mod made_up;
 pub mod security_keys;
 pub mod sign_in_webauthn;
 pub mod sign_up_webauthn;

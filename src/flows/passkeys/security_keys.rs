@@ -5,9 +5,11 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::config::MethodsConfig;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::notice::Notice;
 use crate::domain::security_key::ListedKey;
 use crate::flows::guards::bearer::{authenticate, authenticate_elevated, current_user, registered};
 use crate::flows::guards::live_session::Sensitive;
+use crate::flows::tickets::notices;
 use crate::persistence::security_keys::{self, OtherWays};
 
 /// The bearer's keys.
@@ -55,6 +57,7 @@ pub async fn delete(app: &App, token: Option<&str>, id: Uuid) -> Result<(), Auth
             "this is the last way to sign in: set a password or add another key first".to_owned(),
         ));
     }
+    notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyRemoved).await?;
     transaction.commit().await?;
     Ok(())
 }

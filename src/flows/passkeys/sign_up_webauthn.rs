@@ -1,11 +1,13 @@
 //! `POST /signup/webauthn` and `POST /signup/webauthn/verify`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::ceremonies;
 use super::ceremonies::{RegistrationResponse, Taken};
 use crate::app::App;
-use crate::domain::challenge::Purpose;
+use crate::domain::challenge::{Challenge, Purpose};
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -30,6 +32,7 @@ pub async fn begin(
     app: &App,
     email: &EmailAddress,
     options: SignUpOptions,
+    client: IpAddr,
 ) -> Result<CreationOptions, AuthError> {
     let party = open(app)?;
     let resolved = resolve(app, options.clone(), email)?;
@@ -38,12 +41,13 @@ pub async fn begin(
     }
     register::require_mail(app)?;
     let user_id = UserId::random();
-    let (challenge, creation, registration) = party
-        .begin_registration(user_id, &resolved.display_name, Vec::new())
-        .map_err(|error| ceremonies::broken(&error))?;
+    let challenge = Challenge::random();
+    let creation = party.begin_registration(challenge, user_id, &resolved.display_name, Vec::new());
+    let registration =
+        party.pending_registration(challenge).map_err(|error| ceremonies::broken(&error))?;
     let pending =
         PendingSignUp { registration, user_id, email: email.as_str().to_owned(), options };
-    ceremonies::remember(app, challenge, Purpose::SignUp, None, &pending).await?;
+    ceremonies::remember(app, challenge, client, &pending).await?;
     Ok(creation)
 }
 

@@ -1,5 +1,7 @@
 //! `POST /user/password`.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
@@ -7,10 +9,12 @@ use super::rules;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::notice::Notice;
 use crate::flows::email::verified_address::{Proof, prove_address};
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::guards::live_session::{Caller, Sensitive};
+use crate::flows::tickets::notices;
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -23,12 +27,13 @@ pub async fn change_user_password(
     bearer: Option<&str>,
     ticket: Option<&str>,
     password: &SecretString,
+    client: IpAddr,
 ) -> Result<(), AuthError> {
     match live(app, bearer).await {
         Ok(caller) => {
             registered(app, caller.id()).await?;
             rules::check_new(app, password).await?;
-            let hash = rules::hash(app, password).await?;
+            let hash = rules::hash(app, password, client).await?;
             let mut transaction = app.pool.begin().await?;
             let caller = caller.lock(app, &mut transaction).await?;
             let because = Because::PasswordChanged { by: caller.session_id() };
@@ -38,7 +43,7 @@ pub async fn change_user_password(
         }
         Err(AuthError::Refused(_) | AuthError::InvalidRequest(_)) => {
             let ticket = ticket.ok_or(ErrorCode::InvalidRequest)?;
-            reset(app, ticket, password).await
+            reset(app, ticket, password, client).await
         }
         Err(error) => Err(error),
     }
@@ -52,7 +57,12 @@ async fn live(app: &App, bearer: Option<&str>) -> Result<Caller, AuthError> {
 }
 
 /// The ticket is used up by the change itself: a password that is refused leaves it.
-async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), AuthError> {
+async fn reset(
+    app: &App,
+    ticket: &str,
+    password: &SecretString,
+    client: IpAddr,
+) -> Result<(), AuthError> {
     let invalid = || AuthError::Refused(ErrorCode::InvalidTicket);
     let ticket = match Ticket::parse(ticket) {
         Ok(ticket) if ticket.kind() == TicketKind::PasswordReset => ticket,
@@ -65,7 +75,7 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
         .ok_or_else(invalid)?;
     registered(app, id).await?;
     rules::check_new(app, password).await?;
-    let password_hash = rules::hash(app, password).await?;
+    let password_hash = rules::hash(app, password, client).await?;
 
     let mut transaction = app.pool.begin().await?;
     // Before the ticket, as by everybody who changes a user and voids tickets.
@@ -77,7 +87,7 @@ async fn reset(app: &App, ticket: &str, password: &SecretString) -> Result<(), A
     if consumed != Some(id) {
         return Err(invalid());
     }
-    prove_address(app, &mut transaction, id, &before, Proof::OtherMail { browser: None }).await?;
+    prove_address(app, &mut transaction, id, &before, Proof::PasswordReset).await?;
     set(app, &mut transaction, id, &password_hash, Because::PasswordReset).await?;
     transaction.commit().await?;
     Ok(())
@@ -92,6 +102,12 @@ async fn set(
     hash: &str,
     because: Because,
 ) -> Result<(), AuthError> {
-    users::set_password_hash(&mut *db, id, hash).await?;
-    end(app, db, id, because).await
+    let had_one = users::set_password_hash(&mut *db, id, hash).await?;
+    end(app, db, id, because).await?;
+    let notice = match because {
+        Because::PasswordReset => Notice::PasswordReset,
+        _ if had_one => Notice::PasswordChanged,
+        _ => Notice::PasswordSet,
+    };
+    notices::promise(app, db, id, notice).await
 }

@@ -1,5 +1,7 @@
 //! Rules of new passwords, and the way to the hasher.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::actors::passwords::password_hasher::PasswordHasherMsg;
@@ -26,9 +28,16 @@ pub async fn check_new(app: &App, password: &SecretString) -> Result<(), AuthErr
     }
 }
 
-/// Hashes a new password in the form that this database takes.
-pub async fn hash(app: &App, password: &SecretString) -> Result<String, AuthError> {
-    app.actors.passwords.call(|reply| PasswordHasherMsg::Hash(password.clone(), reply)).await?
+/// Hashes a new password, which this client sent, in the form that this database takes.
+pub async fn hash(app: &App, password: &SecretString, client: IpAddr) -> Result<String, AuthError> {
+    app.actors
+        .passwords
+        .call_beyond_bound(|reply| PasswordHasherMsg::Hash {
+            client: client.into(),
+            password: password.clone(),
+            reply,
+        })
+        .await?
 }
 
 /// Compares a password with a stored hash; an absent one costs the same and never matches.
@@ -36,10 +45,12 @@ pub async fn verify(
     app: &App,
     password: &SecretString,
     stored: Option<&SecretString>,
+    client: IpAddr,
 ) -> Result<VerifyOutcome, AuthError> {
     app.actors
         .passwords
-        .call(|reply| PasswordHasherMsg::Verify {
+        .call_beyond_bound(|reply| PasswordHasherMsg::Verify {
+            client: client.into(),
             password: password.clone(),
             stored: stored.cloned(),
             reply,

@@ -13,6 +13,7 @@ use crate::domain::user::User;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::sessions::session::{IssuedSession, sign_in};
+use crate::flows::tickets::notices;
 use crate::persistence::users::UserWithPassword;
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -41,8 +42,11 @@ pub async fn sign_in_email_password(
     let account = Account::by_email(Factor::Password, email, client);
     let attempt = attempts::begin(app, &account).await?;
     let refused = AuthError::Refused(ErrorCode::InvalidEmailPassword);
-    let Some(mut proved) = prove(app, email, password).await? else {
-        attempt.failed();
+    let Some(mut proved) = prove(app, email, password, client).await? else {
+        if attempt.failed() {
+            let found = users::find_by_email(&app.pool, email).await?;
+            notices::tell_locked(app, found.map(|found| found.user).as_ref()).await;
+        }
         return Err(refused);
     };
     attempt.succeeded();
@@ -52,7 +56,7 @@ pub async fn sign_in_email_password(
             return Ok(signed_in);
         }
         // The hash is another one, perhaps of the same password.
-        match prove(app, email, password).await? {
+        match prove(app, email, password, client).await? {
             Some(again) => proved = again,
             None => break,
         }
@@ -71,10 +75,11 @@ async fn prove(
     app: &App,
     email: &EmailAddress,
     password: &SecretString,
+    client: IpAddr,
 ) -> Result<Option<Proved>, AuthError> {
     let found = users::find_by_email(&app.pool, email).await?;
     let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-    let outcome = rules::verify(app, password, stored).await?;
+    let outcome = rules::verify(app, password, stored, client).await?;
     let (Some(UserWithPassword { user, password_hash: Some(hash) }), true) =
         (found, outcome.matches)
     else {

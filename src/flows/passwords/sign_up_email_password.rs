@@ -1,5 +1,7 @@
 //! `POST /signup/email-password`.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 
 use super::rules;
@@ -18,6 +20,7 @@ pub async fn sign_up_email_password(
     email: &EmailAddress,
     password: &SecretString,
     options: SignUpOptions,
+    client: IpAddr,
 ) -> Result<Option<IssuedSession>, AuthError> {
     let config = app.config.load_full();
     let accounts = &config.accounts;
@@ -31,7 +34,7 @@ pub async fn sign_up_email_password(
     let options =
         options.resolve(&accounts.redirects, &accounts.roles, &accounts.locales, email.as_str())?;
     register::require_mail(app)?;
-    let password_hash = rules::hash(app, password).await?;
+    let password_hash = rules::hash(app, password, client).await?;
     let registration = NewAccount {
         id: UserId::random(),
         email,

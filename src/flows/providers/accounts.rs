@@ -13,7 +13,8 @@ use crate::domain::email_access::EmailAccess;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::mail::MailTemplate;
-use crate::domain::random_secret::random_secret;
+use crate::domain::notice::Notice;
+use crate::domain::random_secret::cookie_secret;
 use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::domain::user::User;
@@ -21,6 +22,7 @@ use crate::flows::email::verified_address::{self, Proof, browser_hash, prove_add
 use crate::flows::guards::bearer::registered;
 use crate::flows::guards::live_session::Caller;
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
+use crate::flows::tickets::notices;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
 use crate::persistence::user_providers::ProviderLink;
@@ -122,6 +124,7 @@ pub async fn link(app: &App, caller: Caller, identity: &ProviderIdentity) -> Res
     let link = user_providers::insert(&mut *transaction, user_id, provider, subject, now).await?;
     let link = link.ok_or(ErrorCode::ProviderAccountAlreadyLinked)?;
     keep_tokens(app, &mut transaction, link.id, identity).await?;
+    notices::promise(app, &mut transaction, user_id, Notice::IdentityLinked { provider }).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -187,6 +190,8 @@ async fn try_sign_in(
         let link =
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
+        notices::promise(app, &mut transaction, user.id, Notice::IdentityLinked { provider })
+            .await?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
         return finish(app, transaction, link, terms, None).await;
     }
@@ -290,7 +295,8 @@ async fn sign_up(
         keep_tokens(app, &mut transaction, link.id, identity).await?;
         identity_link = Some(link);
     }
-    let browser = (is_unverified && terms.has_browser).then(random_secret);
+    let browser =
+        (is_unverified && terms.has_browser).then(|| cookie_secret(config.server.is_https()));
     if is_unverified {
         let hash = browser.as_ref().map(browser_hash);
         let hash = hash.as_ref().map(<[u8; 32]>::as_slice);

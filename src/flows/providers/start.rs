@@ -1,5 +1,7 @@
 //! `GET /signin/provider/{provider}` and `GET /signup/provider/{provider}`: off to a provider.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::endpoints::{ResolvedProvider, failed};
@@ -8,7 +10,7 @@ use super::state::{Intent, PendingSignIn, StateHandle};
 use crate::app::App;
 use crate::config::{ConnectFrom, KeepTokens};
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::random_secret::random_secret;
+use crate::domain::random_secret::{cookie_secret, random_secret};
 use crate::domain::redirect::with_query;
 use crate::domain::request_origin::RequestOrigin;
 use crate::domain::sign_up_options::SignUpOptions;
@@ -29,6 +31,7 @@ pub struct SignInRequest<'a> {
     pub connect: Option<&'a str>,
     /// Who asks.
     pub origin: RequestOrigin,
+    pub client: IpAddr,
     pub options: SignUpOptions,
     pub client_state: Option<String>,
     /// `WorkOS` only.
@@ -85,7 +88,7 @@ pub async fn begin(
     app: &App,
     request: SignInRequest<'_>,
 ) -> Result<AuthorizationRedirect, Refusal> {
-    let connect_from = app.config.load().providers.connect_by_url;
+    let connect_from = app.config.load().providers.connect_from(app.origin());
     start(app, request, connect_from).await
 }
 
@@ -98,7 +101,7 @@ pub async fn begin_link(
 ) -> Result<AuthorizationRedirect, AuthError> {
     // First of all, and also where there is no token at all.
     authenticate(app, request.connect)?.check(app).await?;
-    start(app, request, ConnectFrom::OwnPages).await.map_err(|refusal| match refusal {
+    start(app, request, ConnectFrom::OwnPagesOrUnknown).await.map_err(|refusal| match refusal {
         Refusal::Response(error) | Refusal::Redirect { error, .. } => error,
     })
 }
@@ -136,7 +139,8 @@ async fn start(
     let resolved = ResolvedProvider::resolve(app, &config, provider)
         .await
         .map_err(|error| refuse(failed(&provider.id, ErrorCode::InternalServerError, error)))?;
-    let state = StateHandle::fresh();
+    let browser = cookie_secret(config.server.is_https());
+    let state = StateHandle { browser, ..StateHandle::fresh() };
     let pending = PendingSignIn {
         intent,
         caller,
@@ -161,7 +165,7 @@ async fn start(
             oauth1_redirect(app, &resolved, provider, &state, pending).await.map_err(refuse)?
         }
     };
-    state::put(app, &provider.id, &state, &pending).await.map_err(refuse)?;
+    state::put(app, &provider.id, &state, &pending, request.client).await.map_err(refuse)?;
     Ok(AuthorizationRedirect { location, state })
 }
 
@@ -169,7 +173,7 @@ async fn start(
 ///
 /// Whoever gets a browser to begin with a token of their own could otherwise have its user add an
 /// identity to the wrong account (docs/reference-behaviour.md#pages-that-may-connect). An
-/// address that no page leads to, as apps and mails open it, cannot be told from that; `never` of
+/// address that a browser says was typed, or opened by an app or a mail, is let through; `never` of
 /// the setting refuses it too.
 fn check_origin(
     origin: &RequestOrigin,
@@ -178,8 +182,9 @@ fn check_origin(
 ) -> Result<(), AuthError> {
     match connect_from {
         ConnectFrom::Anywhere => Ok(()),
-        ConnectFrom::OwnPages if origin.is_none_but(own) => Ok(()),
-        ConnectFrom::OwnPages => Err(AuthError::InvalidRequest(
+        ConnectFrom::OwnPagesOrUnknown if *origin == RequestOrigin::Unknown => Ok(()),
+        ConnectFrom::OwnPages | ConnectFrom::OwnPagesOrUnknown if origin.is_none_but(own) => Ok(()),
+        ConnectFrom::OwnPages | ConnectFrom::OwnPagesOrUnknown => Err(AuthError::InvalidRequest(
             "the page that asks is not of the origin of AUTH_CLIENT_URL or redirectTo".to_owned(),
         )),
         ConnectFrom::Nowhere => Err(ErrorCode::DisabledEndpoint.into()),

@@ -5,6 +5,8 @@
 //! in another browser, the handle opens nothing and uses nothing up. Whoever reads the table
 //! finds it sealed.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,7 @@ use crate::domain::ids::UserId;
 use crate::domain::random_secret::{hash_of, random_secret};
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::live_session::Caller;
+use crate::flows::guards::network_key::network_key;
 use crate::persistence::challenges::NewChallenge;
 
 /// What is to come of an identity.
@@ -66,12 +69,13 @@ impl StateHandle {
     }
 }
 
-/// Stores a sign-in under its handle.
+/// Stores a sign-in, which this client began, under its handle.
 pub async fn put(
     app: &App,
     provider: &str,
     state: &StateHandle,
     pending: &PendingSignIn,
+    client: IpAddr,
 ) -> Result<(), AuthError> {
     let key =
         StateHandle::key(provider, state.handle.expose_secret(), state.browser.expose_secret());
@@ -86,6 +90,7 @@ pub async fn put(
         challenge: key,
         purpose: Purpose::ProviderSignIn,
         user_id,
+        network: Some(network_key(app, client)),
         data: app.secrets.sealer.seal(&key.0, &data.into()),
         created_at,
         expires_at: created_at + app.config().providers.state_lifetime,

@@ -8,10 +8,12 @@ use super::accounts::token_context;
 use super::endpoints::{ResolvedProvider, failed};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::random_secret::hash_of;
 use crate::flows::guards::bearer::current_user;
 use crate::oauth::client::ProviderTokens;
 use crate::oauth::provider::Protocol;
-use crate::persistence::user_providers;
+use crate::persistence::settings::Origin;
+use crate::persistence::{provider_refresh_tokens, user_providers};
 
 /// `ProviderSession` of Nhost Auth's contract, also the form in which tokens are sealed.
 #[derive(Serialize, Deserialize)]
@@ -60,11 +62,12 @@ pub async fn fetch(
 ) -> Result<ProviderSession, AuthError> {
     let user = current_user(app, bearer).await?;
     let now = app.clock.now();
-    let taken = user_providers::take_tokens(&app.pool, user.user.id, provider).await?;
+    let mut transaction = app.pool.begin().await?;
+    let taken = user_providers::take_tokens(&mut *transaction, user.user.id, provider).await?;
     let Some(taken) = taken else { return Ok(ProviderSession::none(now)) };
     // Another server may have written them, with a key that is not known here.
     let opened = app.secrets.sealer.open(&token_context(taken.id), taken.sealed.expose_secret());
-    let stored = match opened {
+    let stored: Option<ProviderSession> = match opened {
         Ok(opened) => serde_json::from_str(opened.secret.expose_secret()).ok(),
         Err(error) => {
             tracing::warn!(
@@ -75,25 +78,51 @@ pub async fn fetch(
             None
         }
     };
+    if let Some(token) = stored.as_ref().and_then(|stored| stored.refresh_token.as_deref()) {
+        let hash = refresh_token_hash(provider, token);
+        provider_refresh_tokens::insert(&mut *transaction, &hash, taken.id, now).await?;
+    }
+    transaction.commit().await?;
     Ok(stored.unwrap_or_else(|| ProviderSession::none(now)))
 }
 
-/// `POST /token/provider/{provider}`: trades a refresh token of the provider.
+/// What is remembered of a provider's refresh token.
+fn refresh_token_hash(provider: &str, token: &str) -> [u8; 32] {
+    hash_of(&["provider refresh token", provider, token])
+}
+
+/// `POST /token/provider/{provider}`: trades a refresh token of the provider, for the user to whom it
+/// was given (docs/reference-behaviour.md#provider-tokens-are-their-users).
 pub async fn refresh(
     app: &App,
     bearer: Option<&str>,
     provider: &str,
     refresh_token: SecretString,
 ) -> Result<ProviderSession, AuthError> {
-    current_user(app, bearer).await?;
+    let user = current_user(app, bearer).await?;
     let config = app.config.load_full();
     let provider = config.providers.find(provider).ok_or(ErrorCode::DisabledEndpoint)?;
     if provider.provider.protocol == Protocol::OAuth1 {
         return Err(ErrorCode::OauthProviderError.into());
     }
     let refused = |error| failed(&provider.id, ErrorCode::OauthProviderError, error);
+    let hash = refresh_token_hash(&provider.id, refresh_token.expose_secret());
+    let owner = provider_refresh_tokens::find(&app.pool, &hash).await?;
+    let is_theirs = match &owner {
+        Some(owner) => owner.user_id == user.user.id && owner.provider_id == provider.id,
+        // Another server may have given it out, where there was one.
+        None => app.origin() == Origin::Adopted,
+    };
+    if !is_theirs {
+        // As the provider would say of a token that it does not know.
+        return Err(ErrorCode::OauthProviderError.into());
+    }
     let resolved = ResolvedProvider::resolve(app, &config, provider).await.map_err(refused)?;
     let now = app.clock.now();
     let tokens = resolved.client().refresh(refresh_token, now).await.map_err(refused)?;
+    if let (Some(owner), Some(next)) = (owner, &tokens.refresh_token) {
+        let hash = refresh_token_hash(&provider.id, next.expose_secret());
+        provider_refresh_tokens::insert(&app.pool, &hash, owner.link_id, now).await?;
+    }
     Ok(ProviderSession::new(&tokens, now))
 }

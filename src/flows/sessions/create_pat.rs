@@ -6,8 +6,10 @@ use time::OffsetDateTime;
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SessionId;
+use crate::domain::notice::Notice;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
+use crate::flows::tickets::notices;
 use crate::persistence::personal_access_tokens;
 use crate::tokens::refresh_token::RefreshToken;
 
@@ -39,6 +41,7 @@ pub async fn create_pat(
         expires_at,
     )
     .await?;
+    notices::promise(app, &mut transaction, caller.id(), Notice::PatMade).await?;
     transaction.commit().await?;
     Ok(NewToken { id, token })
 }

@@ -33,6 +33,7 @@ pub async fn issue(
         challenge: key(code.expose_secret(), challenge),
         purpose: Purpose::CodeExchange,
         user_id: Some(user_id),
+        network: None,
         data: String::new(),
         created_at,
         expires_at: created_at + LIFETIME,

@@ -8,6 +8,7 @@ use crate::clients::{ClientError, modica, twilio};
 use crate::config::SmsProvider;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::flows::guards::recipients::{self, CountedSms};
 use crate::flows::tickets::ticket_mail::stored_hash;
 use crate::notify::inbox::Captured;
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -18,6 +19,8 @@ pub enum SentCode {
     Ours(Ticket),
     /// The provider knows it.
     Providers,
+    /// Nothing was sent, since the recipient has had enough; the response is the same.
+    None,
 }
 
 impl SentCode {
@@ -25,7 +28,7 @@ impl SentCode {
     pub fn hash(&self, app: &App, user_id: UserId) -> Option<[u8; 32]> {
         match self {
             Self::Ours(ticket) => Some(stored_hash(app, user_id, ticket)),
-            Self::Providers => None,
+            Self::Providers | Self::None => None,
         }
     }
 }
@@ -40,18 +43,22 @@ pub fn require_provider(app: &App) -> Result<SmsProvider, AuthError> {
     })
 }
 
-/// Makes a code and sends it.
+/// Makes a code and sends it, unless the recipient has had enough
+/// (docs/reference-behaviour.md#recipients-have-limits).
 pub async fn send_code(
     app: &App,
     provider: &SmsProvider,
     phone: &str,
     locale: &str,
 ) -> Result<SentCode, AuthError> {
+    let Some(counted) = recipients::may_text(app, phone).await? else { return Ok(SentCode::None) };
     let limit = app.config().sms.timeout;
     if let SmsProvider::TwilioVerify(config) = provider {
-        twilio::start_verification(&app.http_client, config, limit, phone, locale)
-            .await
-            .map_err(|error| not_sent(app, &error))?;
+        let started =
+            twilio::start_verification(&app.http_client, config, limit, phone, locale).await;
+        if let Err(error) = started {
+            return Err(not_sent(app, counted, &error).await);
+        }
         app.sms.sent.increment();
         return Ok(SentCode::Providers);
     }
@@ -74,7 +81,9 @@ pub async fn send_code(
             return Ok(SentCode::Ours(code));
         }
     };
-    sent.map_err(|error| not_sent(app, &error))?;
+    if let Err(error) = sent {
+        return Err(not_sent(app, counted, &error).await);
+    }
     app.sms.sent.increment();
     Ok(SentCode::Ours(code))
 }
@@ -90,8 +99,14 @@ async fn keep(app: &App, phone: &str, text: &str) -> Result<(), AuthError> {
     Ok(())
 }
 
-fn not_sent(app: &App, error: &ClientError) -> AuthError {
+async fn not_sent(app: &App, counted: CountedSms, error: &ClientError) -> AuthError {
     app.sms.failed.increment();
+    // Without an answer it may have been sent all the same.
+    if let ClientError::Status(_) = error
+        && let Err(error) = counted.give_back(app).await
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "SMS counts though not sent");
+    }
     tracing::error!(error = error as &dyn std::error::Error, "SMS not sent");
     ErrorCode::CannotSendSms.into()
 }

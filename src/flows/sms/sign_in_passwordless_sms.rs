@@ -55,8 +55,10 @@ async fn send_to_user(
         return Err(ErrorCode::ForbiddenAnonymous.into());
     }
     let sent = send_code(app, provider, phone, &user.locale).await?;
-    let mut connection = app.pool.acquire().await?;
-    remember(app, &mut connection, user.id, &sent).await
+    let mut transaction = app.pool.begin().await?;
+    remember(app, &mut transaction, user.id, &sent).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 async fn send_to_stranger(
@@ -91,6 +93,9 @@ async fn send_to_stranger(
         return Err(ErrorCode::DisabledUser.into());
     }
     let sent = send_code(app, provider, phone, &options.locale).await?;
+    if let SentCode::None = sent {
+        return Ok(());
+    }
     let mut transaction = app.pool.begin().await?;
     match users::insert(&mut transaction, &user).await {
         Ok(()) => {
@@ -103,8 +108,10 @@ async fn send_to_stranger(
             drop(transaction);
             let found = users::find_by_phone(&app.pool, phone).await?;
             let id = found.ok_or(ErrorCode::CannotSendSms)?.id;
-            let mut connection = app.pool.acquire().await?;
-            remember(app, &mut connection, id, &sent).await
+            let mut transaction = app.pool.begin().await?;
+            remember(app, &mut transaction, id, &sent).await?;
+            transaction.commit().await?;
+            Ok(())
         }
         Err(error) => Err(users::refusal(error)),
     }
@@ -118,16 +125,18 @@ async fn remember(
 ) -> Result<(), AuthError> {
     if let Some(hash) = sent.hash(app, id) {
         let (kind, now) = (TicketKind::SmsOtp, app.clock.now());
+        users::lock(&mut *db, id).await?;
         let new = NewTicket {
+            hash: &hash,
             user_id: id,
             purpose: kind.name(),
-            hash: &hash,
             created_at: now,
             expires_at: now + kind.lifetime(),
             code_challenge: None,
+            email: None,
             asked_by: &AskedBy::Anybody,
         };
-        tickets::put(&mut *db, new).await?;
+        tickets::put(&mut *db, &new).await?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::passwords::rules;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
+use crate::flows::tickets::notices;
 use crate::persistence::{reference_sms_codes, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -43,10 +44,12 @@ pub async fn verify_sign_in_passwordless_sms(
     let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
     let right_code = match &config.sms.provider {
         Some(SmsProvider::TwilioVerify(twilio)) => ask_twilio(app, twilio, phone, code).await?,
-        _ => look_up(app, id, code).await?,
+        _ => look_up(app, id, code, client).await?,
     };
-    let (Some(user), Some(right_code)) = (found, right_code) else {
-        attempt.failed();
+    let (Some(user), Some(right_code)) = (&found, right_code) else {
+        if attempt.failed() {
+            notices::tell_locked(app, found.as_ref()).await;
+        }
         return Err(ErrorCode::InvalidRequest.into());
     };
     attempt.succeeded();
@@ -57,6 +60,7 @@ pub async fn verify_sign_in_passwordless_sms(
         RightCode::Provider => SessionBasis::Phone(phone.to_owned()),
     };
     let mut transaction = app.pool.begin().await?;
+    users::lock(&mut *transaction, id).await?;
     use_up(app, &mut transaction, id, &right_code).await?;
     users::set_phone_number_verified(&mut *transaction, id).await?;
     let started = start(app, &mut transaction, id, &basis).await?;
@@ -87,7 +91,12 @@ async fn ask_twilio(
     }
 }
 
-async fn look_up(app: &App, id: UserId, code: &str) -> Result<Option<RightCode>, AuthError> {
+async fn look_up(
+    app: &App,
+    id: UserId,
+    code: &str,
+    client: IpAddr,
+) -> Result<Option<RightCode>, AuthError> {
     let Ok(ticket) = Ticket::parse_code(TicketKind::SmsOtp, code) else { return Ok(None) };
     match check_code(app, id, &ticket).await? {
         CheckedCode::Right(hash) => return Ok(Some(RightCode::Ours(hash))),
@@ -97,7 +106,7 @@ async fn look_up(app: &App, id: UserId, code: &str) -> Result<Option<RightCode>,
     let Some(stored) = reference_sms_codes::find(&app.pool, id, app.clock.now()).await? else {
         return Ok(None);
     };
-    let outcome = rules::verify(app, &code.to_owned().into(), Some(&stored)).await?;
+    let outcome = rules::verify(app, &code.to_owned().into(), Some(&stored), client).await?;
     if !outcome.matches {
         // It counts no tries, so this was the only one.
         reference_sms_codes::void(&app.pool, id, &stored, app.clock.now()).await?;

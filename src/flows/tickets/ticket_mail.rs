@@ -11,9 +11,10 @@ use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
 use crate::domain::return_target::ReturnTarget;
 use crate::domain::user::User;
-use crate::notify::message::mail_link;
+use crate::flows::guards::recipients;
+use crate::notify::message::{in_words, mail_link, without_slash};
 use crate::persistence::tickets::NewTicket;
-use crate::persistence::{outbox, tickets};
+use crate::persistence::{outbox, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Whom to write to, and what the template says about them.
@@ -41,14 +42,24 @@ impl<'a> From<&'a User> for Recipient<'a> {
     }
 }
 
-/// A message that is sent once the transaction is committed.
+/// A message that is sent once the transaction is committed, unless its recipient has had enough.
 #[must_use = "the courier has to be told after the commit"]
-pub struct PromisedMail(MessageId);
+pub struct PromisedMail(Option<MessageId>);
 
 impl PromisedMail {
     /// Lets the courier send it now; without this hint its sweep would find it a little later.
     pub fn send(self, app: &App) {
-        app.actors.courier.cast(CourierMsg::Deliver(self.0));
+        if let Some(id) = self.0 {
+            app.actors.courier.cast(CourierMsg::Deliver(id));
+        }
+    }
+
+    /// Takes the promise back within its transaction: the ticket stays, and nobody knows it.
+    pub async fn withdraw(self, db: &mut PgConnection) -> Result<(), AuthError> {
+        if let Some(id) = self.0 {
+            outbox::withdraw(&mut *db, id).await?;
+        }
+        Ok(())
     }
 }
 
@@ -61,6 +72,9 @@ pub fn require_transport(app: &App) -> Result<(), AuthError> {
 }
 
 /// Issues a ticket and promises the mail with its link or its code; the caller owns the transaction.
+///
+/// If the recipient has had enough there is neither, and nobody is told so
+/// (docs/reference-behaviour.md#recipients-have-limits).
 pub async fn promise_ticket(
     app: &App,
     db: &mut PgConnection,
@@ -77,16 +91,32 @@ pub async fn promise_ticket(
     let expires_at = now + kind.lifetime();
     let hash = stored_hash(app, recipient.user_id, &ticket);
     let challenge = return_target.code_challenge.as_ref().map(CodeChallenge::as_str);
+    let address = recipient.new_email.unwrap_or(recipient.email);
+    // The user first, as by everybody who changes one; it also keeps two tickets apart.
+    users::lock(&mut *db, recipient.user_id).await?;
+    if !recipients::may_mail(app, &mut *db, address, kind).await? {
+        pretend_to_enqueue(app, db).await?;
+        return Ok(PromisedMail(None));
+    }
     let new = NewTicket {
+        hash: &hash,
         user_id: recipient.user_id,
         purpose: kind.name(),
-        hash: &hash,
         created_at: now,
         expires_at,
         code_challenge: challenge,
+        email: recipient.new_email,
         asked_by,
     };
-    tickets::put(&mut *db, new).await?;
+    tickets::put(&mut *db, &new).await?;
+    let (time, detail) = match kind {
+        // Whoever verifies an account keeps what was set up, and so is told what that is.
+        TicketKind::VerifyEmail => {
+            let ways = users::ways_in(&mut *db, recipient.user_id).await?;
+            ways.map(|ways| (in_words(ways.created_at), ways.names())).unwrap_or_default()
+        }
+        _ => Default::default(),
+    };
     let redirect_to = return_target.redirect_to.as_str();
     let link = match (server_url, kind.link_type()) {
         (Some(url), Some(link_type)) => mail_link(url, link_type, ticket.expose(), redirect_to),
@@ -95,7 +125,7 @@ pub async fn promise_ticket(
     let message = NewMessage {
         id: MessageId::random(),
         user_id: Some(recipient.user_id),
-        recipient: recipient.new_email.unwrap_or(recipient.email).to_owned(),
+        recipient: address.to_owned(),
         template,
         locale: recipient.locale.to_owned(),
         variables: MailVariables {
@@ -105,13 +135,15 @@ pub async fn promise_ticket(
             new_email: recipient.new_email.unwrap_or_default().to_owned(),
             ticket: ticket.expose().into(),
             redirect_to: redirect_to.to_owned(),
-            server_url: server_url.map_or_else(String::new, |url| without_slash(url.as_str())),
+            server_url: server_url.map(without_slash).unwrap_or_default(),
             client_url: config.server.client_url.clone(),
+            time,
+            detail,
         },
         created_at: now,
         expires_at,
     };
-    Ok(PromisedMail(outbox::enqueue(&mut *db, message).await?))
+    Ok(PromisedMail(Some(outbox::enqueue(&mut *db, message).await?)))
 }
 
 /// [`promise_ticket`] in a transaction of its own, for anybody who asks, and the hint to the courier.
@@ -137,6 +169,14 @@ pub async fn send_ticket(
 /// For addresses without an account, where the response is the same and so must be its time.
 pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
+    recipients::pretend(app, &mut transaction).await?;
+    pretend_to_enqueue(app, &mut transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Writes a message and takes it back.
+async fn pretend_to_enqueue(app: &App, db: &mut PgConnection) -> Result<(), AuthError> {
     let now = app.clock.now();
     let message = NewMessage {
         id: MessageId::random(),
@@ -148,9 +188,8 @@ pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
         created_at: now,
         expires_at: now,
     };
-    let id = outbox::enqueue(&mut transaction, message).await?;
-    outbox::withdraw(&mut *transaction, id).await?;
-    transaction.commit().await?;
+    let id = outbox::enqueue(&mut *db, message).await?;
+    outbox::withdraw(&mut *db, id).await?;
     Ok(())
 }
 
@@ -163,9 +202,4 @@ pub fn stored_hash(app: &App, user_id: UserId, ticket: &Ticket) -> [u8; 32] {
         }
         _ => ticket.hash(),
     }
-}
-
-/// A bare host, as operators write it; the type of URLs insists on the path `/`.
-fn without_slash(url: &str) -> String {
-    url.strip_suffix('/').unwrap_or(url).to_owned()
 }

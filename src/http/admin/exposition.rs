@@ -193,7 +193,7 @@ impl Exposition {
         )?;
         page.counters_f64(
             "keywright_password_hash_rest_seconds",
-            "Time for which no hash began, because hashes slowed refreshes down (AUTH_PASSWORD_HASH_LEAST_SHARE)",
+            "Time for which no hash began, because threads that serve waited for a core (AUTH_PASSWORD_HASH_LEAST_SHARE)",
             [(Vec::new(), large(app.actors.passwords.stats().paused_ms.get()) / 1_000.0)],
         )?;
         page.histograms(

@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::drain::Drain;
 use crate::http::layers::admission::Admission;
 use crate::http::layers::client_address::TrustedProxies;
+use crate::http::layers::local::LocalHosts;
 use crate::http::layers::middleware::Wrap;
 use crate::http::layers::trace::Trace;
 use crate::http::message::route::{Limits, Turnstile};
@@ -105,7 +106,7 @@ impl AdminServer {
         let service = ServiceBuilder::new()
             .layer(Wrap(Trace::new(telemetry::access_log(), proxies)))
             .layer(Wrap(Auth::new(app)))
-            .layer(Wrap(Routing::new(Arc::clone(&router))))
+            .layer(Wrap(Routing::new(Arc::clone(&router), LocalHosts::new(address.ip()))))
             .layer(Wrap(Admission::new(MAX_CONCURRENCY, stats)))
             .service(Dispatch::new(router, Arc::new(admin), BOUNDS, || false));
         let settings = ServeSettings {

@@ -29,7 +29,8 @@ pub fn request_origin(headers: &HeaderMap) -> RequestOrigin {
         };
     }
     match site {
-        None | Some(b"none") => RequestOrigin::None,
+        None => RequestOrigin::Unknown,
+        Some(b"none") => RequestOrigin::None,
         Some(_) => RequestOrigin::Hidden,
     }
 }
@@ -42,7 +43,7 @@ mod tests {
     fn headers_tell_the_page() {
         let of = |origin: &str| RequestOrigin::Of(origin.to_owned());
         for (headers, expected) in [
-            (&[][..], RequestOrigin::None),
+            (&[][..], RequestOrigin::Unknown),
             (&[("sec-fetch-site", "none")], RequestOrigin::None),
             (&[("sec-fetch-site", "cross-site")], RequestOrigin::Hidden),
             (&[("sec-fetch-site", "same-site")], RequestOrigin::Hidden),

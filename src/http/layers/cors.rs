@@ -7,12 +7,16 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::local::LocalPaths;
 use super::middleware::{Enter, Middleware};
 use crate::http::message::call::{Inbound, Reply};
 
-/// Responds to `OPTIONS` on any path and adds the headers to what has an `Origin`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cors;
+/// Responds to `OPTIONS` on any path and adds the headers to what has an `Origin`, but for paths that
+/// are for this machine only.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    local: LocalPaths,
+}
 
 impl<B> Middleware<Inbound<B>> for Cors {
     type Out = Inbound<B>;
@@ -22,7 +26,9 @@ impl<B> Middleware<Inbound<B>> for Cors {
         let headers = inbound.request.headers();
         let origin = headers.get(ORIGIN).filter(|value| !value.is_empty()).cloned();
         let is_preflight = inbound.request.method() == Method::OPTIONS;
-        let grant = (is_preflight || origin.is_some()).then(|| Grant {
+        let is_asked = (is_preflight || origin.is_some())
+            && !self.local.contains(inbound.request.uri().path());
+        let grant = is_asked.then(|| Grant {
             origin,
             headers: headers
                 .get(ACCESS_CONTROL_REQUEST_HEADERS)
@@ -43,6 +49,11 @@ impl<B> Middleware<Inbound<B>> for Cors {
 }
 
 impl Cors {
+    /// For all paths but these.
+    pub fn new(local: LocalPaths) -> Self {
+        Self { local }
+    }
+
     fn grant(grant: Option<Grant>, mut reply: Reply) -> Reply {
         if let Some(grant) = grant {
             grant.write(reply.headers_mut());

@@ -14,9 +14,11 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::buckets::{Bucket, buckets};
 use super::middleware::{Enter, Middleware};
-use crate::actors::limits::counter_store::{ClientNetwork, Subject};
+use super::proxy_watch::ProxyWatch;
+use crate::actors::limits::counter_store::Subject;
 use crate::actors::limits::counters::{Counters, Guard};
 use crate::config::{Config, LiveConfig};
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::rate_limit::Verdict;
 use crate::http::message::call::{Reply, Routed};
 use crate::http::message::error::seconds;
@@ -30,6 +32,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub struct RateLimitParts {
     pub config: LiveConfig,
     pub counters: Counters,
+    pub proxies: ProxyWatch,
 }
 
 /// Limits requests; without parts, or while limits are off, it costs a look at the configuration.
@@ -54,7 +57,12 @@ impl<B> Middleware<Routed<B>> for RateLimit {
         let config = parts.config.load();
         // What has no route falls under the limit of all requests.
         let limits = routed.route.as_ref().map_or(Limits::NONE, |found| found.rules.limits);
-        match parts.count(&config, limits, routed.call.client_ip) {
+        let client_ip = routed.call.client_ip;
+        let counted = parts.count(&config, limits, client_ip);
+        if counted.is_some() {
+            parts.proxies.look_at(client_ip, routed.call.request.headers());
+        }
+        match counted {
             None => Enter::Pass(routed, None),
             Some((None, headers)) => Enter::Pass(routed, Some(headers)),
             Some((Some(verdict), headers)) => Enter::Respond(headers.on(refuse(verdict))),

@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_C
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
+use url::Url;
 
 use crate::domain::error::AuthError;
 use crate::domain::json;
@@ -49,10 +50,19 @@ impl ApiResponse {
 
     /// 302 to an absolute URL, without a body; never cached and never named as a
     /// referrer, since such URLs carry tokens.
+    ///
+    /// What is ASCII stays to the letter, since applications compare addresses as text. Clients differ
+    /// in what they make of other characters in a header, so such a target is written as the URL that
+    /// it was taken for when it was allowed.
     pub fn redirect(location: &str) -> Result<Self, AuthError> {
-        let location = HeaderValue::from_str(location).map_err(|error| {
-            AuthError::internal("a redirect target has characters that no header may have", error)
-        })?;
+        let unusable = "a redirect target has characters that no header may have";
+        let location = if location.is_ascii() {
+            HeaderValue::from_str(location)
+        } else {
+            let url = Url::parse(location).map_err(|error| AuthError::internal(unusable, error))?;
+            HeaderValue::from_str(url.as_str())
+        };
+        let location = location.map_err(|error| AuthError::internal(unusable, error))?;
         Ok(Self::empty(StatusCode::FOUND)
             .with_header(LOCATION, location)
             .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
@@ -111,5 +121,15 @@ mod tests {
     fn a_redirect_that_would_split_the_header_is_an_error() {
         assert!(ApiResponse::redirect("http://localhost:3000?a=b").is_ok());
         assert!(ApiResponse::redirect("http://localhost\r\nSet-Cookie: a=b").is_err());
+    }
+
+    #[test]
+    fn a_redirect_is_ascii() {
+        let location = |target| ApiResponse::redirect(target).unwrap().headers[LOCATION].clone();
+        assert_eq!(location("http://localhost:3000"), "http://localhost:3000");
+        assert_eq!(
+            location("https://ex\u{e4}mple.com/\u{17e}"),
+            "https://xn--exmple-cua.com/%C5%BE"
+        );
     }
 }

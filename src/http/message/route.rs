@@ -50,6 +50,8 @@ pub enum Turnstile {
 pub struct RouteRules {
     pub limits: Limits,
     pub turnstile: Turnstile,
+    /// For this machine only: no other host name, and no pages of others.
+    pub is_local: bool,
 }
 
 /// A route that was found.
@@ -70,4 +72,6 @@ pub enum Missed {
     Path,
     /// The path exists with other methods only, those of the `Allow` header.
     Method { allow: HeaderValue },
+    /// The route is there for other host names only.
+    Host,
 }

@@ -125,6 +125,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 response
             }
             Err(Missed::Path) => watched(unmatched, started, code_response(ErrorCode::NotFound)),
+            Err(Missed::Host) => {
+                watched(unmatched, started, code_response(ErrorCode::MisdirectedRequest))
+            }
             Err(Missed::Method { allow }) => {
                 let response = code_response(ErrorCode::MethodNotAllowed);
                 watched(unmatched, started, response.with_header(ALLOW, allow))

@@ -12,10 +12,13 @@ use super::dispatch::{Dispatch, RequestBounds};
 use super::router::Router;
 use super::routing::Routing;
 use crate::config::ServerConfig;
+use crate::domain::schema_origin::Origin;
 use crate::http::layers::admission::Admission;
 use crate::http::layers::client_address::TrustedProxies;
 use crate::http::layers::cors::Cors;
+use crate::http::layers::local::{LocalHosts, LocalPaths};
 use crate::http::layers::middleware::{Wrap, Wrapped};
+use crate::http::layers::no_store::NoStore;
 use crate::http::layers::rate_limit::{RateLimit, RateLimitParts};
 use crate::http::layers::trace::Trace;
 use crate::http::layers::turnstile::{TurnstileLayer, TurnstileParts};
@@ -23,7 +26,8 @@ use crate::http::message::call::{Inbound, Reply};
 use crate::telemetry::access_log::AccessLog;
 
 type Guarded<S> = Wrapped<RateLimit, Wrapped<Admission, Wrapped<TurnstileLayer, Dispatch<S>>>>;
-type Stack<S> = Wrapped<Cors, Wrapped<Trace, Wrapped<Routing<S>, Guarded<S>>>>;
+type Traced<S> = Wrapped<Trace, Wrapped<Routing<S>, Guarded<S>>>;
+type Stack<S> = Wrapped<Cors, Wrapped<NoStore, Traced<S>>>;
 
 /// What the front end needs to know when it is built.
 #[derive(Clone, Debug)]
@@ -32,17 +36,20 @@ pub struct FrontEndSettings {
     /// Requests in flight before 503.
     pub max_concurrency: usize,
     pub trusted_proxies: TrustedProxies,
+    pub local_hosts: LocalHosts,
 }
 
-impl From<&ServerConfig> for FrontEndSettings {
-    fn from(config: &ServerConfig) -> Self {
+impl FrontEndSettings {
+    /// What a server with this configuration needs on a database of this origin.
+    pub fn new(config: &ServerConfig, origin: Origin) -> Self {
         Self {
             bounds: RequestBounds {
                 max_body_bytes: config.max_body_bytes,
                 request_timeout: config.request_timeout,
             },
             max_concurrency: config.max_concurrency,
-            trusted_proxies: TrustedProxies::new(Arc::clone(&config.trusted_proxies)),
+            trusted_proxies: TrustedProxies::new(config.trusted_proxies(origin)),
+            local_hosts: LocalHosts::new(config.listen.ip()),
         }
     }
 }
@@ -71,10 +78,13 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
         log: AccessLog,
     ) -> Self {
         let figures = Arc::clone(router.stats());
+        let local = router.routes().iter().filter(|route| route.rules.is_local);
+        let local_paths = LocalPaths::new(local.map(|route| route.path.as_str()));
         let stack = ServiceBuilder::new()
-            .layer(Wrap(Cors))
+            .layer(Wrap(Cors::new(local_paths)))
+            .layer(Wrap(NoStore))
             .layer(Wrap(Trace::new(log, settings.trusted_proxies.clone())))
-            .layer(Wrap(Routing::new(Arc::clone(&router))))
+            .layer(Wrap(Routing::new(Arc::clone(&router), settings.local_hosts)))
             .layer(Wrap(RateLimit::new(guards.rate_limit)))
             .layer(Wrap(Admission::new(settings.max_concurrency, figures)))
             .layer(Wrap(TurnstileLayer::new(guards.turnstile)))

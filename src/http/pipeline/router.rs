@@ -150,7 +150,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
             method,
             path: format!("{literal}{path}"),
             prefix_length: self.prefix.len(),
-            rules: RouteRules { limits, turnstile },
+            rules: RouteRules { limits, turnstile, is_local: false },
             chapter: self.chapter,
         };
         self.routes.push((info, Box::new(handler)));
@@ -166,13 +166,23 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
         path: &str,
         handler: impl Handler<S>,
     ) -> Self {
-        let rules = RouteRules { limits: Limits::NONE, turnstile: Turnstile::NotAsked };
+        let rules =
+            RouteRules { limits: Limits::NONE, turnstile: Turnstile::NotAsked, is_local: false };
         let chapter = self.chapter;
         let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0, rules, chapter };
         let is_taken =
             |(other, _): &(RouteInfo, _)| other.method == info.method && other.path == info.path;
         if !self.routes.iter().any(is_taken) {
             self.routes.push((info, Box::new(handler)));
+        }
+        self
+    }
+
+    /// The route that was added last is for this machine only.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        if let Some((info, _)) = self.routes.last_mut() {
+            info.rules.is_local = true;
         }
         self
     }

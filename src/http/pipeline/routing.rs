@@ -3,24 +3,27 @@
 use std::sync::Arc;
 
 use super::router::Router;
+use crate::http::layers::local::LocalHosts;
 use crate::http::layers::middleware::{Enter, Middleware};
 use crate::http::message::call::{Call, Reply, Routed};
+use crate::http::message::route::Missed;
 
 /// Adds to each call the route that it asks for.
 pub struct Routing<S> {
     router: Arc<Router<S>>,
+    hosts: LocalHosts,
 }
 
 impl<S> Routing<S> {
-    /// By the table of `router`.
-    pub fn new(router: Arc<Router<S>>) -> Self {
-        Self { router }
+    /// By the table of `router`; some of it is for these hosts only.
+    pub fn new(router: Arc<Router<S>>, hosts: LocalHosts) -> Self {
+        Self { router, hosts }
     }
 }
 
 impl<S> Clone for Routing<S> {
     fn clone(&self) -> Self {
-        Self { router: Arc::clone(&self.router) }
+        Self { router: Arc::clone(&self.router), hosts: self.hosts }
     }
 }
 
@@ -29,7 +32,13 @@ impl<S: Send + Sync + 'static, B> Middleware<Call<B>> for Routing<S> {
     type Exit = ();
 
     fn enter(&self, call: Call<B>) -> Enter<Routed<B>, ()> {
-        let route = self.router.find(call.request.method(), call.request.uri().path());
+        let (uri, headers) = (call.request.uri(), call.request.headers());
+        let route = match self.router.find(call.request.method(), uri.path()) {
+            Ok(found) if found.rules.is_local && !self.hosts.are_asked(uri, headers) => {
+                Err(Missed::Host)
+            }
+            route => route,
+        };
         Enter::Pass(Routed { call, route }, ())
     }
 

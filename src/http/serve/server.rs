@@ -24,6 +24,7 @@ use tower::Service;
 use super::connection::{Activity, InFlight, Patience, TimedStream};
 pub use super::listener::{BindError, bind};
 use crate::config::{LiveConfig, ServerConfig};
+use crate::domain::schema_origin::Origin;
 use crate::drain::Drain;
 use crate::http::message::call::{Inbound, Reply};
 use crate::http::pipeline::front_end::Guards;
@@ -74,19 +75,21 @@ pub struct ServerStats {
 }
 
 /// Serves in a task of its own, with the limits of the configuration at this time and the log
-/// of the process.
+/// of the process. Who made the database decides which proxies are believed, where the settings do
+/// not.
 #[expect(clippy::disallowed_methods, reason = "the caller holds the task and waits for it")]
 pub fn start<S: Send + Sync + 'static>(
     listener: TcpListener,
     router: Arc<Router<S>>,
     state: Arc<S>,
     config: LiveConfig,
+    origin: Origin,
     guards: Guards,
     drain: Drain,
 ) -> JoinHandle<()> {
     let loaded = config.load();
     let settings = ServeSettings::from(&loaded.server);
-    let front_end_settings = FrontEndSettings::from(&loaded.server);
+    let front_end_settings = FrontEndSettings::new(&loaded.server, origin);
     drop(loaded);
     let conceal_errors = move || config.load().server.conceal_errors;
     let log = telemetry::access_log();

@@ -18,6 +18,7 @@ async fn run(script: &str) {
     let app = TestApp::start(&[
         ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true"),
         ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
+        ("AUTH_DEV_ROUTES", "true"),
         ("AUTH_SMS_PROVIDER", "dev"),
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),

@@ -1,5 +1,6 @@
 //! The contract as a whole: its document, quirks, weaknesses, and clients that walk it.
 
+mod caching;
 mod js_client;
 mod openapi;
 mod quirks;

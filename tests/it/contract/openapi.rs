@@ -318,6 +318,7 @@ async fn every_route_refuses_other_methods_by_405_and_the_list_of_its_own() {
     let app = TestApp::start(&[
         ("AUTH_ENABLE_CHANGE_ENV", "true"),
         ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
+        ("AUTH_DEV_ROUTES", "true"),
     ])
     .await;
     // The table itself, so that a route that is added later is walked too.

@@ -42,6 +42,7 @@ async fn no_request_brings_a_server_error_or_a_response_against_the_contract() {
     all.extend([
         ("AUTH_PROVIDER_CUSTOM", custom.as_str()),
         ("AUTH_MAIL_CAPTURE_FOLDER", mail.to_str().unwrap()),
+        ("AUTH_DEV_ROUTES", "true"),
         ("AUTH_MFA_ENABLED", "true"),
         ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_OTP_EMAIL_ENABLED", "true"),

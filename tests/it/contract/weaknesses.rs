@@ -163,6 +163,64 @@ async fn names_and_targets_are_text_in_mails() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// docs/reference-behaviour.md#subjects-have-hosts-only
+#[tokio::test]
+async fn a_stranger_writes_no_sentence_into_a_subject() {
+    let mailbox = Mailbox::start().await;
+    let folder = std::env::temp_dir().join(format!("keywright-mail-{}", uuid::Uuid::new_v4()));
+    let template = folder.join("en/signin-passwordless");
+    std::fs::create_dir_all(&template).unwrap();
+    std::fs::write(template.join("subject.txt"), "Sign in: ${redirectTo} ${link}").unwrap();
+    std::fs::write(template.join("body.html"), "<p>${redirectTo}</p>").unwrap();
+    let app = TestApp::start(&mailbox.settings(&[
+        ("AUTH_OTP_EMAIL_ENABLED", "true"),
+        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_EMAIL_TEMPLATES_PATH", folder.to_str().unwrap()),
+    ]))
+    .await;
+    let target = "http://localhost:3000/your-account-is-locked/call?+1-555-0100#now";
+    let body = json!({"email": ANN, "options": {"redirectTo": target}});
+    for (count, path, subject) in [
+        (1, "/signin/otp/email", "Your one-time code for localhost"),
+        (2, "/signin/passwordless/email", "Sign in: localhost auth.test"),
+    ] {
+        app.post(path, body.clone()).await.assert_ok();
+        let mail = mailbox.last(&app.database, count).await;
+        assert_eq!(mail.subject, subject, "built-in and operators' templates");
+        if count == 2 {
+            assert!(mail.html.contains("your-account-is-locked"), "the body has it whole");
+        }
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// docs/reference-behaviour.md#locations-are-ascii
+#[tokio::test]
+async fn redirects_are_ascii_and_lead_where_the_rules_read_them() {
+    let targets = "https://ex\u{e4}mple.com,myapp://home,myapp://h\u{f4}te";
+    let app = TestApp::start(&[("AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS", targets)]).await;
+    for (target, expected) in [
+        (
+            "http://localhost:3000/\u{17e}lu\u{165}?q=\u{e9}",
+            "http://localhost:3000/%C5%BElu%C5%A5?error=",
+        ),
+        ("https://ex\u{e4}mple.com/a", "https://xn--exmple-cua.com/a?error="),
+        ("https://EX\u{c4}MPLE.com", "https://xn--exmple-cua.com/?error="),
+        ("https://ex\u{e4}mple.com@evil.test", "http://localhost:3000?error=redirectTo"),
+        ("myapp://home/\u{17e}", "myapp://home/%C5%BE?error="),
+        ("myapp://h\u{f4}te", "http://localhost:3000?error=redirectTo-not-allowed"),
+        // What is ASCII already stays to the letter.
+        ("http://localhost:3000", "http://localhost:3000?error=invalid-ticket"),
+        ("HTTP://LOCALHOST:3000/x", "HTTP://LOCALHOST:3000/x?error=invalid-ticket"),
+    ] {
+        let ticket = "verifyEmail:00000000-0000-4000-8000-000000000000";
+        let response = verify(&app, ticket, target).await;
+        assert_eq!(response.status, 302, "{target}: {response:?}");
+        let location = response.header("location").expect("ASCII");
+        assert!(location.starts_with(expected), "{target}: {location}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_client_url_nothing_is_allowed() {
     let mailbox = Mailbox::start().await;

@@ -3,7 +3,9 @@
 mod courier;
 mod email_change;
 mod link_codes;
+mod notices;
 mod passwordless_email;
 mod postmark;
 mod smtp;
+mod undo;
 mod verification_mail;

@@ -79,3 +79,29 @@ async fn what_was_not_taken_is_sent_again() {
     })
     .await;
 }
+
+/// Notices come without being asked for, so an operator who has no template for one loses none.
+#[tokio::test]
+async fn a_notice_without_a_template_there_is_sent_with_the_built_in_one() {
+    let postmark = HttpSimulator::start(Reply::json(200, &json!({"ErrorCode": 0}))).await;
+    let app = start(&postmark).await;
+    app.sign_up("ann@example.com").await;
+    asked(&postmark, 1).await;
+    app.database.execute("update auth.users set email_verified = true").await;
+    let session = app.sign_in("ann@example.com", PASSWORD).await.session();
+    postmark.say_once(Reply::json(422, &json!({"ErrorCode": 1101})));
+    let pat = json!({"expiresAt": "2090-01-01T00:00:00Z"});
+    assert_eq!(app.post_as("/pat", session.access_token(), pat).await.status, 200);
+    asked(&postmark, 3).await;
+    let asked = postmark.asked();
+    let first = asked[1].json();
+    assert_eq!(first["TemplateAlias"], "en.notice-pat-made");
+    assert!(first["TemplateModel"]["time"].as_str().unwrap().ends_with(" UTC"), "{first}");
+    assert_eq!(asked[2].path, "/email");
+    let second = asked[2].json();
+    assert_eq!(second["Subject"], "A personal access token was made");
+    assert_eq!(second["To"], "ann@example.com");
+    for body in ["HtmlBody", "TextBody"] {
+        assert!(second[body].as_str().unwrap().contains("ann@example.com"), "{second}");
+    }
+}

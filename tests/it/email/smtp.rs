@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use keywright::config::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig};
+use keywright::config::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls};
 use keywright::domain::ids::MessageId;
 use keywright::domain::mail::{MailTemplate, MailVariables, OutboxMessage};
+use keywright::domain::schema_origin::Origin;
 use keywright::notify::message::mail_link;
 use keywright::notify::sender::{MailSender, SendError, describe};
 use mail_parser::{MessageParser, MimeHeaders};
@@ -21,13 +22,17 @@ pub(crate) fn sender_from(smtp: SmtpConfig) -> MailSender {
 }
 
 fn sender_named(smtp: SmtpConfig, sender: &str) -> MailSender {
+    sender_of(smtp, sender, Origin::Adopted)
+}
+
+fn sender_of(smtp: SmtpConfig, sender: &str, origin: Origin) -> MailSender {
     let config = MailConfig {
         transport: MailTransport::Smtp(smtp),
         sender: sender.to_owned(),
         smtpapi_header: r#"{"category": ["é"]}"#.to_owned(),
         templates_path: PathBuf::from("/nowhere"),
     };
-    MailSender::from_config(&config, "en").expect("usable settings")
+    MailSender::from_config(&config, "en", origin).expect("usable settings")
 }
 
 fn message() -> OutboxMessage {
@@ -155,6 +160,40 @@ async fn a_certificate_of_an_unknown_issuer_ends_the_delivery() {
     }
 }
 
+/// Somebody on the way may keep the offer of STARTTLS back, and read every link and code
+/// (docs/reference-behaviour.md#mail-needs-tls).
+#[tokio::test]
+async fn whether_mail_may_go_in_the_clear_depends_on_setting_host_and_origin() {
+    use SmtpTls::{None as Never, Opportunistic, Required};
+    // The second address of this machine counts as elsewhere.
+    for (address, setting, origin, offer, is_sent, is_encrypted) in [
+        ("127.0.0.2:0", None, Origin::Created, Tls::Never, false, false),
+        ("127.0.0.2:0", None, Origin::Adopted, Tls::Never, true, false),
+        ("127.0.0.1:0", None, Origin::Created, Tls::Never, true, false),
+        ("127.0.0.2:0", Some(Opportunistic), Origin::Created, Tls::Never, true, false),
+        ("127.0.0.1:0", Some(Required), Origin::Adopted, Tls::Never, false, false),
+        ("127.0.0.1:0", Some(Required), Origin::Created, Tls::Upgrade, true, true),
+        ("127.0.0.1:0", Some(Required), Origin::Created, Tls::Implicit, true, true),
+        ("127.0.0.1:0", Some(Opportunistic), Origin::Created, Tls::Upgrade, true, true),
+        ("127.0.0.1:0", Some(Never), Origin::Created, Tls::Upgrade, true, false),
+        ("127.0.0.1:0", Some(Never), Origin::Created, Tls::Never, true, false),
+    ] {
+        let case = format!("{address} {setting:?} {origin:?} {offer:?}");
+        let server = SmtpServer::start_on(address, offer).await;
+        let config = SmtpConfig { tls: setting, ..server.config(SmtpAuthMethod::CramMd5) };
+        let sent = sender_of(config, "k@example.com", origin).send(&message()).await;
+        assert_eq!(sent.is_ok(), is_sent, "{case}: {sent:?}");
+        let received = server.received();
+        assert_eq!(received.len(), usize::from(is_sent), "{case}");
+        assert!(received.iter().all(|mail| mail.encrypted == is_encrypted), "{case}");
+        if let Err(error) = sent {
+            assert!(!error.is_permanent(), "{case}: the operator may mend it");
+            assert!(describe(&error, &message()).contains("AUTH_SMTP_TLS"), "{case}");
+            assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")), "{case}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_ipv6_host_works_with_and_without_brackets() {
     let server = SmtpServer::start_on("[::1]:0", Tls::Upgrade).await;
@@ -222,10 +261,12 @@ async fn an_accepted_mail_is_sent_even_if_the_farewell_fails() {
 async fn a_server_that_hangs_is_given_up() {
     let server = SmtpServer::start(Tls::Never).await;
     server.fail_next([Fault::Hang { at: "RCPT" }]);
-    let transport =
-        keywright::notify::smtp::SmtpTransport::new(&server.config(SmtpAuthMethod::Plain))
-            .unwrap()
-            .with_send_timeout(std::time::Duration::from_millis(300));
+    let transport = keywright::notify::smtp::SmtpTransport::new(
+        &server.config(SmtpAuthMethod::Plain),
+        Origin::Adopted,
+    )
+    .unwrap()
+    .with_send_timeout(std::time::Duration::from_millis(300));
     let error = transport.deliver("a@example.com", "b@example.com", b"x\r\n").await.unwrap_err();
     assert!(error.to_string().contains("longer"));
 }
@@ -233,8 +274,11 @@ async fn a_server_that_hangs_is_given_up() {
 #[tokio::test]
 async fn lines_that_start_with_a_dot_arrive_as_they_were() {
     let server = SmtpServer::start(Tls::Never).await;
-    let transport =
-        keywright::notify::smtp::SmtpTransport::new(&server.config(SmtpAuthMethod::Plain)).unwrap();
+    let transport = keywright::notify::smtp::SmtpTransport::new(
+        &server.config(SmtpAuthMethod::Plain),
+        Origin::Adopted,
+    )
+    .unwrap();
     let body = b"Subject: dots\r\n\r\n.\r\n..\r\n.a\r\nb.\r\n\r\n.\r\nQUIT";
     transport.deliver("a@example.com", "b@example.com", body).await.unwrap();
     assert_eq!(only(&server).data, [&body[..], b"\r\n"].concat());
@@ -281,13 +325,14 @@ async fn what_is_not_ascii_is_encoded() {
     let server = SmtpServer::start(Tls::Never).await;
     let mut message = message();
     message.template = MailTemplate::SigninOtp;
+    message.locale = "cs".to_owned();
     message.variables.redirect_to = "http://localhost/žluťoučký/日本語".to_owned();
     let sender = sender_named(server.config(SmtpAuthMethod::Plain), "Zoë <zoe@example.com>");
     sender.send(&message).await.unwrap();
     let mail = only(&server);
     assert!(mail.data.is_ascii());
     let parsed = MessageParser::default().parse(&mail.data).unwrap();
-    assert_eq!(parsed.subject(), Some("Your one-time code for http://localhost/žluťoučký/日本語"));
+    assert_eq!(parsed.subject(), Some("Váš jednorázový kód pro localhost"));
     assert_eq!(parsed.from().unwrap().first().unwrap().name(), Some("Zoë"));
     assert!(parsed.body_text(0).unwrap().contains("žluťoučký"));
     assert_eq!(
@@ -323,7 +368,7 @@ async fn without_a_host_nothing_can_be_sent() {
         smtpapi_header: String::new(),
         templates_path: PathBuf::from("/nowhere"),
     };
-    let sender = MailSender::from_config(&config, "en").unwrap();
+    let sender = MailSender::from_config(&config, "en", Origin::Adopted).unwrap();
     assert!(!sender.can_send());
     assert!(matches!(sender.send(&message()).await, Err(SendError::NotConfigured)));
 }
@@ -337,7 +382,7 @@ async fn captured_mail_has_the_same_words_and_headers() {
         smtpapi_header: String::new(),
         templates_path: PathBuf::from("/nowhere"),
     };
-    let sender = MailSender::from_config(&config, "en").unwrap();
+    let sender = MailSender::from_config(&config, "en", Origin::Adopted).unwrap();
     let message = message();
     sender.send(&message).await.unwrap();
     let kept = sender.inbox().unwrap().find(message.id).await.unwrap().unwrap();

@@ -15,6 +15,7 @@ use keywright::domain::clock::Clock;
 use keywright::domain::error::{AuthError, ErrorCode};
 use keywright::drain::Drain;
 use keywright::http::layers::client_address::TrustedProxies;
+use keywright::http::layers::local::LocalHosts;
 use keywright::http::message::call::Inbound;
 use keywright::http::message::route::{Limits, Turnstile};
 use keywright::http::pipeline::dispatch::RequestBounds;
@@ -170,6 +171,7 @@ impl Site {
             },
             max_concurrency: options.max_concurrency,
             trusted_proxies: TrustedProxies::new(["127.0.0.0/8".parse().unwrap()].into()),
+            local_hosts: LocalHosts::new(IpAddr::from([127, 0, 0, 1])),
         };
         let probe = Arc::new(Probe::default());
         let log = Sink::default();

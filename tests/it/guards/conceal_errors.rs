@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
+use crate::support::ceremonies::{finish_sign_in, sign_in, sign_up};
 use crate::support::mailbox::{Mailbox, verify};
+use crate::support::security_key::SecurityKey;
 
 const CONCEAL: (&str, &str) = ("AUTH_CONCEAL_ERRORS", "true");
 /// What an administrator does to users.
@@ -154,7 +156,6 @@ fn account_cases() -> Vec<Case> {
         case("/user/password", (403, "forbidden-anonymous"), password).by(Bearer::Anonymous),
         case("/user/password", (401, "disabled-user"), password).by(Bearer::Ann).after(DISABLED),
         case("/user/password", (401, "invalid-ticket"), reset),
-        case("/user/email/change", (409, "email-already-in-use"), taken).by(Bearer::Ann),
         case("/user/email/change", (403, "forbidden-anonymous"), taken).by(Bearer::Anonymous),
         case("/user/email/change", (401, "invalid-email-password"), blocked)
             .by(Bearer::Ann)
@@ -253,4 +254,109 @@ async fn codes_that_are_not_sensitive_stay() {
     app.post("/signin/anonymous", json!({})).await.assert_refused(409, "disabled-endpoint");
     let schema = sign_up(PASSWORD, json!({"locale": "eng"})).await;
     assert!(schema.text.contains("locale"), "what is wrong with a request is said: {schema:?}");
+}
+
+async fn ids(app: &TestApp, email: &str) -> Vec<String> {
+    let response = app.post("/signin/webauthn", json!({"email": email})).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let options = response.json();
+    let names: Vec<&String> = options.as_object().unwrap().keys().collect();
+    let expected = ["allowCredentials", "challenge", "rpId", "timeout", "userVerification"];
+    assert!(expected.iter().all(|name| names.contains(&&(*name).to_owned())), "{options}");
+    let keys = options["allowCredentials"].as_array().unwrap();
+    for key in keys {
+        let members: Vec<&String> = key.as_object().unwrap().keys().collect();
+        assert_eq!((members.len(), &key["type"]), (2, &json!("public-key")), "{key}");
+    }
+    keys.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// docs/reference-behaviour.md#state-is-for-the-owner
+#[tokio::test]
+async fn beginning_to_sign_in_with_a_passkey_tells_nothing_about_the_address() {
+    const PASSKEYS: (&str, &str) = ("AUTH_WEBAUTHN_ENABLED", "true");
+    let app = TestApp::start(&[CONCEAL, PASSKEYS]).await;
+    let other = TestApp::start_on(app.database.clone(), &[CONCEAL, PASSKEYS]).await;
+    let mut key = SecurityKey::new();
+    let ann = sign_up(&app, "ann@example.com", &mut key).await;
+    app.sign_up("nokey@example.com").await.session();
+    assert_eq!(ids(&app, "ann@example.com").await, [key.credential_id()]);
+
+    let mut lengths = std::collections::BTreeSet::new();
+    let addresses = (0..40).map(|n| format!("nobody-{n}@example.com"));
+    for email in addresses.chain(["nokey@example.com".to_owned()]) {
+        let made_up = ids(&app, &email).await;
+        assert!((1..=2).contains(&made_up.len()), "{made_up:?}");
+        assert_eq!(made_up, ids(&app, &email).await, "the same each time");
+        assert_eq!(made_up, ids(&other, &email.to_uppercase()).await, "and on each node");
+        lengths.extend(made_up.iter().map(String::len));
+        assert!(made_up.iter().all(|id| (22..=86).contains(&id.len())), "{made_up:?}");
+    }
+    assert!(lengths.len() > 2, "not all of one length: {lengths:?}");
+
+    // The owner signs in as ever; and a disabled user is asked for the key, too.
+    sign_in(&app, Some("ann@example.com"), &mut key).await.session();
+    // A key for which nobody asked, of somebody else than the address.
+    let options = app.post("/signin/webauthn", json!({"email": "nobody@example.com"})).await.json();
+    assert_concealed(&finish_sign_in(&app, &key.get(&options)).await);
+    app.database.execute(DISABLED).await;
+    assert_eq!(ids(&app, "ann@example.com").await, [key.credential_id()]);
+    assert_concealed(&sign_in(&app, Some("ann@example.com"), &mut key).await);
+    assert_eq!(ann.user_id().to_string(), key.user);
+}
+
+#[tokio::test]
+async fn a_new_address_that_somebody_has_is_accepted_and_leads_nowhere() {
+    let mailbox = Mailbox::start().await;
+    let more = [CONCEAL, ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")];
+    let app = TestApp::start(&mailbox.settings(&more)).await;
+    app.sign_up("ann@example.com").await.session();
+    let eve = app.sign_up("eve@example.com").await.session();
+    let change = async |email: &str| {
+        app.post_as("/user/email/change", eve.access_token(), json!({"newEmail": email})).await
+    };
+    change("first@example.com").await.assert_ok();
+    let first = mailbox.last(&app.database, 1).await;
+    for taken in ["ann@example.com", "ANN@example.com", "eve@example.com"] {
+        change(taken).await.assert_ok();
+        let pending = "select count(*) from auth.keywright_tickets";
+        assert_eq!(app.database.count(pending).await, 1, "as after any other request");
+    }
+    assert_eq!(app.database.count("select count(*) from auth.keywright_outbox").await, 0);
+    // As after a request that is mailed, the link before it is void.
+    let (_, query) = verify(&app, first.ticket(), "http://localhost:3000").await.redirect();
+    assert_eq!(query["error"], "invalid-request");
+    change("free@example.com").await.assert_ok();
+    let mails = mailbox.all(&app.database, 2).await;
+    assert_eq!(mails[1].to, ["free@example.com"], "nothing went to those who have the address");
+}
+
+#[tokio::test]
+async fn a_guest_who_registers_by_mail_is_not_told_that_the_address_is_taken() {
+    let mailbox = Mailbox::start().await;
+    let required = ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "true");
+    let passwordless = ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true");
+    let app = TestApp::start(&mailbox.settings(&[CONCEAL, required, passwordless])).await;
+    app.sign_up("ann@example.com").await;
+    for (free, body) in [
+        ("one@example.com", json!({"signInMethod": "passwordless"})),
+        ("two@example.com", json!({"signInMethod": "email-password", "password": PASSWORD})),
+    ] {
+        for email in ["ann@example.com", free] {
+            let guest = app.anonymous().await;
+            let mut body = body.clone();
+            body["email"] = json!(email);
+            app.post_as("/user/deanonymize", guest.access_token(), body).await.assert_ok();
+        }
+    }
+    let mails = mailbox.all(&app.database, 3).await;
+    let to_ann = mails.iter().filter(|mail| mail.to == ["ann@example.com"]).count();
+    assert_eq!(to_ann, 1, "of her own sign-up");
+    // Without a mail the account itself would tell: that stays a refusal.
+    let open = TestApp::start(&[CONCEAL]).await;
+    open.sign_up("ann@example.com").await.session();
+    let guest = open.anonymous().await;
+    let body =
+        json!({"signInMethod": "email-password", "email": "ann@example.com", "password": PASSWORD});
+    assert_concealed(&open.post_as("/user/deanonymize", guest.access_token(), body).await);
 }

@@ -5,5 +5,6 @@ mod conceal_errors;
 mod enumeration;
 mod races;
 mod rate_limits;
+mod recipients;
 mod route_rules;
 mod turnstile;

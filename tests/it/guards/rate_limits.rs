@@ -1,5 +1,7 @@
 //! `AUTH_RATE_LIMIT_*`: how often one client may ask for what.
 
+use std::sync::Arc;
+
 use keywright::config::{Config, Sources};
 use keywright::reload;
 use reqwest::Method;
@@ -7,6 +9,9 @@ use serde_json::json;
 use time::Duration;
 
 use crate::support::app::{Client, PASSWORD, TestApp, TestResponse, settings};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::ServerProcess;
+use crate::support::smtp::eventually;
 
 const ON: (&str, &str) = ("AUTH_RATE_LIMIT_ENABLE", "true");
 
@@ -254,4 +259,41 @@ async fn counts_outlive_their_actor() {
     assert_passes(&post(&app, "/signin/pat").await);
     app.app().actors.rate_limiter.crash();
     assert_limited(&post(&app, "/signin/pat").await, "user-bruteforce");
+}
+
+#[tokio::test]
+async fn private_networks_are_believed_on_adopted_databases_only() {
+    let adopted = Arc::new(TestDatabase::adopted().await);
+    let created = Arc::new(TestDatabase::new().await);
+    for (database, is_believed) in [(adopted, true), (created, false)] {
+        let app = TestApp::start_on(database, &[]).await;
+        let proxies = app.app().config().server.trusted_proxies(app.app().origin());
+        let trusts = |address: &str| {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            proxies.iter().any(|network| network.contains(&address))
+        };
+        for private in ["10.1.2.3", "172.18.0.1", "192.168.1.1", "fd00::1"] {
+            assert_eq!(trusts(private), is_believed, "{private}");
+        }
+        assert!(trusts("127.0.0.1") && trusts("::1") && !trusts("192.0.2.1"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_say_who_asks_is_warned_about_once() {
+    let database = TestDatabase::new().await;
+    let limits = [("AUTH_RATE_LIMIT_ENABLE", "true"), ("AUTH_RATE_LIMIT_GLOBAL_BURST", "10000")];
+    let server = ServerProcess::start(&database, &limits).await;
+    let warnings = || {
+        let log = server.log();
+        log.iter().filter(|entry| entry["setting"] == "AUTH_TRUSTED_PROXIES").count()
+    };
+    for _ in 0..100 {
+        assert_eq!(server.client().get("/version").await.status, 200);
+    }
+    assert_eq!(warnings(), 0, "somebody from elsewhere may still come");
+    for _ in 0..30 {
+        assert_eq!(server.client().get("/version").await.status, 200);
+    }
+    eventually("the warning is logged", async || warnings() == 1).await;
 }

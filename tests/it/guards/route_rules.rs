@@ -42,6 +42,7 @@ fn table() -> Vec<RouteInfo> {
         ("HASURA_GRAPHQL_JWT_SECRET", secret),
         ("AUTH_ENABLE_CHANGE_ENV", "true"),
         ("AUTH_MAIL_CAPTURE_FOLDER", "/nowhere"),
+        ("AUTH_DEV_ROUTES", "true"),
     ]);
     let config = Config::from_sources(&sources).unwrap().config;
     routes::router(&config.server, &config.mail.transport).unwrap().routes().to_vec()

@@ -5,6 +5,7 @@ mod change_env;
 mod embedded_postgres;
 mod health;
 mod jwks;
+mod local_routes;
 mod nodes;
 mod postgres_away;
 mod restarts;

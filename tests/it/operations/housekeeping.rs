@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 use crate::support::smtp::eventually;
 
 /// Fills each table with `count` rows that expired long ago, and one that has not.
-const FILL: [(&str, &str); 3] = [
+const FILL: [(&str, &str); 4] = [
     (
         "keywright_tickets",
         "insert into auth.keywright_tickets (ticket_hash, user_id, purpose, created_at, expires_at)
@@ -25,11 +25,25 @@ const FILL: [(&str, &str); 3] = [
                 union all select 0, now() + interval '1 day') t (n, at)",
     ),
     (
+        "keywright_used_challenges",
+        "insert into auth.keywright_used_challenges (challenge, expires_at)
+         select sha256(n::text::bytea), t.at
+           from (select n, now() - interval '1 day' as at from generate_series(1, $1::int) n
+                union all select 0, now() + interval '1 day') t (n, at)",
+    ),
+    (
         "keywright_outbox",
         "insert into auth.keywright_outbox
                 (id, recipient, template, locale, variables, created_at, expires_at, next_attempt_at)
          select gen_random_uuid(), 'a@example.com', 'email-verify', 'en', '{}', now(), t.at,
                 now() + interval '1 day'
+           from (select n, now() - interval '1 day' as at from generate_series(1, $1::int) n
+                union all select 0, now() + interval '1 day') t (n, at)",
+    ),
+    (
+        "keywright_recipients",
+        "insert into auth.keywright_recipients (recipient, sent_at, expires_at)
+         select sha256(n::text::bytea), array[now()], t.at
            from (select n, now() - interval '1 day' as at from generate_series(1, $1::int) n
                 union all select 0, now() + interval '1 day') t (n, at)",
     ),

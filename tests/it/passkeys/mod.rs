@@ -1,4 +1,4 @@
-//! `WebAuthn`: ceremonies, algorithms, attestation, browsers.
+//! `WebAuthn`: ceremonies, algorithms, attestation, browsers, and what strangers can do.
 
 mod algorithms;
 mod attestation;
@@ -6,3 +6,5 @@ mod browser;
 mod ceremonies;
 mod elevation;
 mod load;
+mod strangers;
+mod user_verification;

@@ -1,5 +1,6 @@
 //! Sign-up, sign-in, change, reset and stored forms of passwords.
 
+mod fair_queue;
 mod password_change;
 mod password_leaks;
 mod sign_in;

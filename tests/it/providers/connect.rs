@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Client, Session, TestApp};
 use crate::support::jwt;
+use crate::support::postgres::TestDatabase;
 use crate::support::providers::browser::{Browser, FinalPage, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback};
-use crate::support::providers::{Endpoint, Fault, SERVER_URL};
+use crate::support::providers::{Endpoint, Fault, Providers, SERVER_URL};
 
 const ALREADY: &str = "provider-account-already-linked";
 
@@ -268,6 +269,38 @@ async fn whether_an_address_may_connect_is_configured() {
         let body = json!({});
         let step = post_link(&mut browser, &social.app, "github", ann.access_token(), body).await;
         assert_connected(&browser.follow(&step.unwrap()).await);
+    }
+}
+
+/// A page can keep `Referer` back, and old browsers have no Fetch Metadata
+/// (docs/reference-behaviour.md#pages-that-may-connect).
+#[tokio::test]
+async fn who_does_not_say_where_it_comes_from_connects_on_adopted_databases_only() {
+    for (is_adopted, mode, is_let_in) in [
+        (false, None, false),
+        (true, None, true),
+        (false, Some("own-pages-or-unknown"), true),
+        (true, Some("own-pages"), false),
+    ] {
+        let database =
+            if is_adopted { TestDatabase::adopted().await } else { TestDatabase::new().await };
+        let more: Vec<_> =
+            mode.map(|mode| ("AUTH_PROVIDER_CONNECT_BY_URL", mode)).into_iter().collect();
+        let providers = Providers::start().await;
+        let social = Social::start_on(database, providers, &["github"], &more).await;
+        let ann = social.app.sign_up("ann@example.com").await.session();
+        let path = format!("/signin/provider/github?connect={}", ann.access_token());
+        let (target, query) = social.app.get(&path).await.redirect();
+        let case = format!("adopted: {is_adopted}, {mode:?}");
+        if is_let_in {
+            assert!(target.starts_with(&social.providers.url), "{case}: {target}");
+        } else {
+            assert_eq!(query["error"], "invalid-request", "{case}");
+        }
+        // With the token in a header it is the application's own.
+        let path = "/link/provider/github";
+        let linked = social.app.post_as(path, ann.access_token(), json!({})).await;
+        assert_eq!(linked.status, 200, "{case}");
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use time::Duration;
 
+use crate::support::app::Client;
 use crate::support::jwt;
 use crate::support::providers::browser::{Browser, FinalPage, SameSite, Step};
 use crate::support::providers::social::{Social, assert_at_home, callback, start};
@@ -173,6 +174,28 @@ async fn of_too_many_states_the_oldest_go() {
     browser.follow(&step).await.refresh_token();
 }
 
+/// Who began most makes the room, and not who began first.
+#[tokio::test]
+async fn of_too_many_states_those_of_the_network_with_the_most_go() {
+    let social = Social::start(&["github"], &[("AUTH_PROVIDER_MAX_STATES", "1000")]).await;
+    let another = social.another(&["github"], &[("AUTH_PROVIDER_MAX_STATES", "1000")]).await;
+    let (mut browser, step) = social.to_callback("github", &[]).await;
+    social.providers.clock.advance(Duration::minutes(5));
+    for _ in 0..25 {
+        join_all((0..50).map(|_| {
+            let request = social.app.request(reqwest::Method::GET, "/signin/provider/github");
+            Client::send(request.header("x-forwarded-for", "203.0.113.66"))
+        }))
+        .await;
+    }
+    eventually("room", async || {
+        social.app.database.count("select count(*) from auth.keywright_challenges").await <= 1_000
+    })
+    .await;
+    browser.lead_to(another.url());
+    browser.follow(&step).await.refresh_token();
+}
+
 #[tokio::test]
 async fn a_state_is_of_one_provider_and_not_used_up_at_another() {
     let social = Social::start(&BOTH, &[]).await;
@@ -228,6 +251,8 @@ async fn cookies_are_for_nobody_else_and_go_when_they_are_used() {
         assert!(browser.jar.refused.is_empty(), "{:?}", browser.jar);
         let [cookie] = &browser.jar.cookies[..] else { panic!("{:?}", browser.jar) };
         assert!(cookie.is_http_only && cookie.is_secure == secure, "{cookie:?}");
+        let is_host_only = cookie.name.starts_with("__Host-") && cookie.path == "/";
+        assert_eq!(is_host_only, secure, "{cookie:?}");
         assert_ne!(cookie.same_site, SameSite::Strict, "{cookie:?}");
         assert!(cookie.value.len() >= 22, "128 bits at least: {cookie:?}");
         assert!(cookie.max_age.is_some_and(|age| (1..=600).contains(&age)), "{cookie:?}");
@@ -236,6 +261,24 @@ async fn cookies_are_for_nobody_else_and_go_when_they_are_used() {
         browser.follow(&step).await.refresh_token();
         assert!(browser.jar.cookies.is_empty(), "{:?}", browser.jar);
     }
+}
+
+/// A host of the same site, which somebody else may have taken over, sets cookies for all of the site,
+/// but none that begin with `__Host-` (docs/reference-behaviour.md#state-is-of-one-browser).
+#[tokio::test]
+async fn another_host_of_the_site_cannot_have_a_browser_finish_what_somebody_else_began() {
+    let social = Social::start_secure(&["github"], &[]).await;
+    let (attacker, step) = social.to_callback("github", &[]).await;
+    let mut victim = social.browser();
+    let mut tossed = attacker.jar.cookies[0].clone();
+    tossed.name = tossed.name.trim_start_matches("__Host-").to_owned();
+    for value in [tossed.value.clone(), tossed.value.trim_start_matches("h.").to_owned()] {
+        tossed.value = value;
+        victim.jar.cookies = vec![tossed.clone()];
+        assert_eq!(victim.follow(&step).await.error(), "invalid-state");
+    }
+    let mut attacker = attacker;
+    attacker.follow(&step).await.refresh_token();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::support::app::{Client, Session, TestApp, TestResponse};
 use crate::support::jwt;
 use crate::support::postgres::TestDatabase;
 use crate::support::providers::social::Social;
-use crate::support::providers::{Endpoint, Fault, shape};
+use crate::support::providers::{Endpoint, Fault, Providers, shape};
 
 const ASK: (&str, &str) = ("providerTokens", "true");
 
@@ -196,7 +196,9 @@ async fn provider_tokens_are_refreshed_with_and_without_rotation() {
 async fn a_refresh_that_fails_is_an_error_of_the_provider() {
     let more = [("AUTH_PROVIDER_TIMEOUT", "300ms")];
     let social = Social::start(&["discord", "twitter"], &more).await;
-    let session = social.session(&social.sign_in("discord", &[]).await).await;
+    let session = social.session(&social.sign_in("discord", &[ASK]).await).await;
+    let given = tokens(&social.app, "discord", &session).await.json();
+    let token = given["refreshToken"].as_str().unwrap();
     refresh(&social.app, "discord", &session, "wrong")
         .await
         .assert_refused(400, "oauth-provider-error");
@@ -210,7 +212,7 @@ async fn a_refresh_that_fails_is_an_error_of_the_provider() {
         Fault::Close,
     ] {
         control.fail(Endpoint::Token, fault);
-        refresh(&social.app, "discord", &session, "x")
+        refresh(&social.app, "discord", &session, token)
             .await
             .assert_refused(400, "oauth-provider-error");
     }
@@ -227,6 +229,70 @@ async fn a_refresh_that_fails_is_an_error_of_the_provider() {
     let request = social.app.request(Method::POST, "/token/provider/myspace");
     let request = request.bearer_auth(session.access_token()).json(&json!({"refreshToken": "x"}));
     assert!(Client::send(request).await.status.is_client_error());
+}
+
+/// Whoever finds somebody's refresh token could otherwise have this server, with its client secret,
+/// trade it (docs/reference-behaviour.md#provider-tokens-are-their-users).
+#[tokio::test]
+async fn a_refresh_token_is_traded_for_the_user_it_was_given_to_and_for_nobody_else() {
+    let social = Social::start(&["discord", "gitlab"], &[]).await;
+    let other_node = social.another(&["discord", "gitlab"], &[]).await;
+    let eve = social.app.sign_up("eve@example.com").await.session();
+    for id in ["discord", "gitlab"] {
+        let ann = social.session(&social.sign_in(id, &[ASK]).await).await;
+        let first = tokens(&social.app, id, &ann).await.json();
+        let first = first["refreshToken"].as_str().unwrap();
+        let calls = || social.providers.at(id).calls(Endpoint::Token).len();
+        let before = calls();
+        for app in [&social.app, &other_node] {
+            refresh(app, id, &eve, first).await.assert_refused(400, "oauth-provider-error");
+            refresh(app, id, &ann, "unknown").await.assert_refused(400, "oauth-provider-error");
+        }
+        assert_eq!(calls(), before, "{id}: the provider is not asked");
+        // With and without rotation, over and over.
+        let mut token = first.to_owned();
+        for app in [&other_node, &social.app, &other_node] {
+            let response = refresh(app, id, &ann, &token).await;
+            access_token(&response);
+            response.json()["refreshToken"].as_str().unwrap().clone_into(&mut token);
+            refresh(app, id, &eve, &token).await.assert_refused(400, "oauth-provider-error");
+        }
+    }
+    let kept = "select count(*) from auth.keywright_provider_refresh_tokens";
+    assert_eq!(social.app.database.count(kept).await, 5, "one of discord, four of gitlab");
+    social.app.database.execute("delete from auth.users").await;
+    assert_eq!(social.app.database.count(kept).await, 0);
+}
+
+#[tokio::test]
+async fn of_one_identity_the_last_ten_refresh_tokens_count() {
+    let social = Social::start(&["gitlab"], &[]).await;
+    let ann = social.session(&social.sign_in("gitlab", &[ASK]).await).await;
+    let given = tokens(&social.app, "gitlab", &ann).await.json();
+    let mut token = given["refreshToken"].as_str().unwrap().to_owned();
+    for _ in 0..12 {
+        let response = refresh(&social.app, "gitlab", &ann, &token).await.json();
+        response["refreshToken"].as_str().unwrap().clone_into(&mut token);
+    }
+    let kept = "select count(*) from auth.keywright_provider_refresh_tokens";
+    assert_eq!(social.app.database.count(kept).await, 10);
+    access_token(&refresh(&social.app, "gitlab", &ann, &token).await);
+}
+
+/// The reference remembers nothing of what it gave out; what is known to be another user's is
+/// refused there too.
+#[tokio::test]
+async fn on_an_adopted_database_unknown_refresh_tokens_are_traded() {
+    let providers = Providers::start().await;
+    let database = TestDatabase::adopted().await;
+    let social = Social::start_on(database, providers, &["discord"], &[]).await;
+    let eve = social.app.sign_up("eve@example.com").await.session();
+    let ann = social.session(&social.sign_in("discord", &[ASK]).await).await;
+    let token = tokens(&social.app, "discord", &ann).await.json()["refreshToken"].clone();
+    let token = token.as_str().unwrap();
+    refresh(&social.app, "discord", &eve, token).await.assert_refused(400, "oauth-provider-error");
+    social.app.database.execute("delete from auth.keywright_provider_refresh_tokens").await;
+    access_token(&refresh(&social.app, "discord", &ann, token).await);
 }
 
 /// One-time also when two ask at once, on whatever node.

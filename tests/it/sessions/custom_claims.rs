@@ -104,7 +104,8 @@ async fn no_custom_claim_replaces_or_doubles_one_of_the_servers_in_any_case() {
     let hasura = Hasura::start(json!({"evil": "admin", "fine": "yes"})).await;
     let paths = r#"{"user-id":"evil","X-Hasura-User-Id":"evil","x-HASURA-default-ROLE":"evil",
         "ALLOWED-ROLES":"evil","X-HASURA-ALLOWED-ROLES":"evil","User-Is-Anonymous":"evil",
-        "auth-elevated":"evil","X-Hasura-Auth-Elevated":"evil","X-Hasura-Fine":"fine"}"#;
+        "auth-elevated":"evil","X-Hasura-Auth-Elevated":"evil","role":"evil","X-Hasura-Role":"evil",
+        "X-Hasura-Fine":"fine"}"#;
     let app = start(&hasura, paths, &[]).await;
     let session = app.sign_up("lee@example.com").await.session();
     for session in [refresh(&app, &session).await, session] {

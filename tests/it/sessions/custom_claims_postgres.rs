@@ -103,6 +103,43 @@ async fn names_that_lead_nowhere_and_secrets_have_their_defaults() {
     }
 }
 
+/// A mail that waits holds its link, and who reads a token must not find it there
+/// (docs/reference-behaviour.md#claims-are-no-secrets).
+#[tokio::test]
+async fn neither_our_tables_nor_secrets_become_claims() {
+    let secrets = [
+        ("keywrightOutbox[].variables.ticket", "s3cret-ticket"),
+        ("keywright_outbox[].variables.link", "s3cret-ticket"),
+        ("keywrightTickets[].purpose", "s3cret-purpose"),
+        ("refreshTokens[].refreshTokenHash", "\\x"),
+        ("totpSecret", "s3cret-totp"),
+        ("webauthnCurrentChallenge", "s3cret-challenge"),
+        ("ticket", "s3cret-old-ticket"),
+    ];
+    for (path, secret) in secrets {
+        let app = start(&json!({"city": path}).to_string()).await;
+        let session = app.sign_up("ann@example.com").await.session();
+        let id = session.user_id();
+        app.database
+            .execute(&format!(
+                "insert into auth.keywright_outbox \
+                        (id, user_id, recipient, template, locale, variables, created_at, expires_at, \
+                         next_attempt_at) \
+                 values (gen_random_uuid(), '{id}', 'ann@example.com', 'email-verify', 'en', \
+                         '{{\"ticket\": \"s3cret-ticket\", \"link\": \"http://x/s3cret-ticket\"}}', \
+                         now(), now() + interval '1 hour', now() + interval '1 hour'); \
+                 insert into auth.keywright_tickets \
+                        (ticket_hash, user_id, purpose, created_at, expires_at) \
+                 values ('\\x00', '{id}', 's3cret-purpose', now(), now() + interval '1 hour'); \
+                 update auth.users set totp_secret = 's3cret-totp', ticket = 's3cret-old-ticket', \
+                        webauthn_current_challenge = 's3cret-challenge'"
+            ))
+            .await;
+        let told = claims(&app.refresh(session.refresh_token()).await.session());
+        assert!(!told.to_string().contains(secret), "{path}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_changes_is_understood_at_the_next_token() {
     let app = start(r#"{"city":"profile.city"}"#).await;

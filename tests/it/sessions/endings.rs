@@ -15,7 +15,7 @@ use crate::support::app::{Client, PASSWORD, Session, TestApp, TestResponse};
 use crate::support::authenticator::Authenticator;
 use crate::support::ceremonies;
 use crate::support::jwt;
-use crate::support::mailbox::{Mailbox, verify};
+use crate::support::mailbox::{Mailbox, verify, verify_as};
 use crate::support::providers::browser::{Browser, Step};
 use crate::support::providers::social::{Social, callback};
 use crate::support::security_key::SecurityKey;
@@ -69,6 +69,8 @@ enum Door {
     SecurityKey,
     /// By template of its mail.
     Mail(&'static str),
+    /// The link by which the owner of the address before takes a change back.
+    Undo,
     MfaTicket,
     SmsCode,
     ReferenceTicket,
@@ -93,6 +95,7 @@ fn doors() -> Vec<Door> {
         Door::Pat,
         Door::PatSession,
         Door::SecurityKey,
+        Door::Undo,
         Door::MfaTicket,
         Door::SmsCode,
         Door::ReferenceTicket,
@@ -117,6 +120,8 @@ enum Ending {
     /// The link was followed, and the password changed with the session that it led to.
     PasswordResetByLink,
     AddressChanged,
+    /// And the owner of the old address has taken it back.
+    AddressRestored,
     /// With `AUTH_PASSWORD_CHANGE_ENDS=everything`.
     PasswordChangedTotally,
     /// The address was not verified, and now its owner has signed in by mail.
@@ -127,7 +132,7 @@ enum Ending {
     Deleted,
 }
 
-const ENDINGS: [Ending; 12] = [
+const ENDINGS: [Ending; 13] = [
     Ending::SignOut,
     Ending::SignOutEverywhere,
     Ending::PasswordChanged,
@@ -136,6 +141,7 @@ const ENDINGS: [Ending; 12] = [
     Ending::PasswordReset,
     Ending::PasswordResetByLink,
     Ending::AddressChanged,
+    Ending::AddressRestored,
     Ending::PasswordChangedTotally,
     Ending::FirstProof,
     Ending::Disabled,
@@ -151,6 +157,7 @@ fn is_closed(door: Door, ending: Ending) -> bool {
         | Ending::PasswordChangedStrictly
         | Ending::PasswordReset
         | Ending::PasswordResetByLink
+        | Ending::AddressRestored
         | Ending::PasswordChangedTotally
         | Ending::FirstProof
         | Ending::Disabled
@@ -165,6 +172,7 @@ fn is_closed(door: Door, ending: Ending) -> bool {
             ending,
             Ending::SignOutEverywhere
                 | Ending::PasswordChangedStrictly
+                | Ending::AddressRestored
                 | Ending::PasswordChangedTotally
                 | Ending::FirstProof
                 | Ending::Disabled
@@ -173,11 +181,13 @@ fn is_closed(door: Door, ending: Ending) -> bool {
         Door::SecurityKey => {
             matches!(ending, Ending::PasswordChangedTotally | Ending::Disabled | Ending::Deleted)
         }
+        // It is for those who owned the account before whoever does all this.
+        Door::Undo => matches!(ending, Ending::Disabled | Ending::Deleted),
         // The session that asked for it is over.
         Door::Mail("email-confirm-change") if ending == Ending::SignOut => true,
         // The row stays, and who presents the code is refused (`sms::passwordless_sms`).
         Door::SmsCode if ending == Ending::Disabled => false,
-        // There is one reset at a time, so that the ending's own has replaced this one.
+        // Following a link voids the others of its kind.
         Door::Mail("password-reset") if ending == Ending::PasswordResetByLink => true,
         // Likewise the change of address.
         Door::Mail(_) | Door::ReferenceTicket | Door::ReferenceCode => {
@@ -256,7 +266,14 @@ struct Opened {
 
 async fn open(fleet: &Fleet, door: Door, email: String) -> Opened {
     let app = fleet.app();
-    let owner = app.sign_up(&email).await.session();
+    let first = if door == Door::Undo { format!("first-{email}") } else { email.clone() };
+    let mut owner = app.sign_up(&first).await.session();
+    if door == Door::Undo {
+        let verified =
+            format!("update auth.users set email_verified = true where email = '{first}'");
+        app.database.execute(&verified).await;
+        owner = change_address(fleet, &owner, &email).await;
+    }
     let intruder = app.sign_in(&email, PASSWORD).await.session();
     let mut key = SecurityKey::new();
     let added = ceremonies::add_key(app, owner.access_token(), &mut key, "own").await;
@@ -313,6 +330,7 @@ async fn open(fleet: &Fleet, door: Door, email: String) -> Opened {
             app.post_as(path, token, body).await.assert_ok();
             json!(fleet.ticket(to, template, 1).await)
         }
+        Door::Undo => json!(fleet.ticket(&first, "notice-email-changed", 1).await),
         Door::MfaTicket => {
             let sql = format!(
                 "update auth.users set totp_secret = '{SECRET}', active_mfa_type = 'totp' \
@@ -405,9 +423,11 @@ async fn apply(fleet: &Fleet, ending: Ending, opened: &Opened) {
             }
         }
         Ending::AddressChanged => {
-            let new = format!("new-{email}");
-            app.post_as("/user/email/change", owner, json!({"newEmail": new})).await.assert_ok();
-            let ticket = fleet.ticket(&new, "email-confirm-change", 1).await;
+            change_address(fleet, &opened.owner, &format!("new-{email}")).await;
+        }
+        Ending::AddressRestored => {
+            change_address(fleet, &opened.owner, &format!("new-{email}")).await;
+            let ticket = fleet.ticket(email, "notice-email-changed", 1).await;
             let (_, query) = verify(app, &ticket, CLIENT_URL).await.redirect();
             assert!(!query.contains_key("error"), "{query:?}");
         }
@@ -439,6 +459,17 @@ async fn apply(fleet: &Fleet, ending: Ending, opened: &Opened) {
     }
 }
 
+/// Follows the link to a new address; returns the session that it led to.
+async fn change_address(fleet: &Fleet, session: &Session, new: &str) -> Session {
+    let app = fleet.app();
+    let body = json!({"newEmail": new});
+    app.post_as("/user/email/change", session.access_token(), body).await.assert_ok();
+    let ticket = fleet.ticket(new, "email-confirm-change", 1).await;
+    let by_owner = verify_as(app, &ticket, CLIENT_URL, session.access_token()).await;
+    let (_, query) = by_owner.redirect();
+    app.refresh(&query["refreshToken"]).await.session()
+}
+
 /// Whether the door lets the intruder in, at this node.
 async fn try_door(fleet: &Fleet, node: &TestApp, opened: &mut Opened) -> bool {
     let (token, held) = (opened.intruder.access_token(), opened.held.clone());
@@ -459,6 +490,10 @@ async fn try_door(fleet: &Fleet, node: &TestApp, opened: &mut Opened) -> bool {
             node.post("/signin/otp/email/verify", body).await
         }
         Door::Mail(_) => {
+            let (_, query) = verify(node, text, CLIENT_URL).await.redirect();
+            return !query.contains_key("error");
+        }
+        Door::Undo => {
             let (_, query) = verify(node, text, CLIENT_URL).await.redirect();
             return !query.contains_key("error");
         }

@@ -355,6 +355,7 @@ async fn in_development_the_inbox_shows_them() {
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_SMS_PROVIDER", "dev"),
         ("AUTH_MAIL_CAPTURE_FOLDER", folder.to_str().unwrap()),
+        ("AUTH_DEV_ROUTES", "true"),
     ])
     .await;
     ask(&app, PHONE).await.assert_ok();

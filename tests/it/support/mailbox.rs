@@ -28,6 +28,11 @@ impl Mail {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// `X-Email-Template`.
+    pub(crate) fn template(&self) -> &str {
+        self.header("X-Email-Template").expect("every mail has a template")
+    }
+
     /// `X-Ticket`.
     pub(crate) fn ticket(&self) -> &str {
         self.header("X-Ticket").expect("every mail has a ticket")
@@ -61,13 +66,25 @@ impl Mailbox {
 
     /// All mail so far, once there are `count` of them and no more are promised.
     pub(crate) async fn all(&self, database: &TestDatabase, count: usize) -> Vec<Mail> {
+        let all = self.so_far(database).await;
+        assert_eq!(all.len(), count, "{all:?}");
+        all
+    }
+
+    /// All mail to this address so far, once no more is promised to anybody.
+    pub(crate) async fn to(&self, database: &TestDatabase, address: &str) -> Vec<Mail> {
+        let mut all = self.so_far(database).await;
+        all.retain(|mail| mail.to == [address]);
+        all
+    }
+
+    async fn so_far(&self, database: &TestDatabase) -> Vec<Mail> {
         eventually("the outbox to be empty", async || {
             database.count("select count(*) from auth.keywright_outbox").await == 0
         })
         .await;
-        let received = self.smtp.received();
-        assert_eq!(received.len(), count, "{received:?}");
-        received
+        self.smtp
+            .received()
             .iter()
             .map(|mail| {
                 let parsed = MessageParser::default().parse(&mail.data).expect("a message");
@@ -92,9 +109,24 @@ impl Mailbox {
 
 /// `GET /verify` with a ticket.
 pub(crate) async fn verify(client: &Client, ticket: &str, redirect_to: &str) -> TestResponse {
+    client.get(&link(ticket, redirect_to)).await
+}
+
+/// The same by an application that is signed in.
+pub(crate) async fn verify_as(
+    client: &Client,
+    ticket: &str,
+    redirect_to: &str,
+    bearer: &str,
+) -> TestResponse {
+    let request = client.request(reqwest::Method::GET, &link(ticket, redirect_to));
+    Client::send(request.bearer_auth(bearer)).await
+}
+
+fn link(ticket: &str, redirect_to: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("ticket", ticket)
         .append_pair("redirectTo", redirect_to)
         .finish();
-    client.get(&format!("/verify?{query}")).await
+    format!("/verify?{query}")
 }

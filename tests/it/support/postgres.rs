@@ -45,6 +45,15 @@ impl TestDatabase {
         Self::create(&format!("template {template}")).await
     }
 
+    /// The same, as if the reference had made it.
+    pub(crate) async fn adopted() -> Self {
+        let database = Self::new().await;
+        database
+            .execute("update auth.keywright_settings set value = 'adopted' where name = 'origin'")
+            .await;
+        database
+    }
+
     /// Without schema `auth` and extensions.
     pub(crate) async fn empty() -> Self {
         Self::create("template template0").await

@@ -146,6 +146,7 @@ impl SmtpServer {
             host: self.address.ip().to_string(),
             port: self.address.port(),
             implicit_tls: self.tls == Tls::Implicit,
+            tls: None,
             user: USER.to_owned(),
             password: PASSWORD.into(),
             auth_method,

@@ -9,6 +9,7 @@ use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::accounts::deanonymize_user::{SignInMethod, deanonymize_user};
+use crate::flows::guards::response_padding::pad_concealed;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{PasswordField, TextField, not_null, not_null_object};
 use crate::http::input::sign_up_options::SignUpOptionsField;
@@ -63,6 +64,8 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         (Method::Passwordless, _) => SignInMethod::Passwordless,
     };
     let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
-    deanonymize_user(&app, request.bearer(), method, &body.email, options).await?;
+    let client = request.client_ip;
+    let registered = deanonymize_user(&app, request.bearer(), method, &body.email, options, client);
+    pad_concealed(&app, Box::pin(registered)).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::email::EmailAddress;
 use crate::flows::email::change_user_email::change_user_email;
+use crate::flows::guards::response_padding::pad_concealed;
 use crate::http::input::browser_cookies::link_cookie;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::{not_null, not_null_object};
@@ -29,6 +30,7 @@ struct UserEmailChangeRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserEmailChangeRequest = read_json(&request)?;
     let return_target = body.options.unwrap_or_default().into_requested_target(body.code_challenge);
-    let browser = change_user_email(&app, request.bearer(), &body.new_email, return_target).await?;
+    let changed = change_user_email(&app, request.bearer(), &body.new_email, return_target);
+    let browser = pad_concealed(&app, Box::pin(changed)).await?;
     Ok(ApiResponse::ok_text().with_cookie(&link_cookie(&app.config().server, &browser)))
 }

@@ -12,8 +12,8 @@ use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
 /// Values of the deprecated `type`, which is checked and otherwise ignored.
-const TYPES: [&str; 4] =
-    ["emailVerify", "emailConfirmChange", "signinPasswordless", "passwordReset"];
+const TYPES: [&str; 5] =
+    ["emailVerify", "emailConfirmChange", "emailChangeUndo", "signinPasswordless", "passwordReset"];
 
 /// Responds with a redirect that has a session or the reason why there is none.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {

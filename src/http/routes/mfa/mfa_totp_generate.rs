@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::CACHE_CONTROL;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -22,10 +20,8 @@ struct TotpGenerateResponse<'a> {
 /// A new secret for the bearer's authenticator application.
 pub async fn get(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let new = generate_totp(&app, request.bearer()).await?;
-    let response = ApiResponse::json(&TotpGenerateResponse {
+    ApiResponse::json(&TotpGenerateResponse {
         image_url: new.picture.expose_secret(),
         totp_secret: new.secret.expose_secret(),
-    })?;
-    // A secret behind a GET: nothing on the way may keep it.
-    Ok(response.with_header(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+    })
 }

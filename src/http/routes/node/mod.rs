@@ -29,19 +29,18 @@ pub fn mount(
         .route_outside_prefix(Method::GET, "/livez", healthz::live)
         .route_outside_prefix(Method::HEAD, "/livez", healthz::live);
     if server.change_env {
-        routes = routes.route(
-            Method::POST,
-            "/change-env",
-            Limits::NONE,
-            Turnstile::NotAsked,
-            change_env::post,
-        );
+        routes = routes
+            .route(Method::POST, "/change-env", Limits::NONE, Turnstile::NotAsked, change_env::post)
+            .local();
     }
-    if matches!(mail, MailTransport::Capture { .. }) {
+    if server.dev_routes && matches!(mail, MailTransport::Capture { .. }) {
         routes = routes
             .route_outside_prefix(Method::GET, "/dev/inbox", dev_inbox::get)
+            .local()
             .route_outside_prefix(Method::GET, "/dev/inbox.json", dev_inbox::get_json)
-            .route_outside_prefix(Method::GET, "/dev/inbox/{id}", dev_inbox::get_message);
+            .local()
+            .route_outside_prefix(Method::GET, "/dev/inbox/{id}", dev_inbox::get_message)
+            .local();
     }
     routes
 }

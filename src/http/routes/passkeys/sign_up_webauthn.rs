@@ -25,5 +25,6 @@ struct SignUpWebauthnRequest {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpWebauthnRequest = read_json(&request)?;
     let options = body.options.unwrap_or_default().into();
-    ApiResponse::json(&sign_up_webauthn::begin(&app, &body.email, options).await?)
+    let client = request.client_ip;
+    ApiResponse::json(&sign_up_webauthn::begin(&app, &body.email, options, client).await?)
 }

@@ -24,6 +24,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: UserPasswordRequest = read_json(&request)?;
     let password = body.new_password.into_secret();
     let ticket = body.ticket.as_ref().map(ResetTicketField::as_str);
-    change_user_password(&app, request.bearer(), ticket, &password).await?;
+    let client = request.client_ip;
+    change_user_password(&app, request.bearer(), ticket, &password, client).await?;
     Ok(ApiResponse::ok_text())
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 
 use super::shared::{provider_of, redirect_cookie};
@@ -58,6 +56,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         is_sign_up: false,
         connect: request.bearer(),
         origin: request_origin(&request.headers),
+        client: request.client_ip,
         options: SignUpOptions {
             redirect_to: body.redirect_to.map(TextField::into_string),
             ..SignUpOptions::default()
@@ -69,7 +68,5 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     };
     let redirect = begin_link(&app, wanted).await?;
     let cookie = redirect_cookie(&app, &provider, &redirect.state);
-    Ok(ApiResponse::json(&LinkProviderResponse { url: &redirect.location })?
-        .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        .with_cookie(&cookie))
+    Ok(ApiResponse::json(&LinkProviderResponse { url: &redirect.location })?.with_cookie(&cookie))
 }

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::CACHE_CONTROL;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -34,8 +32,6 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     respond(&refresh(&app, request.bearer(), &provider, body.refresh_token).await?)
 }
 
-/// Told once, so nothing on the way may keep it (RFC 6749, 5.1).
 fn respond(tokens: &ProviderSession) -> HandlerResult {
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(ApiResponse::json(tokens)?.with_header(CACHE_CONTROL, no_store))
+    ApiResponse::json(tokens)
 }

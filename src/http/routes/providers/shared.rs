@@ -39,6 +39,7 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         is_sign_up,
         connect: text("connect")?,
         origin: request_origin(&request.headers),
+        client: request.client_ip,
         options: options(&query)?,
         client_state: query.optional("state")?.map(ToOwned::to_owned),
         organization: text("organization")?.map(ToOwned::to_owned),

@@ -1,0 +1,104 @@
+//! `auth.keywright_recipients`: what was sent to whom lately, counted for all nodes.
+
+use sqlx::PgExecutor;
+use time::OffsetDateTime;
+
+/// How much one recipient may be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    pub limit: i64,
+    /// What was sent before does not count any more.
+    pub since: OffsetDateTime,
+    /// If something was sent after this, it was enough.
+    pub once_since: Option<OffsetDateTime>,
+    /// When what is counted now says nothing any more.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Counts one more if the allowance has it, and tells whether it has.
+///
+/// The row is locked until the transaction ends, so that of two at once the second one knows of the
+/// first.
+pub async fn take(
+    db: impl PgExecutor<'_>,
+    recipient: &[u8; 32],
+    now: OffsetDateTime,
+    allowance: Allowance,
+) -> sqlx::Result<bool> {
+    let taken = sqlx::query!(
+        r#"
+        insert into auth.keywright_recipients as r (recipient, sent_at, expires_at)
+        values ($1, array[$2::timestamptz], $6)
+        on conflict (recipient)
+        do update set sent_at = array(select t from unnest(r.sent_at) as t where t > $4)
+                                || excluded.sent_at,
+                      expires_at = greatest(r.expires_at, excluded.expires_at)
+                where (select count(*) from unnest(r.sent_at) as t where t > $4) < $3
+                  and ($5::timestamptz is null
+                       or not exists (select from unnest(r.sent_at) as t where t > $5))
+        "#,
+        recipient.as_slice(),
+        now,
+        allowance.limit,
+        allowance.since,
+        allowance.once_since,
+        allowance.expires_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
+
+/// Takes back what was counted at that time.
+pub async fn give_back(
+    db: impl PgExecutor<'_>,
+    recipient: &[u8; 32],
+    sent_at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        update auth.keywright_recipients
+           set sent_at = array_remove(sent_at, $2::timestamptz)
+         where recipient = $1
+        "#,
+        recipient.as_slice(),
+        sent_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a recipient.
+pub async fn forget(db: impl PgExecutor<'_>, recipient: &[u8; 32]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from auth.keywright_recipients where recipient = $1",
+        recipient.as_slice()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes at most `limit` recipients who were sent nothing lately; returns how many there were.
+pub async fn delete_expired(
+    db: impl PgExecutor<'_>,
+    now: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
+        r#"
+        delete from auth.keywright_recipients
+         where recipient in (
+            select recipient from auth.keywright_recipients
+             where expires_at <= $1
+             limit $2 for update skip locked
+         )
+        "#,
+        now,
+        limit,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
