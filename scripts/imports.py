@@ -34,7 +34,7 @@ ORDER = {
         "passwords passkeys providers",
         "accounts sms",
     ],
-    "src/http": ["message", "input layers", "pipeline", "serve", "routes admin"],
+    "src/http": ["message bounds", "input layers", "pipeline", "serve", "routes admin"],
     "src/actors": [
         "runtime",
         "sessions limits passwords challenge_store courier housekeeping key_rotator parts",

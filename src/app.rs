@@ -13,6 +13,7 @@ use crate::actors::limits::counters::Counters;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::supervisor::{LivePolicy, TreeView};
 use crate::actors::sessions::claims_cache::ClaimsCache;
+use crate::actors::sessions::repeat_watch::RepeatWatch;
 use crate::actors::tree::Actors;
 use crate::clients::HttpClients;
 use crate::config::{Config, LiveConfig};
@@ -42,6 +43,7 @@ pub struct App {
     pub secrets: SecretStorage,
     pub counters: Counters,
     pub claims: ClaimsCache,
+    pub repeats: RepeatWatch,
     /// For external services that are called during a request.
     pub http_client: reqwest::Client,
     /// For providers of identities.
@@ -81,6 +83,7 @@ impl App {
             secrets,
             counters: parts.counters,
             claims: ClaimsCache::default(),
+            repeats: RepeatWatch::default(),
             http_client: provider_clients.anywhere().clone(),
             provider_clients,
             issuers: Issuers::default(),

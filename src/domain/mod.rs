@@ -15,6 +15,7 @@ pub mod ids;
 pub mod json;
 pub mod locale;
 pub mod mail;
+pub mod metadata;
 pub mod notice;
 pub mod phone;
 pub mod random_secret;

@@ -1,11 +1,11 @@
 //! The `options` of operations that create users.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::code_challenge::CodeChallenge;
 use super::error::ErrorCode;
 use super::locale::Locales;
+use super::metadata::Metadata;
 use super::redirect::RedirectRules;
 use super::return_target::ReturnTarget;
 use super::roles::RoleRules;
@@ -17,7 +17,7 @@ pub struct SignUpOptions {
     pub default_role: Option<String>,
     pub display_name: Option<String>,
     pub locale: Option<String>,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Metadata>,
     pub redirect_to: Option<String>,
     /// Beside `options` in requests: a code is wanted where a link is followed.
     #[serde(default)]
@@ -36,8 +36,8 @@ pub struct ResolvedOptions {
     pub display_name: String,
     /// One of the allowed locales.
     pub locale: String,
-    /// JSON text as the client sent it.
-    pub metadata: Option<Box<RawValue>>,
+    /// As the client sent it.
+    pub metadata: Option<Metadata>,
 }
 
 impl SignUpOptions {
@@ -79,6 +79,8 @@ impl SignUpOptions {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn resolve(options: SignUpOptions) -> Result<ResolvedOptions, ErrorCode> {
@@ -114,7 +116,7 @@ mod tests {
             allowed_roles: Some(roles(&["me", "me"])),
             display_name: Some("Jo <3".to_owned()),
             locale: Some("de".to_owned()),
-            metadata: Some(RawValue::from_string(metadata.to_owned()).unwrap()),
+            metadata: Metadata::within(RawValue::from_string(metadata.to_owned()).unwrap(), 100),
             code_challenge: None,
         })
         .unwrap();
@@ -122,7 +124,7 @@ mod tests {
         assert_eq!(options.allowed_roles, ["me"]);
         assert_eq!(options.display_name, "Jo <3");
         assert_eq!(options.locale, "de");
-        assert_eq!(options.metadata.unwrap().get(), metadata);
+        assert_eq!(options.metadata.unwrap().raw().get(), metadata);
     }
 
     #[test]

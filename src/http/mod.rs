@@ -1,6 +1,7 @@
 //! The front end: from a socket to a typed request, and from a result back to the contract's body.
 
 pub mod admin;
+pub mod bounds;
 pub mod input;
 pub mod layers;
 pub mod message;

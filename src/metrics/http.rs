@@ -1,5 +1,6 @@
 //! Metrics of requests, by route.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
@@ -17,7 +18,19 @@ pub struct HttpStats {
     pub in_flight: AtomicUsize,
     /// Turned away by the limit of requests in flight.
     pub shed: Counter,
+    /// Turned away by the budget of bodies.
+    pub no_room: Counter,
+    pub connections: Arc<ConnectionStats>,
     failures: [Counter; Failure::ALL.len()],
+}
+
+/// Of the connections of one listener.
+#[derive(Debug, Default)]
+pub struct ConnectionStats {
+    /// Closed while idle, to make room for others.
+    pub closed: Counter,
+    /// Not accepted, because their client network had its share.
+    pub refused: Counter,
 }
 
 /// Outcomes by the first digit of the status, and requests that were given up by their client.
@@ -102,6 +115,8 @@ impl HttpStats {
             unmatched: RouteStats::default(),
             in_flight: AtomicUsize::new(0),
             shed: Counter::default(),
+            no_room: Counter::default(),
+            connections: Arc::default(),
             failures: std::array::from_fn(|_| Counter::default()),
         }
     }

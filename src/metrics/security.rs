@@ -7,6 +7,8 @@ use super::Counter;
 pub enum SecurityEvent {
     /// A used refresh token was presented after its grace window.
     RefreshTokenReuse,
+    /// A refresh was repeated inside the grace window from another client network, or very often.
+    RefreshTokenFollowed,
     /// A one-time code of an authenticator came again.
     TotpReuse,
     /// The signature counter of a security key went backwards.
@@ -17,8 +19,9 @@ pub enum SecurityEvent {
 
 impl SecurityEvent {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RefreshTokenReuse,
+        Self::RefreshTokenFollowed,
         Self::TotpReuse,
         Self::SecurityKeyCounterRegress,
         Self::AdminUnauthorized,
@@ -28,6 +31,7 @@ impl SecurityEvent {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RefreshTokenReuse => "refresh-token-reuse",
+            Self::RefreshTokenFollowed => "refresh-token-followed",
             Self::TotpReuse => "totp-reuse",
             Self::SecurityKeyCounterRegress => "security-key-counter-regress",
             Self::AdminUnauthorized => "admin-unauthorized",

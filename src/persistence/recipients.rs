@@ -25,6 +25,7 @@ pub async fn take(
     now: OffsetDateTime,
     allowance: Allowance,
 ) -> sqlx::Result<bool> {
+    let Allowance { limit, since, once_since, expires_at } = allowance;
     let taken = sqlx::query!(
         r#"
         insert into auth.keywright_recipients as r (recipient, sent_at, expires_at)
@@ -39,10 +40,10 @@ pub async fn take(
         "#,
         recipient.as_slice(),
         now,
-        allowance.limit,
-        allowance.since,
-        allowance.once_since,
-        allowance.expires_at,
+        limit,
+        since,
+        once_since,
+        expires_at,
     )
     .execute(db)
     .await?;

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::metadata::Metadata;
 use crate::domain::sign_up_options::ResolvedOptions;
 use crate::domain::user::User;
 
@@ -177,7 +178,7 @@ impl<'a> NewUser<'a> {
             password_hash: None,
             default_role: &options.default_role,
             is_anonymous: false,
-            metadata: options.metadata.as_deref(),
+            metadata: options.metadata.as_ref().map(Metadata::raw),
             roles: &options.allowed_roles,
             last_seen: None,
         }
@@ -378,6 +379,7 @@ pub async fn forget_new_email(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Resu
 
 /// What a user is who is kept from changing.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one column each")]
 pub struct LockedUser {
     pub is_anonymous: bool,
     pub disabled: bool,

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod line;
+pub mod pace;
 pub mod traces;
 pub mod writer;
 

@@ -18,7 +18,9 @@ async function browse(url) {
   const cookies = new Map();
   for (let steps = 0; !url.startsWith("http://localhost:3000"); steps++) {
     assert.ok(steps < 10, `astray at ${url}`);
-    const headers = { cookie: [...cookies].map((pair) => pair.join("=")).join("; ") };
+    const cookie = [...cookies].map((pair) => pair.join("=")).join("; ");
+    // A browser names the page that leads there.
+    const headers = { cookie, referer: "http://localhost:3000/" };
     const answer = await fetch(url, { redirect: "manual", headers });
     for (const cookie of answer.headers.getSetCookie()) {
       const [name, value] = cookie.split(";")[0].split("=");

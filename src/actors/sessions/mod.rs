@@ -4,6 +4,7 @@ pub mod cached_user;
 pub mod change_feed;
 pub mod claims_cache;
 pub mod feed_lease;
+pub mod repeat_watch;
 pub mod session_cache;
 pub mod session_registry;
 pub mod session_shard;

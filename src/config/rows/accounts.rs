@@ -12,6 +12,7 @@ pub(crate) const ROWS: &[Setting] = &[
     USER_DEFAULT_ALLOWED_ROLES,
     LOCALE_DEFAULT,
     LOCALE_ALLOWED_LOCALES,
+    METADATA_MAX_BYTES,
     GRAVATAR_ENABLED,
     GRAVATAR_DEFAULT,
     GRAVATAR_RATING,
@@ -88,6 +89,15 @@ pub(crate) const LOCALE_ALLOWED_LOCALES: Setting = Setting::list(
     "en",
     "Locales that accounts may have; the default locale is added when missing",
 )
+.live();
+
+pub(crate) const METADATA_MAX_BYTES: Setting = Setting::int(
+    "metadata-max-bytes",
+    "AUTH_METADATA_MAX_BYTES",
+    "16384",
+    "Largest metadata of a new user or token, in bytes of its JSON as Postgres prints it; larger one that is stored already stays",
+)
+.own()
 .live();
 
 pub(crate) const GRAVATAR_ENABLED: Setting = Setting::boolean(

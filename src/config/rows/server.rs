@@ -14,9 +14,12 @@ pub(crate) const LISTENER: &[Setting] = &[BIND, PORT, API_PREFIX, TRUSTED_PROXIE
 /// What one request and one shutdown may take.
 pub(crate) const LIMITS: &[Setting] = &[
     HTTP_MAX_BODY_BYTES,
+    HTTP_BODY_BUDGET_MIB,
     HTTP_HEADER_TIMEOUT,
     HTTP_REQUEST_TIMEOUT,
+    HTTP_WRITE_TIMEOUT,
     HTTP_MAX_CONCURRENCY,
+    HTTP_CLIENT_SHARE,
     SHUTDOWN_GRACE,
     SHUTDOWN_TIMEOUT,
 ];
@@ -109,7 +112,15 @@ pub(crate) const HTTP_MAX_BODY_BYTES: Setting = Setting::int(
     "http-max-body-bytes",
     "AUTH_HTTP_MAX_BODY_BYTES",
     "1048576",
-    "Largest request body, in bytes",
+    "Largest request body of operations that take metadata, in bytes; others take 64 KiB at the most",
+)
+.own();
+
+pub(crate) const HTTP_BODY_BUDGET_MIB: Setting = Setting::int(
+    "http-body-budget-mib",
+    "AUTH_HTTP_BODY_BUDGET_MIB",
+    "64",
+    "MiB that bodies of requests, and of responses that are not read, may take together before 503",
 )
 .own();
 
@@ -129,11 +140,27 @@ pub(crate) const HTTP_REQUEST_TIMEOUT: Setting = Setting::duration(
 )
 .own();
 
+pub(crate) const HTTP_WRITE_TIMEOUT: Setting = Setting::duration(
+    "http-write-timeout",
+    "AUTH_HTTP_WRITE_TIMEOUT",
+    "20s",
+    "Longest time for which a client may read nothing of a response; twice that for a whole one",
+)
+.own();
+
 pub(crate) const HTTP_MAX_CONCURRENCY: Setting = Setting::int(
     "http-max-concurrency",
     "AUTH_HTTP_MAX_CONCURRENCY",
     "10000",
     "Requests in flight before new ones are refused with 503",
+)
+.own();
+
+pub(crate) const HTTP_CLIENT_SHARE: Setting = Setting::int(
+    "http-client-share",
+    "AUTH_HTTP_CLIENT_SHARE",
+    "50",
+    "Percent of the connections, requests in flight and bytes of bodies that one client network may have; 100 is no limit",
 )
 .own();
 

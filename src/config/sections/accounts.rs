@@ -28,6 +28,8 @@ pub struct AccountsConfig {
     pub roles: RoleRules,
     /// `AUTH_LOCALE_DEFAULT` and `AUTH_LOCALE_ALLOWED_LOCALES`.
     pub locales: Locales,
+    /// `AUTH_METADATA_MAX_BYTES` (ours), default 16 KiB.
+    pub metadata_max_bytes: usize,
     /// `AUTH_GRAVATAR_*`.
     pub gravatar: Gravatar,
     /// `AUTH_ACCESS_CONTROL_*` for addresses.
@@ -89,6 +91,7 @@ impl AccountsConfig {
             },
             roles: read_roles(reader, lists.roles.clone()),
             locales: read_locales(reader, lists.locales.clone()),
+            metadata_max_bytes: reader.number(&rows::accounts::METADATA_MAX_BYTES, 2..=1 << 30),
             gravatar: Gravatar {
                 enabled: reader.boolean(&rows::accounts::GRAVATAR_ENABLED),
                 default: reader

@@ -46,12 +46,18 @@ pub struct ServerConfig {
     /// `AUTH_TRUSTED_PROXIES` (ours): peers whose `X-Forwarded-For` is believed; `None`: by the
     /// origin of the database.
     pub trusted_proxies: Option<Arc<[IpNet]>>,
-    /// `AUTH_HTTP_MAX_BODY_BYTES` (ours), default 1 MiB.
+    /// `AUTH_HTTP_MAX_BODY_BYTES` (ours), default 1 MiB: of operations that take metadata.
     pub max_body_bytes: usize,
+    /// `AUTH_HTTP_BODY_BUDGET_MIB` (ours) in bytes, default 64 MiB.
+    pub body_budget: usize,
     /// `AUTH_HTTP_HEADER_TIMEOUT` (ours), default 5 s as the reference.
     pub header_timeout: Duration,
     /// `AUTH_HTTP_REQUEST_TIMEOUT` (ours), default 30 s.
     pub request_timeout: Duration,
+    /// `AUTH_HTTP_WRITE_TIMEOUT` (ours), default 20 s.
+    pub write_timeout: Duration,
+    /// `AUTH_HTTP_CLIENT_SHARE` (ours): percent for one client network, default 50.
+    pub client_share: u8,
     /// `AUTH_HTTP_MAX_CONCURRENCY` (ours): requests in flight before 503, default 10 000.
     pub max_concurrency: usize,
     /// `AUTH_SHUTDOWN_GRACE` (ours): how long a node that was signalled to end goes on serving,
@@ -98,6 +104,7 @@ impl ServerConfig {
                 "ANYONE WHO REACHES THIS SERVER CAN CHANGE ITS SETTINGS; never use this in production",
             );
         }
+        let max_body_bytes = reader.number(&rows::server::HTTP_MAX_BODY_BYTES, 1..=1 << 30);
         Self {
             listen: SocketAddr::new(read_bind(reader), read_port(reader)),
             api_prefix: read_api_prefix(reader),
@@ -107,9 +114,12 @@ impl ServerConfig {
             change_env,
             dev_routes: reader.boolean(&rows::server::DEV_ROUTES),
             trusted_proxies: read_trusted_proxies(reader),
-            max_body_bytes: reader.number(&rows::server::HTTP_MAX_BODY_BYTES, 1..=1 << 30),
+            max_body_bytes,
+            body_budget: read_body_budget(reader, max_body_bytes),
             header_timeout: reader.duration(&rows::server::HTTP_HEADER_TIMEOUT, false),
             request_timeout: reader.duration(&rows::server::HTTP_REQUEST_TIMEOUT, false),
+            write_timeout: reader.duration(&rows::server::HTTP_WRITE_TIMEOUT, false),
+            client_share: reader.number(&rows::server::HTTP_CLIENT_SHARE, 1..=100),
             max_concurrency: reader.number(&rows::server::HTTP_MAX_CONCURRENCY, 1..=1_000_000),
             shutdown_grace: reader.duration(&rows::server::SHUTDOWN_GRACE, true),
             shutdown_timeout: reader.duration(&rows::server::SHUTDOWN_TIMEOUT, true),
@@ -129,6 +139,20 @@ impl LogConfig {
             text: reader.boolean(&rows::server::LOG_FORMAT_TEXT),
         }
     }
+}
+
+fn read_body_budget(reader: &mut Reader<'_>, largest: usize) -> usize {
+    let mib: usize = reader.number(&rows::server::HTTP_BODY_BUDGET_MIB, 1..=1 << 20);
+    let budget = mib << 20;
+    if budget < largest {
+        reader.refuse(
+            &rows::server::HTTP_BODY_BUDGET_MIB,
+            format!(
+                "{mib} MiB are less than one body of AUTH_HTTP_MAX_BODY_BYTES, {largest} bytes"
+            ),
+        );
+    }
+    budget
 }
 
 fn read_bind(reader: &mut Reader<'_>) -> IpAddr {

@@ -9,6 +9,7 @@ use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::mail::MailTemplate;
+use crate::domain::metadata::Metadata;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
@@ -93,7 +94,7 @@ pub async fn deanonymize_user(
         locale: &options.locale,
         default_role: &options.default_role,
         password_hash: password_hash.as_deref(),
-        metadata: options.metadata.as_deref(),
+        metadata: options.metadata.as_ref().map(Metadata::raw),
         roles: &options.allowed_roles,
         is_pending: mailed.is_some() && accounts.email_verification_required,
         now: app.clock.now(),

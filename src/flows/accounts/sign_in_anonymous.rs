@@ -1,10 +1,9 @@
 //! `POST /signin/anonymous`: a user without credentials.
 
-use serde_json::value::RawValue;
-
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
+use crate::domain::metadata::Metadata;
 use crate::domain::session_basis::SessionBasis;
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::persistence::users::{self, NewUser};
@@ -19,7 +18,7 @@ const DISPLAY_NAME: &str = "Anonymous User";
 pub struct AnonymousOptions {
     pub display_name: Option<String>,
     pub locale: Option<String>,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// Creates an anonymous user with a session.
@@ -48,7 +47,7 @@ pub async fn sign_in_anonymous(
         password_hash: None,
         default_role: ROLE,
         is_anonymous: true,
-        metadata: options.metadata.as_deref(),
+        metadata: options.metadata.as_ref().map(Metadata::raw),
         roles: &[ROLE.to_owned()],
         last_seen: Some(now),
     };

@@ -70,13 +70,11 @@ pub async fn register(
     let mut transaction = app.pool.begin().await?;
     let is_key = matches!(credential, Credential::SecurityKey(..));
     let replace = if is_key { Replace::WithId } else { Replace::Keeping };
-    let id = match replace_pending(app, &mut transaction, &user, replace).await? {
-        Some(replaced) => replaced,
-        None => {
-            users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
-            id
-        }
-    };
+    let replaced = replace_pending(app, &mut transaction, &user, replace).await?;
+    let id = replaced.unwrap_or(id);
+    if replaced.is_none() {
+        users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+    }
     if let Credential::SecurityKey(key, nickname) = credential {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
             .await
@@ -134,14 +132,12 @@ pub async fn replace_pending(
         return Ok(None);
     }
     let replaced = users::replace_pending(&mut *db, user, replace).await;
-    let Some(id) = replaced.map_err(|error| match users::is_referred_to(&error) {
+    let replaced = replaced.map_err(|error| {
         // An application's own table knows the account by its old id.
-        true => ErrorCode::EmailAlreadyInUse.into(),
-        false => users::refusal(error),
-    })?
-    else {
-        return Ok(None);
-    };
+        let is_kept = users::is_referred_to(&error);
+        if is_kept { ErrorCode::EmailAlreadyInUse.into() } else { users::refusal(error) }
+    });
+    let Some(id) = replaced? else { return Ok(None) };
     if replace != Replace::OnlyBare {
         end(app, &mut *db, id, Because::Replaced).await?;
         pending_identity_links::take(&mut *db, id).await?;

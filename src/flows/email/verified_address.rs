@@ -69,7 +69,7 @@ pub async fn prove_address(
     };
     if !before.email_verified {
         users::set_email_verified(&mut *db, user_id).await?;
-        let clears = clears(app, before, proof);
+        let clears = clears(app, *before, proof);
         if clears >= Clears::Sessions {
             end(app, &mut *db, user_id, Because::OwnerProved).await?;
         }
@@ -114,7 +114,7 @@ pub fn provider_may_prove(app: &App, user: &LockedUser) -> bool {
     }
 }
 
-fn clears(app: &App, before: &LockedUser, proof: Proof<'_>) -> Clears {
+fn clears(app: &App, before: LockedUser, proof: Proof<'_>) -> Clears {
     let config = app.config();
     let accounts = &config.accounts;
     match (accounts.proof_clears, proof) {
@@ -148,7 +148,8 @@ async fn settle_links(
             user_providers::insert(&mut *db, user_id, provider, subject, now).await?;
         } else {
             user_providers::delete(&mut *db, user_id, provider, subject).await?;
-            notices::promise(app, db, user_id, Notice::IdentityRemoved { provider }).await?;
+            Box::pin(notices::promise(app, db, user_id, Notice::IdentityRemoved { provider }))
+                .await?;
             tracing::info!(
                 user.id = %user_id,
                 provider,

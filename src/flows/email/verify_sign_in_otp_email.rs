@@ -45,7 +45,7 @@ pub async fn verify_sign_in_otp_email(
     let user = found.map(|found| found.user);
     let (Some(user), Some(matched)) = (&user, matched) else {
         if attempt.failed() {
-            notices::tell_locked(app, user.as_ref()).await;
+            Box::pin(notices::tell_locked(app, user.as_ref())).await;
         }
         return Err(ErrorCode::InvalidTicket.into());
     };

@@ -58,7 +58,7 @@ pub async fn verify_ticket(
     if let Ok(ticket) = Ticket::parse(ticket)
         && ticket.kind() == TicketKind::EmailChangeUndo
     {
-        return match undo_email_change(app, &ticket).await {
+        return match Box::pin(undo_email_change(app, &ticket)).await {
             Ok(()) => Ok(with_query(redirect_to, &[("type", ticket.kind().name())])),
             Err(AuthError::Refused(code)) => Ok(refusal_at(redirect_to, code)),
             Err(error) => Err(error),
@@ -145,7 +145,7 @@ async fn confirm_change(
 ) -> Result<(), AuthError> {
     match users::confirm_new_email(&mut *db, before.id, mailed_to).await {
         Ok(true) => {
-            tell_old_address(app, &mut *db, before).await?;
+            Box::pin(tell_old_address(app, &mut *db, before)).await?;
             end(app, db, before.id, Because::AddressChanged).await
         }
         Ok(false) => Err(ErrorCode::InvalidTicket.into()),

@@ -133,13 +133,13 @@ const fn sessions(because: Because, setting: ChangeEnds) -> Sessions {
         ChangeEnds::SessionsAndTokens | ChangeEnds::Everything => true,
     };
     match because {
-        Because::SignedOutEverywhere | Because::OwnerProved | Because::Replaced => {
-            Sessions::AllBut { kept: None, and_pats: true }
-        }
+        Because::SignedOutEverywhere
+        | Because::AddressRestored
+        | Because::OwnerProved
+        | Because::Replaced => Sessions::AllBut { kept: None, and_pats: true },
         Because::PasswordChanged { by } => Sessions::AllBut { kept: by, and_pats: by_setting },
         Because::PasswordReset => Sessions::AllBut { kept: None, and_pats: by_setting },
         Because::AddressChanged => Sessions::None,
-        Because::AddressRestored => Sessions::AllBut { kept: None, and_pats: true },
         Because::Registered { kept } => Sessions::AllBut { kept, and_pats: true },
     }
 }

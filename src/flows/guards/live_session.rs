@@ -113,6 +113,11 @@ impl Caller {
         self.id
     }
 
+    /// The session; unknown for tokens that the reference issued.
+    pub const fn session_id(&self) -> Option<SessionId> {
+        self.session_id
+    }
+
     /// Keeps user and session from ending until the transaction does, if they have not ended yet.
     ///
     /// The user's row is locked first, here as by every ending, so that neither waits for the other
@@ -145,9 +150,8 @@ impl Caller {
                 let advanced = app.clock.advanced();
                 let session =
                     refresh_tokens::lock_live(&mut *db, session_id, self.id, advanced).await?;
-                session.map(|session| match session.is_from_pat {
-                    true => Origin::PersonalAccessToken,
-                    false => Origin::SignIn,
+                session.map(|session| {
+                    if session.is_from_pat { Origin::PersonalAccessToken } else { Origin::SignIn }
                 })
             }
             None => (!credentials::is_changed_since(&mut *db, self.id, self.issued_at).await?)

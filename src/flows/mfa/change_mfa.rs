@@ -53,7 +53,7 @@ pub async fn change_mfa(
         MfaChange::Activate => Notice::TotpOn,
         MfaChange::Deactivate => Notice::TotpOff,
     };
-    notices::promise(app, &mut transaction, id, notice).await?;
+    Box::pin(notices::promise(app, &mut transaction, id, notice)).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);

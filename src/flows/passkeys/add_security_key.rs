@@ -44,7 +44,8 @@ pub async fn finish(
     let id = security_keys::insert(&mut transaction, caller.id(), &key, nickname, now)
         .await
         .map_err(security_keys::refusal)?;
-    notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyAdded).await?;
+    Box::pin(notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyAdded))
+        .await?;
     transaction.commit().await?;
     Ok(id)
 }

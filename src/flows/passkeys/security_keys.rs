@@ -57,7 +57,8 @@ pub async fn delete(app: &App, token: Option<&str>, id: Uuid) -> Result<(), Auth
             "this is the last way to sign in: set a password or add another key first".to_owned(),
         ));
     }
-    notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyRemoved).await?;
+    Box::pin(notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyRemoved))
+        .await?;
     transaction.commit().await?;
     Ok(())
 }

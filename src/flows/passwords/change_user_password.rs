@@ -41,6 +41,8 @@ pub async fn change_user_password(
             transaction.commit().await?;
             Ok(())
         }
+        // Whoever is kept out is told so, ticket or not.
+        Err(error @ AuthError::Refused(ErrorCode::DisabledUser)) => Err(error),
         Err(AuthError::Refused(_) | AuthError::InvalidRequest(_)) => {
             let ticket = ticket.ok_or(ErrorCode::InvalidRequest)?;
             reset(app, ticket, password, client).await
@@ -109,5 +111,5 @@ async fn set(
         _ if had_one => Notice::PasswordChanged,
         _ => Notice::PasswordSet,
     };
-    notices::promise(app, db, id, notice).await
+    Box::pin(notices::promise(app, db, id, notice)).await
 }

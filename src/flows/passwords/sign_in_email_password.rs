@@ -45,7 +45,7 @@ pub async fn sign_in_email_password(
     let Some(mut proved) = prove(app, email, password, client).await? else {
         if attempt.failed() {
             let found = users::find_by_email(&app.pool, email).await?;
-            notices::tell_locked(app, found.map(|found| found.user).as_ref()).await;
+            Box::pin(notices::tell_locked(app, found.map(|found| found.user).as_ref())).await;
         }
         return Err(refused);
     };

@@ -124,7 +124,8 @@ pub async fn link(app: &App, caller: Caller, identity: &ProviderIdentity) -> Res
     let link = user_providers::insert(&mut *transaction, user_id, provider, subject, now).await?;
     let link = link.ok_or(ErrorCode::ProviderAccountAlreadyLinked)?;
     keep_tokens(app, &mut transaction, link.id, identity).await?;
-    notices::promise(app, &mut transaction, user_id, Notice::IdentityLinked { provider }).await?;
+    Box::pin(notices::promise(app, &mut transaction, user_id, Notice::IdentityLinked { provider }))
+        .await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -190,8 +191,13 @@ async fn try_sign_in(
         let link =
             user_providers::insert(&mut *transaction, user.id, provider, subject, now).await?;
         let link = link.ok_or_else(|| lost(ErrorCode::ProviderAccountAlreadyLinked))?;
-        notices::promise(app, &mut transaction, user.id, Notice::IdentityLinked { provider })
-            .await?;
+        Box::pin(notices::promise(
+            app,
+            &mut transaction,
+            user.id,
+            Notice::IdentityLinked { provider },
+        ))
+        .await?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
         return finish(app, transaction, link, terms, None).await;
     }

@@ -1,11 +1,11 @@
 //! `POST /pat`.
 
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::domain::ids::SessionId;
+use crate::domain::metadata::Metadata;
 use crate::domain::notice::Notice;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
@@ -24,7 +24,7 @@ pub async fn create_pat(
     app: &App,
     bearer: Option<&str>,
     expires_at: OffsetDateTime,
-    metadata: Option<&RawValue>,
+    metadata: Option<&Metadata>,
 ) -> Result<NewToken, AuthError> {
     let caller = authenticate_elevated(app, bearer, Sensitive::Ordinary).await?;
     registered(app, caller.id()).await?;
@@ -36,12 +36,12 @@ pub async fn create_pat(
         &mut *transaction,
         caller.id(),
         token.hash(),
-        metadata,
+        metadata.map(Metadata::raw),
         now,
         expires_at,
     )
     .await?;
-    notices::promise(app, &mut transaction, caller.id(), Notice::PatMade).await?;
+    Box::pin(notices::promise(app, &mut transaction, caller.id(), Notice::PatMade)).await?;
     transaction.commit().await?;
     Ok(NewToken { id, token })
 }

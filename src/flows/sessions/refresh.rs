@@ -1,11 +1,14 @@
 //! `POST /token`: trade a refresh token for the next one (the hot path; ARCHITECTURE.md follows
 //! it).
 
+use std::net::IpAddr;
+
 use super::session::{IssuedSession, Occasion, issue};
+use crate::actors::sessions::repeat_watch::Oddity;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::metrics::SecurityEvent;
-use crate::persistence::refresh_tokens;
+use crate::persistence::refresh_tokens::{self, ChainMatch};
 use crate::tokens::refresh_token::{RefreshToken, TokenHash};
 use crate::tokens::rotation::Rotation;
 
@@ -15,7 +18,11 @@ pub const CHAIN_STEPS: u32 = 64;
 /// Rotates the session of `presented` and signs a new access token.
 ///
 /// The user is checked before anything is written, so that a refusal leaves the token as it was.
-pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession, AuthError> {
+pub async fn refresh(
+    app: &App,
+    presented: RefreshToken,
+    client: IpAddr,
+) -> Result<IssuedSession, AuthError> {
     let hash = presented.hash();
     if let Some(session) = app.actors.sessions.find(hash).await?
         && let Some(user) = app.actors.sessions.user(session.user_id).await?
@@ -24,11 +31,12 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
         let next = app.rotation_key.next(&presented);
         let rotation = Rotation { presented: hash, next: next.hash(), session };
         if app.actors.sessions.rotate(rotation).await? {
+            app.repeats.rotated(session.session_id, client);
             return issue(app, user, next, session.session_id, Occasion::Refresh).await;
         }
     }
     // In a box, for it is large and rare.
-    Box::pin(refresh_with_old_token(app, &presented)).await
+    Box::pin(refresh_with_old_token(app, &presented, client)).await
 }
 
 /// The token is not current: a repeated request, a late one, a thief's, or nonsense.
@@ -40,6 +48,7 @@ pub async fn refresh(app: &App, presented: RefreshToken) -> Result<IssuedSession
 async fn refresh_with_old_token(
     app: &App,
     presented: &RefreshToken,
+    client: IpAddr,
 ) -> Result<IssuedSession, AuthError> {
     let refused = AuthError::Refused(ErrorCode::InvalidRefreshToken);
     let next_tokens: Vec<TokenHash> = app
@@ -81,6 +90,26 @@ async fn refresh_with_old_token(
         return Err(refused);
     };
     user.user.check_refresh(&app.config().user_rules())?;
+    watch(app, &found, client);
     let next = app.rotation_key.next(presented);
     issue(app, user, next, found.session.session_id, Occasion::Refresh).await
+}
+
+/// Reports a repeat that looks like somebody who follows the owner of the session.
+fn watch(app: &App, found: &ChainMatch, client: IpAddr) {
+    let session_id = found.session.session_id;
+    let Some(oddity) = app.repeats.repeated(session_id, found.hash, client) else { return };
+    let security_event = app.security.note(SecurityEvent::RefreshTokenFollowed);
+    let (reason, repeats) = match oddity {
+        Oddity::TwoNetworks => ("another network", 1),
+        Oddity::Often { repeats } => ("repeated often", repeats),
+    };
+    tracing::warn!(
+        security_event,
+        session.id = %session_id,
+        user.id = %found.session.user_id,
+        reason,
+        repeats,
+        "a refresh was repeated as if somebody followed its client"
+    );
 }

@@ -28,18 +28,35 @@ pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), 
 /// A client may not know that its token was traded meanwhile (it lost responses, or another tab
 /// refreshed), so an old token of the session ends it too, whatever its age: who holds one is the
 /// owner, or a thief of whom the session must be freed anyway.
-pub async fn sign_out(app: &App, token: &str) -> Result<(), AuthError> {
-    let Ok(token) = RefreshToken::parse(token) else {
+///
+/// More than [`CHAIN_STEPS`] rotations back nothing leads from a token to its session. If an access
+/// token comes along, it names the session that is meant
+/// (docs/reference-behaviour.md#sign-out-is-lenient).
+pub async fn sign_out(app: &App, token: &str, bearer: Option<&str>) -> Result<(), AuthError> {
+    if end_session_of(app, token).await? {
         return Ok(());
+    }
+    // One that is not valid changes nothing.
+    let caller = bearer.and_then(|bearer| authenticate(app, Some(bearer)).ok());
+    if let Some(session_id) = caller.and_then(|caller| caller.session_id()) {
+        refresh_tokens::delete_by_id(&app.pool, session_id).await?;
+    }
+    Ok(())
+}
+
+/// Whether the token led to a session.
+async fn end_session_of(app: &App, token: &str) -> Result<bool, AuthError> {
+    let Ok(token) = RefreshToken::parse(token) else {
+        return Ok(false);
     };
     if refresh_tokens::delete_by_hash(&app.pool, token.hash()).await? {
-        return Ok(());
+        return Ok(true);
     }
     let next_tokens: Vec<TokenHash> =
         app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
     let advanced = app.clock.advanced();
-    if let Some(found) = refresh_tokens::find_in_chain(&app.pool, &next_tokens, advanced).await? {
-        refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
-    }
-    Ok(())
+    let found = refresh_tokens::find_in_chain(&app.pool, &next_tokens, advanced).await?;
+    let Some(found) = found else { return Ok(false) };
+    refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
+    Ok(true)
 }

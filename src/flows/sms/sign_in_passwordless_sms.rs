@@ -54,9 +54,9 @@ async fn send_to_user(
     if user.is_anonymous {
         return Err(ErrorCode::ForbiddenAnonymous.into());
     }
-    let sent = send_code(app, provider, phone, &user.locale).await?;
+    let sent = Box::pin(send_code(app, provider, phone, &user.locale)).await?;
     let mut transaction = app.pool.begin().await?;
-    remember(app, &mut transaction, user.id, &sent).await?;
+    Box::pin(remember(app, &mut transaction, user.id, &sent)).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -92,14 +92,14 @@ async fn send_to_stranger(
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
-    let sent = send_code(app, provider, phone, &options.locale).await?;
+    let sent = Box::pin(send_code(app, provider, phone, &options.locale)).await?;
     if let SentCode::None = sent {
         return Ok(());
     }
     let mut transaction = app.pool.begin().await?;
     match users::insert(&mut transaction, &user).await {
         Ok(()) => {
-            remember(app, &mut transaction, user.id, &sent).await?;
+            Box::pin(remember(app, &mut transaction, user.id, &sent)).await?;
             transaction.commit().await?;
             Ok(())
         }
@@ -109,7 +109,7 @@ async fn send_to_stranger(
             let found = users::find_by_phone(&app.pool, phone).await?;
             let id = found.ok_or(ErrorCode::CannotSendSms)?.id;
             let mut transaction = app.pool.begin().await?;
-            remember(app, &mut transaction, id, &sent).await?;
+            Box::pin(remember(app, &mut transaction, id, &sent)).await?;
             transaction.commit().await?;
             Ok(())
         }

@@ -48,7 +48,7 @@ pub async fn verify_sign_in_passwordless_sms(
     };
     let (Some(user), Some(right_code)) = (&found, right_code) else {
         if attempt.failed() {
-            notices::tell_locked(app, found.as_ref()).await;
+            Box::pin(notices::tell_locked(app, found.as_ref())).await;
         }
         return Err(ErrorCode::InvalidRequest.into());
     };

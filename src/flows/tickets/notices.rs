@@ -40,8 +40,11 @@ pub async fn promise(
     if !is_wanted(app, notice) {
         return Ok(());
     }
-    let Some(user) = users::find_by_ids(&mut *db, &[user_id]).await?.pop() else { return Ok(()) };
-    promise_to(app, db, &user, notice).await
+    let Some(user) = Box::pin(users::find_by_ids(&mut *db, &[user_id])).await?.pop() else {
+        return Ok(());
+    };
+    // In boxes here and below, or these large futures would be part of many others.
+    Box::pin(promise_to(app, db, &user, notice)).await
 }
 
 /// [`promise`] to the address that the user has, or had, in this copy.
@@ -52,8 +55,8 @@ pub async fn promise_to(
     notice: Notice<'_>,
 ) -> Result<(), AuthError> {
     let Some(address) = address(app, user, notice) else { return Ok(()) };
-    if may_notify(app, &mut *db, address, notice.template()).await? {
-        enqueue(app, db, user, address, notice, None).await?;
+    if Box::pin(may_notify(app, &mut *db, address, notice.template())).await? {
+        Box::pin(enqueue(app, db, user, address, notice, None)).await?;
     }
     Ok(())
 }
@@ -75,7 +78,7 @@ pub async fn promise_with_link(
     link: NoticeLink,
 ) -> Result<(), AuthError> {
     let Some(address) = address(app, user, notice) else { return Ok(()) };
-    enqueue(app, db, user, address, notice, Some(link)).await
+    Box::pin(enqueue(app, db, user, address, notice, Some(link))).await
 }
 
 /// Whether such notices are switched on and can be sent at all.
@@ -96,7 +99,7 @@ pub async fn tell_locked(app: &App, user: Option<&User>) {
     if !is_wanted(app, Notice::SignInLocked) {
         return;
     }
-    if let Err(error) = try_tell_locked(app, user).await {
+    if let Err(error) = Box::pin(try_tell_locked(app, user)).await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             "a locked sign-in was not told to its owner"
@@ -106,9 +109,8 @@ pub async fn tell_locked(app: &App, user: Option<&User>) {
 
 /// [`tell_locked`] for a user whose id alone is known.
 pub async fn tell_locked_by_id(app: &App, user_id: UserId) {
-    match app.actors.sessions.user(user_id).await {
-        Ok(Some(user)) => tell_locked(app, Some(&user.user)).await,
-        Ok(None) | Err(_) => {}
+    if let Ok(Some(user)) = app.actors.sessions.user(user_id).await {
+        tell_locked(app, Some(&user.user)).await;
     }
 }
 
@@ -118,7 +120,7 @@ async fn try_tell_locked(app: &App, user: Option<&User>) -> Result<(), AuthError
     let Some((user, address)) = to else { return pretend_to_promise(app).await };
     let mut transaction = app.pool.begin().await?;
     if may_tell_locked(app, &mut *transaction, address).await? {
-        enqueue(app, &mut transaction, user, address, notice, None).await?;
+        Box::pin(enqueue(app, &mut transaction, user, address, notice, None)).await?;
     }
     transaction.commit().await?;
     Ok(())

@@ -94,8 +94,8 @@ pub async fn promise_ticket(
     let address = recipient.new_email.unwrap_or(recipient.email);
     // The user first, as by everybody who changes one; it also keeps two tickets apart.
     users::lock(&mut *db, recipient.user_id).await?;
-    if !recipients::may_mail(app, &mut *db, address, kind).await? {
-        pretend_to_enqueue(app, db).await?;
+    if !Box::pin(recipients::may_mail(app, &mut *db, address, kind)).await? {
+        Box::pin(pretend_to_enqueue(app, db)).await?;
         return Ok(PromisedMail(None));
     }
     let new = NewTicket {
@@ -169,8 +169,8 @@ pub async fn send_ticket(
 /// For addresses without an account, where the response is the same and so must be its time.
 pub async fn pretend_to_promise(app: &App) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
-    recipients::pretend(app, &mut transaction).await?;
-    pretend_to_enqueue(app, &mut transaction).await?;
+    Box::pin(recipients::pretend(app, &mut transaction)).await?;
+    Box::pin(pretend_to_enqueue(app, &mut transaction)).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -119,6 +119,21 @@ impl Exposition {
             [(Vec::new(), http.shed.get())],
         )?;
         page.counters(
+            "keywright_http_bodies_refused",
+            "Requests refused with 503 because of AUTH_HTTP_BODY_BUDGET_MIB",
+            [(Vec::new(), http.no_room.get())],
+        )?;
+        page.counters(
+            "keywright_http_connections_closed",
+            "Idle connections closed to make room for others",
+            [(Vec::new(), http.connections.closed.get())],
+        )?;
+        page.counters(
+            "keywright_http_connections_refused",
+            "Connections not accepted because their client network had its share",
+            [(Vec::new(), http.connections.refused.get())],
+        )?;
+        page.counters(
             "keywright_http_failures",
             "Requests that failed for a reason of the server",
             Failure::ALL.map(|kind| (labels([("kind", kind.name())]), http.failures(kind))),

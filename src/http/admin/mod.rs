@@ -49,8 +49,11 @@ const MAX_CONNECTIONS: usize = 64;
 const BOUNDS: RequestBounds =
     RequestBounds { max_body_bytes: 64 * 1_024, request_timeout: Duration::from_secs(10) };
 
-const PATIENCE: Patience =
-    Patience { header: Duration::from_secs(5), idle: Duration::from_mins(2) };
+const PATIENCE: Patience = Patience {
+    header: Duration::from_secs(5),
+    idle: Duration::from_mins(2),
+    write: Duration::from_secs(20),
+};
 
 /// What its handlers work with.
 pub struct Admin {
@@ -103,15 +106,19 @@ impl AdminServer {
         let app = Arc::clone(&admin.app);
         let proxies = TrustedProxies::new(Arc::default());
         let stats = Arc::clone(router.stats());
+        let connections = Arc::clone(&stats.connections);
         let service = ServiceBuilder::new()
-            .layer(Wrap(Trace::new(telemetry::access_log(), proxies)))
+            .layer(Wrap(Trace::new(telemetry::access_log(), proxies.clone())))
             .layer(Wrap(Auth::new(app)))
             .layer(Wrap(Routing::new(Arc::clone(&router), LocalHosts::new(address.ip()))))
             .layer(Wrap(Admission::new(MAX_CONCURRENCY, stats)))
-            .service(Dispatch::new(router, Arc::new(admin), BOUNDS, || false));
+            .service(Dispatch::new(router, Arc::new(admin), BOUNDS, None, || false));
         let settings = ServeSettings {
             patience: PATIENCE,
             max_connections: MAX_CONNECTIONS,
+            max_of_network: MAX_CONNECTIONS,
+            proxies,
+            stats: connections,
             // Nobody who watches a stopping server may hold it up.
             shutdown_timeout: Duration::from_secs(1),
         };

@@ -14,7 +14,15 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::domain::error::AuthError;
+use crate::domain::metadata::Metadata;
 use crate::tokens::refresh_token::RefreshToken;
+
+/// Longest display name, as the contract has it where it names a limit.
+const MAX_NAME_CHARACTERS: usize = 32;
+
+/// Longest name of a security key.
+const MAX_NICKNAME_BYTES: usize = 255;
 
 /// For optional fields: absent is `None`, an explicit `null` is refused.
 ///
@@ -263,6 +271,50 @@ impl<'de> Deserialize<'de> for TextField {
     }
 }
 
+/// The name of an anonymous user: as long as other display names, of any characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnonymousName(TextField);
+
+impl AnonymousName {
+    /// The name as typed.
+    pub fn into_string(self) -> String {
+        self.0.into_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for AnonymousName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = TextField::deserialize(deserializer)?;
+        if text.as_str().chars().count() <= MAX_NAME_CHARACTERS {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("a display name has at most 32 characters"))
+        }
+    }
+}
+
+/// A name for which the contract has no limit: at most 255 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicknameField(TextField);
+
+impl NicknameField {
+    /// The name as typed.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for NicknameField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = TextField::deserialize(deserializer)?;
+        if text.as_str().len() <= MAX_NICKNAME_BYTES {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("a nickname has at most 255 bytes"))
+        }
+    }
+}
+
 /// A JSON object as the client wrote it, of which `jsonb` will take every part: no NUL character
 /// in a string, no deeper than the parser's limit.
 #[derive(Clone, Debug)]
@@ -274,9 +326,14 @@ impl MetadataField {
         self.0.get()
     }
 
-    /// The object as the client wrote it; numbers keep all their digits.
-    pub fn into_raw(self) -> Box<RawValue> {
-        self.0
+    /// The object, if it takes no more than `max_bytes` (`AUTH_METADATA_MAX_BYTES`); `place` is
+    /// where the client has put it.
+    pub fn within(self, max_bytes: usize, place: &str) -> Result<Metadata, AuthError> {
+        Metadata::within(self.0, max_bytes).ok_or_else(|| {
+            AuthError::InvalidRequest(format!(
+                "{place}: metadata has at most {max_bytes} bytes as it is stored"
+            ))
+        })
     }
 }
 
@@ -467,6 +524,23 @@ mod tests {
         {
             assert!(from_str::<MetadataField>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_without_a_limit_in_the_contract_have_one_all_the_same() {
+        assert!(accepts::<AnonymousName>("") && accepts::<AnonymousName>(&"&".repeat(32)));
+        assert!(accepts::<AnonymousName>(&"é".repeat(32)));
+        assert!(!accepts::<AnonymousName>(&"a".repeat(33)) && !accepts::<AnonymousName>("a\0"));
+        assert!(accepts::<NicknameField>(&"a".repeat(255)));
+        assert!(!accepts::<NicknameField>(&"é".repeat(128)));
+    }
+
+    #[test]
+    fn metadata_past_the_limit_is_refused_by_the_name_of_its_field() {
+        let field = |json: &str| from_str::<MetadataField>(json).unwrap();
+        assert!(field(r#"{"a":1}"#).within(8, "/metadata").is_ok());
+        let refused = field(r#"{"a":12}"#).within(8, "/metadata").unwrap_err();
+        assert!(refused.to_string().contains("/metadata: "), "{refused}");
     }
 
     #[test]

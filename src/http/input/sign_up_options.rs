@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::fields::{DisplayName, LocaleField, MetadataField, TextField, not_null};
+use crate::app::App;
 use crate::domain::code_challenge::CodeChallenge;
+use crate::domain::error::AuthError;
 use crate::domain::return_target::RequestedTarget;
 use crate::domain::sign_up_options::SignUpOptions;
 
@@ -25,19 +27,28 @@ pub struct SignUpOptionsField {
     redirect_to: Option<TextField>,
 }
 
-impl From<SignUpOptionsField> for SignUpOptions {
-    fn from(options: SignUpOptionsField) -> Self {
-        Self {
-            code_challenge: None,
-            allowed_roles: options
+impl SignUpOptionsField {
+    /// The options, if their metadata is within the limit; the challenge stands beside them in
+    /// requests.
+    pub fn checked(
+        self,
+        app: &App,
+        code_challenge: Option<CodeChallenge>,
+    ) -> Result<SignUpOptions, AuthError> {
+        let max_bytes = app.config().accounts.metadata_max_bytes;
+        let metadata =
+            self.metadata.map(|metadata| metadata.within(max_bytes, "/options/metadata"));
+        Ok(SignUpOptions {
+            code_challenge,
+            allowed_roles: self
                 .allowed_roles
                 .map(|roles| roles.into_iter().map(TextField::into_string).collect()),
-            default_role: options.default_role.map(TextField::into_string),
-            display_name: options.display_name.map(DisplayName::into_string),
-            locale: options.locale.map(LocaleField::into_string),
-            metadata: options.metadata.map(MetadataField::into_raw),
-            redirect_to: options.redirect_to.map(TextField::into_string),
-        }
+            default_role: self.default_role.map(TextField::into_string),
+            display_name: self.display_name.map(DisplayName::into_string),
+            locale: self.locale.map(LocaleField::into_string),
+            metadata: metadata.transpose()?,
+            redirect_to: self.redirect_to.map(TextField::into_string),
+        })
     }
 }
 
@@ -47,13 +58,6 @@ impl From<SignUpOptionsField> for SignUpOptions {
 pub struct RedirectOptionsField {
     #[serde(default, deserialize_with = "not_null")]
     redirect_to: Option<TextField>,
-}
-
-impl SignUpOptionsField {
-    /// With the challenge that stands beside the options.
-    pub fn with_challenge(self, code_challenge: Option<CodeChallenge>) -> SignUpOptions {
-        SignUpOptions { code_challenge, ..self.into() }
-    }
 }
 
 impl RedirectOptionsField {

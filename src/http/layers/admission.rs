@@ -6,41 +6,73 @@ use std::sync::atomic::Ordering;
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
 
+use super::client_address::TrustedProxies;
 use super::middleware::{Enter, Middleware};
 use crate::domain::error::ErrorCode;
-use crate::http::message::call::Reply;
+use crate::http::bounds::shares::{Cells, Shares};
+use crate::http::message::call::{Reply, Routed};
 use crate::http::message::error::code_response;
 use crate::metrics::HttpStats;
+use crate::telemetry::pace::Pace;
 
-/// Lets `limit` requests in at a time (`AUTH_HTTP_MAX_CONCURRENCY`).
+/// Lets `limit` requests in at a time (`AUTH_HTTP_MAX_CONCURRENCY`), of one client network no more
+/// than its share.
 ///
 /// A counter instead of tower's semaphore: nobody waits here, so there is nothing to queue.
 #[derive(Clone, Debug)]
 pub struct Admission {
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
     limit: usize,
     stats: Arc<HttpStats>,
+    shares: Option<(Shares, TrustedProxies)>,
+    refusals: Pace,
 }
 
 impl Admission {
     /// Counts in `stats`, which belong to one front end.
     pub fn new(limit: usize, stats: Arc<HttpStats>) -> Self {
-        Self { limit, stats }
+        Self::with(limit, stats, None)
+    }
+
+    /// The same, with a bound on each client network; many clients are behind a proxy, which has none.
+    pub fn with_shares(
+        limit: usize,
+        stats: Arc<HttpStats>,
+        share: usize,
+        proxies: TrustedProxies,
+    ) -> Self {
+        Self::with(limit, stats, Some((Shares::new(share), proxies)))
+    }
+
+    fn with(limit: usize, stats: Arc<HttpStats>, shares: Option<(Shares, TrustedProxies)>) -> Self {
+        Self { gate: Arc::new(Gate { limit, stats, shares, refusals: Pace::default() }) }
     }
 }
 
-impl<In> Middleware<In> for Admission {
-    type Out = In;
+impl<B> Middleware<Routed<B>> for Admission {
+    type Out = Routed<B>;
     type Exit = Place;
 
-    fn enter(&self, call: In) -> Enter<In, Place> {
-        let place = Place(Arc::clone(&self.stats));
-        if self.stats.in_flight.fetch_add(1, Ordering::Relaxed) < self.limit {
-            return Enter::Pass(call, place);
+    fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, Place> {
+        let gate = &self.gate;
+        let mut place = Place { gate: Arc::clone(gate), cells: None };
+        if gate.stats.in_flight.fetch_add(1, Ordering::Relaxed) >= gate.limit {
+            return Enter::Respond(gate.refuse("all places are taken"));
         }
-        self.stats.shed.increment();
-        let response = code_response(ErrorCode::ServiceUnavailable)
-            .with_header(RETRY_AFTER, HeaderValue::from_static("1"));
-        Enter::Respond(response.into())
+        if let Some((shares, proxies)) = &gate.shares
+            && let Some(network) = proxies.client_network(routed.call.client_ip)
+        {
+            let cells = shares.cells_of(network);
+            if !shares.take(cells, 1) {
+                return Enter::Respond(gate.refuse("the client network has its share"));
+            }
+            place.cells = Some(cells);
+        }
+        Enter::Pass(routed, place)
     }
 
     fn leave(_place: Place, reply: Reply) -> Reply {
@@ -48,12 +80,30 @@ impl<In> Middleware<In> for Admission {
     }
 }
 
+impl Gate {
+    fn refuse(&self, reason: &'static str) -> Reply {
+        self.stats.shed.increment();
+        if let Some(count) = self.refusals.event() {
+            tracing::warn!(count, reason, "requests refused, too many are in flight");
+        }
+        code_response(ErrorCode::ServiceUnavailable)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+            .into()
+    }
+}
+
 /// One request's share of the limit, given back with the response or when it is dropped.
 #[derive(Debug)]
-pub struct Place(Arc<HttpStats>);
+pub struct Place {
+    gate: Arc<Gate>,
+    cells: Option<Cells>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gate.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let (Some(cells), Some((shares, _))) = (self.cells, &self.gate.shares) {
+            shares.give_back(cells, 1);
+        }
     }
 }

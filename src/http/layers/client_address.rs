@@ -6,6 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::domain::client_network::ClientNetwork;
+
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -44,6 +46,13 @@ impl TrustedProxies {
             return parse(real.as_bytes()).unwrap_or(client);
         }
         client
+    }
+
+    /// The network of a client, or of a peer that is no proxy. A proxy has none, since many clients
+    /// are behind it.
+    pub fn client_network(&self, address: IpAddr) -> Option<ClientNetwork> {
+        let address = address.to_canonical();
+        (!self.trusts(address)).then(|| address.into())
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -45,11 +45,21 @@ pub enum Turnstile {
     NotAsked,
 }
 
+/// How large a body a route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodySize {
+    /// 64 KiB at the most.
+    Ordinary,
+    /// `AUTH_HTTP_MAX_BODY_BYTES`, since metadata is in it.
+    WithMetadata,
+}
+
 /// What a route is mounted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteRules {
     pub limits: Limits,
     pub turnstile: Turnstile,
+    pub body: BodySize,
     /// For this machine only: no other host name, and no pages of others.
     pub is_local: bool,
 }

@@ -3,17 +3,18 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::mem;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::header::{ALLOW, CONNECTION};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
@@ -24,11 +25,14 @@ use tracing::Instrument as _;
 use super::router::Handler;
 use super::span;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::http::bounds::byte_budget::{ByteBudget, FREE_BYTES, Held};
+use crate::http::layers::client_address::TrustedProxies;
 use crate::http::message::call::{Call, Reply, Routed};
 use crate::http::message::error::code_response;
-use crate::http::message::route::{Found, Missed};
-use crate::http::{ApiRequest, ApiResponse, RequestId, Router, error_response};
+use crate::http::message::route::{BodySize, Found, Missed};
+use crate::http::{ApiRequest, ApiResponse, Router, error_response};
 use crate::metrics::http::{Failure, RouteStats};
+use crate::telemetry::pace::Pace;
 
 /// Any error of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,8 +46,16 @@ struct Shared<S> {
     router: Arc<Router<S>>,
     state: Arc<S>,
     bounds: RequestBounds,
+    budget: Option<Budget>,
+    no_room: Pace,
     conceal_errors: Box<dyn Fn() -> bool + Send + Sync>,
 }
+
+/// What bodies may take together, and who has no share of it.
+type Budget = (Arc<ByteBudget>, TrustedProxies);
+
+/// The most that a body has on routes that take no metadata.
+const ORDINARY_BODY_BYTES: usize = 64 * 1_024;
 
 /// Bounds on one request.
 #[derive(Clone, Copy, Debug)]
@@ -55,15 +67,20 @@ pub struct RequestBounds {
 }
 
 impl<S> Dispatch<S> {
+    /// Without a budget only the size of single bodies is bounded.
+    ///
     /// `conceal_errors` is asked at each failure, since the setting may change while running.
     pub fn new(
         router: Arc<Router<S>>,
         state: Arc<S>,
         bounds: RequestBounds,
+        budget: Option<Budget>,
         conceal_errors: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let conceal_errors = Box::new(conceal_errors);
-        Self { shared: Arc::new(Shared { router, state, bounds, conceal_errors }) }
+        let no_room = Pace::default();
+        let shared = Shared { router, state, bounds, budget, no_room, conceal_errors };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -92,7 +109,10 @@ where
         let (head, body) = request.into_parts();
         let version = head.version;
         let request = ApiRequest::of_head(head, client_ip, request_id);
-        Box::pin(async move { Ok(shared.respond(route, request, version, body).await.into()) })
+        Box::pin(async move {
+            let response = shared.respond(route, request, version, body).await;
+            Ok(shared.within_budget(response, version, client_ip))
+        })
     }
 }
 
@@ -118,6 +138,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 let span = span::of_request(route, &request);
                 let handler = self.router.handler(&found);
                 // Pinned here and below, where it is made: wrapped futures are moved, which copies them.
+                let limit = match found.rules.body {
+                    BodySize::Ordinary => self.bounds.max_body_bytes.min(ORDINARY_BODY_BYTES),
+                    BodySize::WithMetadata => self.bounds.max_body_bytes,
+                };
+                let body = Unread { body, limit };
                 let work = pin!(self.handle(handler, request, version, body, started));
                 let response = work.instrument(span.clone()).await;
                 span::responded(&span, response.status);
@@ -140,7 +165,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         handler: &dyn Handler<S>,
         mut request: ApiRequest,
         version: Version,
-        body: B,
+        body: Unread<B>,
         started: Instant,
     ) -> ApiResponse
     where
@@ -150,8 +175,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let request_id = request.request_id.clone();
         let is_read = AtomicBool::new(false);
         let work = pin!(async {
-            let body = read_body(body, self.bounds.max_body_bytes).await;
-            request.body = body.map_err(Failed::Unread)?;
+            let hold = || self.hold(request.client_ip);
+            let (body, _held) = read_body(body, hold).await?;
+            request.body = body;
             is_read.store(true, Ordering::Relaxed);
             // The closure is inside the barrier too: a handler may panic before its first await.
             let call = async { handler.call(Arc::clone(&self.state), request).await };
@@ -175,7 +201,10 @@ impl<S: Send + Sync + 'static> Shared<S> {
         };
         let error = match failed {
             Failed::Refused(error) => error,
-            Failed::Unread(error) => return unread(&error, version, &request_id),
+            Failed::Unread(error) => {
+                return closing(error_response(&error, false, &request_id), version);
+            }
+            Failed::NoRoom => return closing(self.no_room(), version),
             Failed::Late => {
                 self.router.stats().failed_by(Failure::Deadline);
                 let error = AuthError::unavailable("a response within the request's time");
@@ -193,6 +222,41 @@ impl<S: Send + Sync + 'static> Shared<S> {
     }
 }
 
+impl<S: Send + Sync + 'static> Shared<S> {
+    /// What a client has of the budget, nothing yet.
+    fn hold(&self, client_ip: IpAddr) -> Option<Held> {
+        let (budget, proxies) = self.budget.as_ref()?;
+        Some(budget.hold(proxies.client_network(client_ip)))
+    }
+
+    /// The reply; its body counts until the connection has sent it.
+    ///
+    /// Over HTTP/2 small ones count, too: a connection has hundreds of them.
+    fn within_budget(&self, response: ApiResponse, version: Version, client_ip: IpAddr) -> Reply {
+        let length = response.body.len();
+        let free = if version < Version::HTTP_2 { FREE_BYTES } else { 0 };
+        if length <= free {
+            return response.into();
+        }
+        let Some(mut held) = self.hold(client_ip) else { return response.into() };
+        if !held.grow(length) {
+            return self.no_room().into();
+        }
+        let mut reply = Reply::from(response);
+        reply.extensions_mut().insert(Arc::new(held));
+        reply
+    }
+
+    fn no_room(&self) -> ApiResponse {
+        self.router.stats().no_room.increment();
+        if let Some(count) = self.no_room.event() {
+            tracing::warn!(count, "requests refused, bodies take up AUTH_HTTP_BODY_BUDGET_MIB");
+        }
+        code_response(ErrorCode::ServiceUnavailable)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+}
+
 /// The response to a request for which there is no handler.
 fn watched(stats: &RouteStats, started: Instant, response: ApiResponse) -> ApiResponse {
     stats.watch(started.into_std()).responded(response.status);
@@ -203,53 +267,89 @@ fn watched(stats: &RouteStats, started: Instant, response: ApiResponse) -> ApiRe
 enum Failed {
     /// The body was not read to its end.
     Unread(AuthError),
+    /// The body did not fit into the budget.
+    NoRoom,
     Refused(AuthError),
     Late,
     Panicked(Box<dyn Any + Send>),
 }
 
-/// The whole body, if it is small enough.
-async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, AuthError>
+/// A body before it is read, and the most that it may have.
+struct Unread<B> {
+    body: B,
+    limit: usize,
+}
+
+/// The whole body, if it is small enough and fits into the budget, of which it holds its part.
+async fn read_body<B>(
+    unread: Unread<B>,
+    nothing_held: impl FnOnce() -> Option<Held>,
+) -> Result<(Bytes, Option<Held>), Failed>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
+    let Unread { body, limit } = unread;
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), None));
     }
+    let too_large = || Failed::Unread(ErrorCode::PayloadTooLarge.into());
     // Refused by its announced length, without reading or asking for any of it.
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
-        return Err(ErrorCode::PayloadTooLarge.into());
+        return Err(too_large());
     }
     let mut body = pin!(body);
     // Most bodies come in one piece, which is taken as it is.
-    let mut first = Bytes::new();
-    let mut more = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let incomplete = |_| AuthError::InvalidRequest("the request body is incomplete".to_owned());
-        // Trailers mean nothing here.
-        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
-        if first.len().max(more.len()) + data.len() > limit {
-            return Err(ErrorCode::PayloadTooLarge.into());
+    let mut first = loop {
+        match next_piece(&mut body).await? {
+            None => return Ok((Bytes::new(), None)),
+            Some(piece) if piece.is_empty() => {}
+            Some(piece) => break piece,
         }
-        if first.is_empty() {
-            first = data;
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&first);
-            }
-            more.extend_from_slice(&data);
-        }
-        if body.is_end_stream() {
-            break;
-        }
+    };
+    if first.len() > limit {
+        return Err(too_large());
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+    if first.len() <= FREE_BYTES && body.is_end_stream() {
+        return Ok((first, None));
+    }
+    let mut held = nothing_held();
+    let mut more = |bytes| {
+        if held.as_mut().is_none_or(|held| held.grow(bytes)) { Ok(()) } else { Err(Failed::NoRoom) }
+    };
+    more(first.len())?;
+    let (mut whole, mut counted) = (Vec::new(), first.len());
+    while !body.is_end_stream() {
+        let Some(piece) = next_piece(&mut body).await? else { break };
+        let length = first.len().max(whole.len()) + piece.len();
+        if length > limit {
+            return Err(too_large());
+        }
+        if length > whole.capacity() {
+            let capacity = length.max(2 * whole.capacity()).min(limit);
+            more(capacity.saturating_sub(counted))?;
+            counted = counted.max(capacity);
+            whole.reserve_exact(capacity - whole.len());
+        }
+        whole.extend_from_slice(&mem::take(&mut first));
+        whole.extend_from_slice(&piece);
+    }
+    Ok((if whole.is_empty() { first } else { whole.into() }, held))
 }
 
-/// The reply to a request whose body was left unread: over HTTP/1 the connection cannot be used
+/// What comes next of a body; trailers mean nothing here.
+async fn next_piece<B>(body: &mut Pin<&mut B>) -> Result<Option<Bytes>, Failed>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let Some(frame) = body.frame().await else { return Ok(None) };
+    let incomplete =
+        |_| Failed::Unread(AuthError::InvalidRequest("the request body is incomplete".to_owned()));
+    Ok(Some(frame.map_err(incomplete)?.into_data().unwrap_or_default()))
+}
+
+/// The response to a request whose body was left unread: over HTTP/1 the connection cannot be used
 /// again, and saying so keeps clients from trying.
-fn unread(error: &AuthError, version: Version, request_id: &RequestId) -> ApiResponse {
-    let response = error_response(error, false, request_id);
+fn closing(response: ApiResponse, version: Version) -> ApiResponse {
     if version >= Version::HTTP_2 {
         return response;
     }

@@ -13,6 +13,8 @@ use super::router::Router;
 use super::routing::Routing;
 use crate::config::ServerConfig;
 use crate::domain::schema_origin::Origin;
+use crate::http::bounds::byte_budget::ByteBudget;
+use crate::http::bounds::shares::share_of;
 use crate::http::layers::admission::Admission;
 use crate::http::layers::client_address::TrustedProxies;
 use crate::http::layers::cors::Cors;
@@ -37,6 +39,10 @@ pub struct FrontEndSettings {
     pub max_concurrency: usize,
     pub trusted_proxies: TrustedProxies,
     pub local_hosts: LocalHosts,
+    /// Percent of the requests in flight and of the budget that one client network may have.
+    pub client_share: u8,
+    /// Bytes that bodies may take together.
+    pub body_budget: usize,
 }
 
 impl FrontEndSettings {
@@ -50,6 +56,8 @@ impl FrontEndSettings {
             max_concurrency: config.max_concurrency,
             trusted_proxies: TrustedProxies::new(config.trusted_proxies(origin)),
             local_hosts: LocalHosts::new(config.listen.ip()),
+            client_share: config.client_share,
+            body_budget: config.body_budget,
         }
     }
 }
@@ -80,15 +88,22 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
         let figures = Arc::clone(router.stats());
         let local = router.routes().iter().filter(|route| route.rules.is_local);
         let local_paths = LocalPaths::new(local.map(|route| route.path.as_str()));
+        let (proxies, percent) = (&settings.trusted_proxies, settings.client_share);
+        let (places, budget) = (settings.max_concurrency, settings.body_budget);
+        let admission =
+            Admission::with_shares(places, figures, share_of(places, percent), proxies.clone());
+        // The largest body there may be has to fit.
+        let share = share_of(budget, percent).max(settings.bounds.max_body_bytes);
+        let budget = Some((Arc::new(ByteBudget::new(budget, share)), proxies.clone()));
         let stack = ServiceBuilder::new()
             .layer(Wrap(Cors::new(local_paths)))
             .layer(Wrap(NoStore))
             .layer(Wrap(Trace::new(log, settings.trusted_proxies.clone())))
             .layer(Wrap(Routing::new(Arc::clone(&router), settings.local_hosts)))
             .layer(Wrap(RateLimit::new(guards.rate_limit)))
-            .layer(Wrap(Admission::new(settings.max_concurrency, figures)))
+            .layer(Wrap(admission))
             .layer(Wrap(TurnstileLayer::new(guards.turnstile)))
-            .service(Dispatch::new(router, state, settings.bounds, conceal_errors));
+            .service(Dispatch::new(router, state, settings.bounds, budget, conceal_errors));
         Self { stack }
     }
 }

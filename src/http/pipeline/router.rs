@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
 use crate::domain::error::AuthError;
-use crate::http::message::route::{Found, Limits, Missed, RouteRules, Turnstile};
+use crate::http::message::route::{BodySize, Found, Limits, Missed, RouteRules, Turnstile};
 use crate::http::{ApiRequest, ApiResponse};
 use crate::metrics::HttpStats;
 use crate::metrics::http::RouteStats;
@@ -150,10 +150,19 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
             method,
             path: format!("{literal}{path}"),
             prefix_length: self.prefix.len(),
-            rules: RouteRules { limits, turnstile, is_local: false },
+            rules: RouteRules { limits, turnstile, body: BodySize::Ordinary, is_local: false },
             chapter: self.chapter,
         };
         self.routes.push((info, Box::new(handler)));
+        self
+    }
+
+    /// The route that was added last takes metadata, and so a larger body.
+    #[must_use]
+    pub fn with_metadata(mut self) -> Self {
+        if let Some((info, _)) = self.routes.last_mut() {
+            info.rules.body = BodySize::WithMetadata;
+        }
         self
     }
 
@@ -166,8 +175,12 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
         path: &str,
         handler: impl Handler<S>,
     ) -> Self {
-        let rules =
-            RouteRules { limits: Limits::NONE, turnstile: Turnstile::NotAsked, is_local: false };
+        let rules = RouteRules {
+            limits: Limits::NONE,
+            turnstile: Turnstile::NotAsked,
+            body: BodySize::Ordinary,
+            is_local: false,
+        };
         let chapter = self.chapter;
         let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0, rules, chapter };
         let is_taken =

@@ -7,6 +7,9 @@
 //! request is being handled (that has a limit of its own). One timer serves the whole connection
 //! and is moved only when it matters, which is never on the hot path.
 //!
+//! Nor may a client leave responses unread: neither the socket, which then takes no more, nor a
+//! single response of many over HTTP/2, whose clients say how much of each they will take.
+//!
 //! The same place notices clients that hang up before they have a response, and ends connections of
 //! a server that stops: a socket that waits for a request reports the end of the stream, but only
 //! once there is nothing on it to read.
@@ -14,8 +17,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,12 +40,28 @@ pub struct Activity {
     in_flight: AtomicUsize,
     is_http2: Notify,
     phase: Phase,
+    /// Requests of which the socket has noticed that they have ended.
+    ended: AtomicU64,
+    /// Microseconds from `started` to when it began to wait for a request.
+    idle_since: AtomicU64,
+    /// It has to make room for another one.
+    must_close: AtomicBool,
+    closing: Notify,
+    /// Responses that are not sent, by the period in which they were made, modulo three.
+    unsent: [AtomicUsize; 3],
+    /// The present period.
+    period: AtomicUsize,
 }
+
+/// What moments of all connections are compared by.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Activity {
     /// Of a connection of a server in this phase.
     pub fn new(phase: Phase) -> Self {
-        Self { phase, ..Self::default() }
+        let activity = Self { phase, ..Self::default() };
+        activity.waits_from(Instant::now());
+        activity
     }
 
     /// A request's head has arrived; it is in flight until the value is dropped.
@@ -50,6 +69,56 @@ impl Activity {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// When it began to wait for a request, or for its client to read; `None` while it handles one.
+    pub fn idle_since(&self) -> Option<u64> {
+        let begun = self.begun.load(Ordering::Relaxed);
+        let is_idle = self.in_flight.load(Ordering::Relaxed) == 0
+            && self.ended.load(Ordering::Relaxed) == begun;
+        is_idle.then(|| self.idle_since.load(Ordering::Relaxed))
+    }
+
+    fn waits_from(&self, now: Instant) {
+        let since = now.saturating_duration_since(*STARTED).as_micros();
+        self.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Has it end as soon as it handles no request.
+    pub fn close(&self) {
+        self.must_close.store(true, Ordering::Relaxed);
+        self.closing.notify_one();
+    }
+
+    /// Whether it has to end.
+    pub fn must_close(&self) -> bool {
+        self.must_close.load(Ordering::Relaxed)
+    }
+
+    /// Returns, to one caller, when it has to end.
+    pub async fn closing(&self) {
+        self.closing.notified().await;
+    }
+
+    /// A response has been made; it is sent when the value is dropped.
+    pub fn unsent(self: &Arc<Self>) -> Unsent {
+        let period = self.period.load(Ordering::Relaxed) % 3;
+        self.unsent[period].fetch_add(1, Ordering::Relaxed);
+        Unsent { activity: Arc::clone(self), period }
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.unsent.iter().any(|count| count.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Begins another period; whether there are responses from before the last one.
+    fn turn_period(&self) -> bool {
+        let next = self.period.load(Ordering::Relaxed).wrapping_add(1) % 3;
+        if self.unsent[next].load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        self.period.store(next, Ordering::Relaxed);
+        false
     }
 
     /// Returns, to one caller, when the first bytes were those of HTTP/2.
@@ -65,7 +134,20 @@ pub struct InFlight(Arc<Activity>);
 impl InFlight {
     /// Whether its response asks the client to end the connection.
     pub fn is_last(&self) -> bool {
-        self.0.phase.is_draining()
+        self.0.phase.is_draining() || self.0.must_close()
+    }
+}
+
+/// A response that its client has not taken yet.
+#[derive(Debug)]
+pub struct Unsent {
+    activity: Arc<Activity>,
+    period: usize,
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.activity.unsent[self.period].fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -82,6 +164,8 @@ pub struct Patience {
     pub header: Duration,
     /// For the next request.
     pub idle: Duration,
+    /// For the client to take what is written; each response as a whole may take twice that.
+    pub write: Duration,
 }
 
 /// A socket that reports a timeout when its client takes too long.
@@ -94,6 +178,10 @@ pub struct TimedStream {
     /// What the connection waits for while nothing is in flight.
     wait: Wait,
     deadline: Instant,
+    /// When the socket stopped taking what is written.
+    full_since: Option<Instant>,
+    /// When the next period of unsent responses begins.
+    next_period: Option<Instant>,
     /// Requests seen at the last look.
     begun: u64,
     timer: Pin<Box<Sleep>>,
@@ -124,6 +212,8 @@ impl TimedStream {
             owes_response: false,
             wait: Wait::First,
             deadline,
+            full_since: None,
+            next_period: None,
             begun: 0,
             timer: Box::pin(sleep_until(deadline)),
             is_armed: false,
@@ -143,7 +233,10 @@ impl TimedStream {
             if self.wait != Wait::NextOverH2 {
                 self.wait = Wait::Next;
             }
-            self.deadline = Instant::now() + self.patience.idle;
+            let now = Instant::now();
+            self.activity.waits_from(now);
+            self.activity.ended.store(begun, Ordering::Relaxed);
+            self.deadline = now + self.patience.idle;
         }
         false
     }
@@ -168,8 +261,9 @@ impl TimedStream {
     /// is time to ask again.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let is_busy = self.is_busy();
-        if !is_busy && self.timer.deadline() > self.deadline {
-            self.timer.as_mut().reset(self.deadline);
+        let limit = self.limit(is_busy);
+        if let Some(limit) = limit.filter(|limit| self.timer.deadline() > *limit) {
+            self.timer.as_mut().reset(limit);
             self.is_armed = false;
         }
         // Only this connection's task polls the timer, so a timer that runs knows whom to wake.
@@ -178,20 +272,63 @@ impl TimedStream {
         }
         self.is_armed = true;
         while self.timer.as_mut().poll(cx).is_ready() {
-            let next = if is_busy { Instant::now() + self.patience.header } else { self.deadline };
-            if !is_busy && self.timer.deadline() >= next {
-                return true;
+            let now = Instant::now();
+            if self.next_period.is_some_and(|next| next <= now) {
+                self.next_period = None;
+                if self.activity.turn_period() {
+                    return true;
+                }
             }
+            let next = match self.limit(is_busy) {
+                Some(limit) if limit <= now => return true,
+                Some(limit) => limit,
+                None => now + self.patience.header,
+            };
             self.timer.as_mut().reset(next);
         }
         false
+    }
+
+    /// When to look again at the latest, and to give the client up unless only a period ends.
+    fn limit(&mut self, is_busy: bool) -> Option<Instant> {
+        let mut limit = (!is_busy).then_some(self.deadline);
+        let mut also = |other: Instant| limit = Some(limit.map_or(other, |limit| limit.min(other)));
+        if let Some(since) = self.full_since {
+            also(since + self.patience.write);
+        }
+        if self.next_period.is_some() || self.activity.has_unsent() {
+            let period = self.patience.write;
+            also(*self.next_period.get_or_insert_with(|| Instant::now() + period));
+        }
+        limit
+    }
+
+    /// Turns waiting for room in the socket into an error when it has lasted too long.
+    fn or_full<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if poll.is_pending() {
+            self.full_since.get_or_insert_with(Instant::now);
+            if self.activity.must_close() && !self.is_busy() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        self.or_late(cx, poll)
     }
 
     /// Whether the server stops, and this connection waits for a request over HTTP/1.
     ///
     /// One that has just been accepted is given some time: its request is on the way.
     fn must_end(&mut self, is_busy: bool) -> bool {
-        if is_busy || self.owes_response || !self.activity.phase.is_stopping() {
+        if is_busy {
+            return false;
+        }
+        if self.activity.must_close() {
+            return true;
+        }
+        if self.owes_response || !self.activity.phase.is_stopping() {
             return false;
         }
         match self.wait {
@@ -268,7 +405,7 @@ impl AsyncWrite for TimedStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.or_late(cx, poll)
+        this.or_full(cx, poll)
     }
 
     fn poll_write_vectored(
@@ -278,7 +415,7 @@ impl AsyncWrite for TimedStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.or_late(cx, poll)
+        this.or_full(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -289,6 +426,8 @@ impl AsyncWrite for TimedStream {
         // hyper flushes after each response but need not read again, and the time for the next
         // request starts here.
         let this = self.get_mut();
+        // Whoever flushes has written all of it.
+        this.full_since = None;
         if this.is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

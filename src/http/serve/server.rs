@@ -10,25 +10,32 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Version};
+use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use pin_project_lite::pin_project;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tower::Service;
 
 use super::connection::{Activity, InFlight, Patience, TimedStream};
+use super::connections::{Connections, Member};
+use super::file_limit;
 pub use super::listener::{BindError, bind};
+use super::outgoing::Outgoing;
 use crate::config::{LiveConfig, ServerConfig};
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::schema_origin::Origin;
 use crate::drain::Drain;
+use crate::http::bounds::shares::share_of;
+use crate::http::layers::client_address::TrustedProxies;
 use crate::http::message::call::{Inbound, Reply};
 use crate::http::pipeline::front_end::Guards;
 use crate::http::{FrontEnd, FrontEndSettings, Router};
+use crate::metrics::http::ConnectionStats;
 use crate::telemetry;
 
 /// Most bytes of a request's head.
@@ -41,25 +48,43 @@ const MAX_STREAMS: u32 = 256;
 /// always the proxy that closes.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Bytes of bodies that a client may send before they are read, on one request and on one connection
+/// over HTTP/2.
+const MAX_UNREAD: u32 = 64 * 1_024;
+
 /// Pause after the process ran out of file descriptors: accepting fails at once until one is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How connections are treated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeSettings {
     pub patience: Patience,
-    /// Connections at once; further ones wait in the kernel's backlog.
+    /// Connections at once; for a further one the one goes that has been idle for the longest time.
     pub max_connections: usize,
+    /// Connections of one client network.
+    pub max_of_network: usize,
+    /// Peers to whom that does not apply, since many clients are behind them.
+    pub proxies: TrustedProxies,
+    pub stats: Arc<ConnectionStats>,
     /// Longest drain.
     pub shutdown_timeout: Duration,
 }
 
-impl From<&ServerConfig> for ServeSettings {
-    fn from(config: &ServerConfig) -> Self {
+impl ServeSettings {
+    /// What a server with this configuration needs on a database of this origin.
+    fn new(config: &ServerConfig, origin: Origin) -> Self {
+        // Over HTTP/1 each request has a connection; as many again may be idle.
+        let max_connections = file_limit::fit(config.max_concurrency.saturating_mul(2));
         Self {
-            patience: Patience { header: config.header_timeout, idle: IDLE_TIMEOUT },
-            // Over HTTP/1 each request has a connection; as many again may be idle.
-            max_connections: config.max_concurrency.saturating_mul(2),
+            patience: Patience {
+                header: config.header_timeout,
+                idle: IDLE_TIMEOUT,
+                write: config.write_timeout,
+            },
+            max_connections,
+            max_of_network: share_of(max_connections, config.client_share),
+            proxies: TrustedProxies::new(config.trusted_proxies(origin)),
+            stats: Arc::default(),
             shutdown_timeout: config.shutdown_timeout,
         }
     }
@@ -88,7 +113,10 @@ pub fn start<S: Send + Sync + 'static>(
     drain: Drain,
 ) -> JoinHandle<()> {
     let loaded = config.load();
-    let settings = ServeSettings::from(&loaded.server);
+    let settings = ServeSettings {
+        stats: Arc::clone(&router.stats().connections),
+        ..ServeSettings::new(&loaded.server, origin)
+    };
     let front_end_settings = FrontEndSettings::new(&loaded.server, origin);
     drop(loaded);
     let conceal_errors = move || config.load().server.conceal_errors;
@@ -113,28 +141,47 @@ where
     T::Future: Send + 'static,
 {
     let protocol = protocol();
-    let places = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
-    let told = drain.clone();
-    let connection = move |Accepted { stream, peer, place }| {
+    let ServeSettings { max_connections, max_of_network, .. } = settings;
+    let among = Connections::new(max_connections, max_of_network, Arc::clone(&settings.stats));
+    let (told, all) = (drain.clone(), Arc::clone(&among));
+    let connection = move |Accepted { stream, peer, network }, place| {
         let activity = Arc::new(Activity::new(told.phase().clone()));
+        let member = all.enter(network, place, &activity);
         let socket = TimedStream::new(stream, Arc::clone(&activity), settings.patience);
         let service = ConnectionService { service: service.clone(), peer: peer.ip(), activity };
-        run(protocol.clone(), socket, service, told.child(), place)
+        run(protocol.clone(), socket, service, told.child(), member)
     };
     let mut connections = JoinSet::new();
     let mut stats = ServerStats::default();
+    let mut waiting: Option<Accepted> = None;
     loop {
-        let accepted = tokio::select! {
+        // Both may be given up and begun again, so that ended connections are always let go.
+        let next = async {
+            match &waiting {
+                None => Next::Accepted(accept(&listener, &settings.proxies, &among).await),
+                Some(_) => Next::Place(among.place().await),
+            }
+        };
+        let next = tokio::select! {
             () = drain.stopping() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            next = next => next,
         };
-        stats.accepted += 1;
-        connections.spawn(connection(accepted));
+        match next {
+            Next::Accepted(accepted) => {
+                waiting = accepted.is_within_its_share(&among).then_some(accepted);
+            }
+            Next::Place(place) => {
+                if let Some(accepted) = waiting.take() {
+                    stats.accepted += 1;
+                    connections.spawn(connection(accepted, place));
+                }
+            }
+        }
     }
-    for accepted in last_ones(listener, &places) {
+    for (accepted, place) in last_ones(waiting, listener, &settings.proxies, &among) {
         stats.accepted += 1;
-        connections.spawn(connection(accepted));
+        connections.spawn(connection(accepted, place));
     }
     let ending = async { while connections.join_next().await.is_some() {} };
     if timeout(settings.shutdown_timeout, ending).await.is_err() {
@@ -157,27 +204,49 @@ fn protocol() -> auto::Builder<TokioExecutor> {
         .max_buf_size(MAX_HEAD_BYTES)
         .writev(false);
     let max_list = u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX);
-    builder.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(max_list);
+    builder
+        .http2()
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(max_list)
+        .initial_stream_window_size(MAX_UNREAD)
+        .initial_connection_window_size(MAX_UNREAD);
     builder
 }
 
-/// A connection with its place among all of them.
+/// What the listener waits for.
+enum Next {
+    Accepted(Accepted),
+    /// For the connection that has been accepted.
+    Place(OwnedSemaphorePermit),
+}
+
+/// A connection that has no place yet.
 struct Accepted {
     stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    /// Whose share it counts for.
+    network: Option<ClientNetwork>,
+}
+
+impl Accepted {
+    fn new(stream: TcpStream, peer: SocketAddr, proxies: &TrustedProxies) -> Self {
+        Self { stream, peer, network: proxies.client_network(peer.ip()) }
+    }
+
+    fn is_within_its_share(&self, among: &Connections) -> bool {
+        self.network.is_none_or(|network| among.has_room_for(network))
+    }
 }
 
 /// The next connection; failures are survived.
 #[expect(clippy::disallowed_methods, reason = "nothing tells when a file descriptor is free")]
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+async fn accept(listener: &TcpListener, proxies: &TrustedProxies, among: &Connections) -> Accepted {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return Accepted { stream, peer, place },
+            Ok((stream, peer)) => return Accepted::new(stream, peer, proxies),
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections");
+                among.failed(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -185,14 +254,26 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
 }
 
 /// Closes the listener; those whom the kernel had accepted already are not turned away.
-fn last_ones(listener: TcpListener, places: &Arc<Semaphore>) -> Vec<Accepted> {
+fn last_ones(
+    mut waiting: Option<Accepted>,
+    listener: TcpListener,
+    proxies: &TrustedProxies,
+    among: &Connections,
+) -> Vec<(Accepted, OwnedSemaphorePermit)> {
     let mut accepted = Vec::new();
     // Asked directly: the runtime may not have heard of them yet.
     let Ok(listener) = listener.into_std() else { return accepted };
-    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        let Ok((stream, peer)) = listener.accept() else { break };
-        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-        accepted.extend(stream.map(|stream| Accepted { stream, peer, place }));
+    while let Some(place) = among.free_place() {
+        let next = waiting.take().map_or_else(
+            || {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(Accepted::new(TcpStream::from_std(stream)?, peer, proxies))
+            },
+            io::Result::Ok,
+        );
+        let Ok(next) = next else { break };
+        accepted.push((next, place));
     }
     accepted
 }
@@ -208,7 +289,7 @@ async fn run<T>(
     socket: TimedStream,
     service: ConnectionService<T>,
     drain: Drain,
-    _place: OwnedSemaphorePermit,
+    _member: Member,
 ) where
     T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send + 'static,
@@ -223,7 +304,7 @@ async fn run<T>(
         }
         // It knows whom to wake and has nothing to say before draining begins; asking would take two locks
         // for each request.
-        if is_registered && !drain.phase().is_draining() {
+        if is_registered && !drain.phase().is_draining() && !activity.must_close() {
             return Poll::Pending;
         }
         is_registered = true;
@@ -231,11 +312,11 @@ async fn run<T>(
     });
     let ended = match ended.await {
         Ok(ended) => ended,
-        Err(is_http2) => {
-            if is_http2 {
+        Err(end) => {
+            if end == End::Http2 {
                 connection.as_mut().graceful_shutdown();
             }
-            // Over HTTP/1 `TimedStream` and the responses see to it. hyper would drop a request
+            // Otherwise `TimedStream` and the responses see to it. hyper would drop a request
             // that has arrived and is not read yet.
             connection.await
         }
@@ -246,17 +327,30 @@ async fn run<T>(
     }
 }
 
-/// Returns when something must be done to end this connection; tells whether it speaks HTTP/2.
+/// How a connection is made to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its client is asked to.
+    Http2,
+    /// Its socket ends it.
+    Socket,
+}
+
+/// Returns when something must be done to end this connection.
 ///
 /// The client of an HTTP/2 connection is asked to end it as soon as draining begins: a frame says so
 /// without hitting a request. A connection that has said nothing yet is waited for.
-async fn must_end(drain: &Drain, activity: &Activity) -> bool {
-    drain.draining().await;
+async fn must_end(drain: &Drain, activity: &Activity) -> End {
+    tokio::select! {
+        () = drain.draining() => {}
+        () = activity.closing() => return End::Socket,
+    }
     tokio::select! {
         biased;
-        () = activity.speaks_http2() => true,
+        () = activity.speaks_http2() => End::Http2,
         // Being polled is all that an HTTP/1 connection needs now.
-        () = drain.stopping() => false,
+        () = drain.stopping() => End::Socket,
+        () = activity.closing() => End::Socket,
     }
 }
 
@@ -271,16 +365,17 @@ impl<T> hyper::service::Service<Request<Incoming>> for ConnectionService<T>
 where
     T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone,
 {
-    type Response = Reply;
+    type Response = Response<Outgoing>;
     type Error = Infallible;
     type Future = Counted<T::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.activity.begin();
-        let is_http1 = request.version() < Version::HTTP_2;
+        let version = request.version();
         // The front end is always ready, so there is no `poll_ready` to wait for.
         let inner = self.service.clone().call(Inbound { request, peer: self.peer });
-        Counted { inner, in_flight: Some(in_flight), is_http1 }
+        let activity = Arc::clone(&self.activity);
+        Counted { inner, in_flight: Some(in_flight), activity, version }
     }
 }
 
@@ -290,19 +385,22 @@ pin_project! {
         #[pin]
         inner: F,
         in_flight: Option<InFlight>,
-        is_http1: bool,
+        activity: Arc<Activity>,
+        version: Version,
     }
 }
 
 impl<F: Future<Output = Result<Reply, Infallible>>> Future for Counted<F> {
-    type Output = F::Output;
+    type Output = Result<Response<Outgoing>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut reply) = std::task::ready!(this.inner.poll(cx));
+        let Ok(reply) = std::task::ready!(this.inner.poll(cx));
         // Before hyper has the reply, so that the socket knows when it is flushed.
         let in_flight = this.in_flight.take();
-        if *this.is_http1 && in_flight.is_some_and(|request| request.is_last()) {
+        let is_http1 = *this.version < Version::HTTP_2;
+        let mut reply = Outgoing::of(reply, *this.version, this.activity);
+        if is_http1 && in_flight.is_some_and(|request| request.is_last()) {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(reply))

@@ -3,6 +3,7 @@
 mod access_control;
 mod anonymous;
 mod deanonymize;
+mod metadata;
 mod options;
 mod pre_hijacking;
 mod user;

@@ -31,6 +31,8 @@ impl Scene {
             ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
             ("AUTH_OTP_EMAIL_ENABLED", "true"),
             ("AUTH_ADDRESS_PROOF_CLEARS", clears),
+            // Told in a test of their own; here mails are counted.
+            ("AUTH_SECURITY_NOTICES", "none"),
             ceremonies::ON,
         ]);
         let social = Social::start(&["google", "discord", "github"], &settings).await;
@@ -248,6 +250,53 @@ async fn non_verifying_identity_provider() {
             assert_ne!(scene.social.sign_in("discord", &[]).await.error(), "");
         }
     }
+}
+
+/// Who comes into an account that may have been in use is told how else it can be entered.
+#[tokio::test]
+async fn the_owner_is_told_what_was_there_before() {
+    let mailbox = Mailbox::start().await;
+    let app = TestApp::start(&mailbox.settings(&[
+        ("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false"),
+        ("AUTH_EMAIL_PASSWORDLESS_ENABLED", "true"),
+        ("AUTH_SECURITY_NOTICES", "first-proof"),
+        ceremonies::ON,
+    ]))
+    .await;
+    let attacker = app.sign_up(VICTIM).await.session();
+    let mut key = SecurityKey::new();
+    let added = ceremonies::add_key(&app, attacker.access_token(), &mut key, "evil").await;
+    assert_eq!(added.status, 200, "{added:?}");
+    app.post("/signin/passwordless/email", json!({"email": VICTIM})).await.assert_ok();
+    let link = mailbox.last(&app.database, 1).await;
+    verify(&app, link.ticket(), CLIENT_URL).await.redirect();
+    let told = mailbox.last(&app.database, 2).await;
+    assert_eq!(told.template(), "notice-address-proved");
+    for way in ["the password", "security keys"] {
+        assert!(told.html.contains(way), "{}", told.html);
+    }
+    assert!(!told.html.contains("accounts at other services"), "{}", told.html);
+    // Once: from now on the address is proved.
+    app.post("/signin/passwordless/email", json!({"email": VICTIM})).await.assert_ok();
+    let link = mailbox.last(&app.database, 3).await;
+    verify(&app, link.ticket(), CLIENT_URL).await.redirect();
+    mailbox.all(&app.database, 3).await;
+}
+
+/// Whoever verifies an account knows what it is.
+#[tokio::test]
+async fn the_mail_of_a_sign_up_says_what_was_set_up() {
+    let mut scene = Scene::start(true, "pending").await;
+    scene.squat(true).await;
+    let mail = scene.mailbox.last(&scene.app().database, 1).await;
+    assert!(mail.html.contains("with a password"), "{}", mail.html);
+    assert!(mail.html.contains(" UTC"), "{}", mail.html);
+    let mut key = SecurityKey::new();
+    let options = ceremonies::begin_sign_up(scene.app(), VICTIM).await;
+    ceremonies::finish_sign_up(scene.app(), &key.create(&options)).await;
+    let mail = scene.mailbox.last(&scene.app().database, 2).await;
+    assert!(mail.html.contains("with a security key"), "{}", mail.html);
+    assert!(!mail.html.contains("with a password"), "{}", mail.html);
 }
 
 /// The mail of the sign-up hands nothing over, also when it is asked for again.

@@ -109,7 +109,7 @@ async fn a_new_database_has_the_names_and_the_order_of_the_reference() {
     for fact in [
         "order provider_requests id,-,options",
         "order refresh_tokens id,created_at,expires_at,user_id,-,metadata,type,\
-         refresh_token_hash,keywright_rotated_at",
+         refresh_token_hash,keywright_rotated_at,keywright_pat_id,keywright_until,keywright_key_id",
         "order user_security_keys id,user_id,credential_id,credential_public_key,counter,\
          transports,nickname",
         "column users.id uuid notnull=t public.gen_random_uuid() gen=",

@@ -115,7 +115,7 @@ async fn follow(app: &TestApp, path: &str, bearer: Option<&str>) -> TestResponse
 #[tokio::test]
 async fn confirming_signs_in_nobody_but_who_asked() {
     let mailbox = Mailbox::start().await;
-    let (app, session) = start(&mailbox, &[]).await;
+    let (app, session) = start(&mailbox, &[("AUTH_SECURITY_NOTICES", "none")]).await;
     let bob = app.sign_up("bob@example.com").await.session();
     app.database.execute("update auth.users set email_verified = true").await;
     let bearers = [None, Some(bob.access_token()), Some("no token")];

@@ -367,7 +367,9 @@ async fn a_pending_code_of_the_reference_is_honoured_and_takes_one_try() {
 #[tokio::test]
 async fn neither_link_nor_code_asks_for_the_second_factor() {
     let mailbox = Mailbox::start().await;
-    let app = start(&mailbox, &[("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false")]).await;
+    let more =
+        [("AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "false"), ("AUTH_SECURITY_NOTICES", "none")];
+    let app = start(&mailbox, &more).await;
     app.sign_up(ANN).await.session();
     app.database
         .execute("update auth.users set active_mfa_type = 'totp', totp_secret = 'ABCDEFGH'")

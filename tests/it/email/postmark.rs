@@ -45,6 +45,7 @@ async fn the_operators_template_there_gets_address_and_variables() {
         names,
         [
             "clientUrl",
+            "detail",
             "displayName",
             "email",
             "link",
@@ -52,7 +53,8 @@ async fn the_operators_template_there_gets_address_and_variables() {
             "newEmail",
             "redirectTo",
             "serverUrl",
-            "ticket"
+            "ticket",
+            "time"
         ]
     );
     assert_eq!(model["displayName"], "Ann <3");

@@ -28,7 +28,7 @@ use keywright::http::{
 use keywright::telemetry::access_log::AccessLog;
 use keywright::telemetry::writer::{WriterGuard, batched};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
@@ -94,6 +94,13 @@ async fn wait(probe: Arc<Probe>, _: ApiRequest) -> HandlerResult {
     Ok(ApiResponse::ok_text())
 }
 
+/// What `/large` responds with.
+pub(crate) const LARGE: usize = 8 << 20;
+
+async fn large(_: Arc<Probe>, _: ApiRequest) -> HandlerResult {
+    Ok(ApiResponse::raw_json(vec![b'x'; LARGE]))
+}
+
 async fn broken(_: Arc<Probe>, request: ApiRequest) -> HandlerResult {
     match request.query() {
         Some("panic") => panic!("this handler is broken"),
@@ -116,6 +123,10 @@ pub(crate) struct Options {
     pub(crate) request_timeout: Duration,
     pub(crate) header_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    /// Otherwise every peer is a proxy, and has no share of its own.
+    pub(crate) has_shares: bool,
+    pub(crate) body_budget: usize,
     pub(crate) shutdown_timeout: Duration,
 }
 
@@ -129,9 +140,18 @@ impl Default for Options {
             request_timeout: DEADLINE,
             header_timeout: DEADLINE,
             idle_timeout: DEADLINE,
+            write_timeout: DEADLINE,
+            has_shares: false,
+            body_budget: 1 << 20,
             shutdown_timeout: DEADLINE,
         }
     }
+}
+
+fn trusted_proxies(options: &Options) -> TrustedProxies {
+    let networks =
+        if options.has_shares { [].into() } else { ["127.0.0.0/8".parse().unwrap()].into() };
+    TrustedProxies::new(networks)
 }
 
 /// The most that a body may have here.
@@ -153,6 +173,7 @@ impl Site {
             .route(Method::GET, "/about", Limits::NONE, Turnstile::NotAsked, about)
             .route(Method::POST, "/about", Limits::NONE, Turnstile::NotAsked, about)
             .route(Method::GET, "/wait", Limits::NONE, Turnstile::NotAsked, wait)
+            .route(Method::GET, "/large", Limits::NONE, Turnstile::NotAsked, large)
             .route(Method::GET, "/broken", Limits::NONE, Turnstile::NotAsked, broken)
             .route(
                 Method::GET,
@@ -170,8 +191,10 @@ impl Site {
                 request_timeout: options.request_timeout,
             },
             max_concurrency: options.max_concurrency,
-            trusted_proxies: TrustedProxies::new(["127.0.0.0/8".parse().unwrap()].into()),
+            trusted_proxies: trusted_proxies(options),
             local_hosts: LocalHosts::new(IpAddr::from([127, 0, 0, 1])),
+            client_share: 50,
+            body_budget: options.body_budget,
         };
         let probe = Arc::new(Probe::default());
         let log = Sink::default();
@@ -282,8 +305,15 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let drain = Drain::default();
         let settings = ServeSettings {
-            patience: Patience { header: options.header_timeout, idle: options.idle_timeout },
+            patience: Patience {
+                header: options.header_timeout,
+                idle: options.idle_timeout,
+                write: options.write_timeout,
+            },
             max_connections: options.max_connections,
+            max_of_network: options.max_connections.div_ceil(2),
+            proxies: trusted_proxies(&options),
+            stats: Arc::default(),
             shutdown_timeout: options.shutdown_timeout,
         };
         let task = tokio::spawn(serve(listener, site.front_end.clone(), settings, drain.clone()));
@@ -292,6 +322,20 @@ impl Server {
 
     pub(crate) async fn connect(&self) -> Wire {
         Wire(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// From another address of this machine: another client network.
+    pub(crate) async fn connect_from(&self, address: [u8; 4]) -> Wire {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((IpAddr::from(address), 0).into()).unwrap();
+        Wire(socket.connect(self.address).await.unwrap())
+    }
+
+    /// With as little room as there can be for what is not read.
+    pub(crate) async fn connect_narrowly(&self) -> Wire {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Wire(socket.connect(self.address).await.unwrap())
     }
 
     /// Drains and gives the counts.

@@ -172,8 +172,8 @@ async fn a_request_that_comes_before_the_last_response_is_served_next() {
 async fn connections_beyond_the_limit_wait_for_a_place() {
     let server = Server::start(Options { max_connections: 1, ..Options::default() }).await;
     let mut first = server.connect().await;
-    first.send(HEALTH).await;
-    first.response().await;
+    first.send(WAIT).await;
+    server.site.probe.entered(1).await;
     let mut second = server.connect().await;
     second.send(HEALTH).await;
     assert!(tokio::time::timeout(SHORT, second.0.readable()).await.is_err());

@@ -1,6 +1,8 @@
 //! The front end around a few handlers of its own: what clients, proxies and operators see.
 
+mod bounds;
 mod harness;
 mod layers;
 mod limits;
 mod shutdown;
+mod strangers;

@@ -10,8 +10,12 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::support::app::{Client, PASSWORD, TestApp};
+use crate::support::ceremonies;
 use crate::support::gate::{Gate, Verdict};
 use crate::support::postgres::TestDatabase;
+use crate::support::providers::Providers;
+use crate::support::providers::social::Social;
+use crate::support::security_key::SecurityKey;
 use crate::support::smtp::eventually;
 
 const ROUNDS: usize = 100;
@@ -33,8 +37,9 @@ impl Race {
         let (clock, changed) = (Clock::system(), Arc::new(Notify::new()));
         let gate = Gate::to(&database.url(), word, Arc::clone(&changed)).await;
         let behind = Arc::new(TestDatabase::at(gate.url(database.name()), database.name()));
-        let gated = TestApp::start_at(behind, clock.clone(), &[]).await;
-        let other = TestApp::start_at(Arc::clone(&database), clock, &[]).await;
+        let settings = [ceremonies::ON];
+        let gated = TestApp::start_at(behind, clock.clone(), &settings).await;
+        let other = TestApp::start_at(Arc::clone(&database), clock, &settings).await;
         other.sign_up(EMAIL).await.session();
         Self { gated, other, gate, changed, database }
     }
@@ -201,6 +206,51 @@ async fn a_personal_access_token_that_is_deleted_meanwhile_starts_no_session() {
         let (response, ()) = join(race.gated.post("/signin/pat", token), deleting).await;
         response.assert_refused(401, "invalid-pat");
         assert_eq!(race.sessions().await, 0, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_security_key_that_is_removed_meanwhile_starts_no_session() {
+    let race = Race::start(INSERT).await;
+    for round in 0..ROUNDS {
+        let session = race.other.sign_in(EMAIL, PASSWORD).await.session();
+        let mut key = SecurityKey::new();
+        let added = ceremonies::add_key(&race.other, session.access_token(), &mut key, "").await;
+        assert_eq!(added.status, 200, "{added:?}");
+        race.end_sessions().await;
+        let options = ceremonies::begin_sign_in(&race.gated, Some(EMAIL)).await;
+        race.gate.close();
+        let removing = async {
+            race.someone_waits().await;
+            race.database.execute("delete from auth.user_security_keys").await;
+            race.pass();
+        };
+        let assertion = key.get(&options);
+        let signing_in = ceremonies::finish_sign_in(&race.gated, &assertion);
+        let (response, ()) = join(signing_in, removing).await;
+        response.assert_refused(400, "invalid-request");
+        assert_eq!(race.sessions().await, 0, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_is_removed_meanwhile_starts_no_session() {
+    let race = Race::start(INSERT).await;
+    let behind = TestDatabase::at(race.gate.url(race.database.name()), race.database.name());
+    let social = Social::start_on(behind, Providers::start().await, &["github"], &[]).await;
+    for round in 0..ROUNDS {
+        social.sign_in("github", &[]).await.refresh_token();
+        race.end_sessions().await;
+        race.gate.close();
+        let removing = async {
+            race.someone_waits().await;
+            race.database.execute("delete from auth.user_providers").await;
+            race.pass();
+        };
+        let (final_page, ()) = join(social.sign_in("github", &[]), removing).await;
+        assert_eq!(final_page.error(), "invalid-email-password", "round {round}");
+        assert_eq!(race.sessions().await, 0, "round {round}");
+        race.database.execute("delete from auth.users where email <> 'ann@example.com'").await;
     }
 }
 

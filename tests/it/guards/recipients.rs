@@ -234,7 +234,7 @@ async fn text(client: &Client) -> TestResponse {
     client.post("/signin/passwordless/sms", json!({"phoneNumber": PHONE})).await
 }
 
-fn twilio<'a>(simulator: &'a HttpSimulator) -> [(&'a str, &'a str); 5] {
+fn twilio(simulator: &HttpSimulator) -> [(&str, &str); 5] {
     [
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_SMS_TWILIO_ACCOUNT_SID", "AC123"),

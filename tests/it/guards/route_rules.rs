@@ -4,7 +4,7 @@ use keywright::config::{Config, Sources};
 use keywright::http::message::route::Limit::{
     BruteForce, Email, Providers, SignUps, Sms, VerificationEmail,
 };
-use keywright::http::message::route::{Limit, Turnstile};
+use keywright::http::message::route::{BodySize, Limit, Turnstile};
 use keywright::http::pipeline::router::RouteInfo;
 use keywright::http::routes;
 use serde_json::Value;
@@ -202,4 +202,27 @@ fn a_route_has_the_chapter_of_its_folder_in_the_contract() {
         assert_eq!(operation["tags"], serde_json::json!([route.chapter]), "{}", name(&route));
         assert!(tags.contains(&route.chapter.into()), "{} is not listed", route.chapter);
     }
+}
+
+#[test]
+fn only_routes_that_take_metadata_take_large_bodies() {
+    let contract = contract();
+    let schemas = &contract["components"]["schemas"];
+    let takes_metadata = |route: &RouteInfo| {
+        let path = route.path.replace("{{", "{").replace("}}", "}");
+        let operation = &contract["paths"][&path][route.method.as_str().to_lowercase()];
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let name = body.as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let members = &schemas[name]["properties"];
+        let options = members["options"]["$ref"].as_str().unwrap_or_default();
+        members["metadata"].is_object() || options.ends_with("/SignUpOptions")
+    };
+    let mut count = 0;
+    for route in table() {
+        let expected =
+            if takes_metadata(&route) { BodySize::WithMetadata } else { BodySize::Ordinary };
+        assert_eq!(route.rules.body, expected, "{}", name(&route));
+        count += usize::from(expected == BodySize::WithMetadata);
+    }
+    assert_eq!(count, 11);
 }

@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 use crate::support::smtp::eventually;
 
 /// Fills each table with `count` rows that expired long ago, and one that has not.
-const FILL: [(&str, &str); 4] = [
+const FILL: [(&str, &str); 5] = [
     (
         "keywright_tickets",
         "insert into auth.keywright_tickets (ticket_hash, user_id, purpose, created_at, expires_at)

@@ -252,7 +252,7 @@ async fn a_sign_in_whose_user_is_signed_out_everywhere_meanwhile_starts_no_sessi
         let commit = async {
             let waiting = "select count(*) from pg_stat_activity
                             where datname = current_database() and wait_event_type = 'Lock'
-                              and query like '%is_anonymous from auth.users%'";
+                              and query like '%select is_anonymous, disabled%'";
             eventually("the sign-in", async || app.database.count(waiting).await == 1).await;
             sqlx::raw_sql("commit").execute(&mut ending).await.unwrap();
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use keywright::domain::ids::UserId;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -262,6 +262,44 @@ async fn late_reuse_ends_the_session_once_and_is_reported() {
         assert_eq!(events[0]["user.id"], session.user_id().to_string());
         assert!(!format!("{events:?}").contains(&stolen));
     }
+}
+
+/// A thief with a copy of the token who is always a little later than the owner
+/// (docs/reference-behaviour.md#followers-are-told).
+#[tokio::test]
+async fn whoever_follows_a_session_from_another_network_is_reported_and_nobody_is_signed_out() {
+    logs::keep_security_events();
+    let nodes = nodes().await;
+    let node = &nodes.nodes[0];
+    let from = async |address: &str, token: &str| {
+        let request = node.request(Method::POST, "/token").header("X-Forwarded-For", address);
+        Client::send(request.json(&json!({"refreshToken": token}))).await.session()
+    };
+    for (thief, reported) in [("198.51.100.7", 3), ("192.0.2.1", 0)] {
+        let session = node.anonymous().await;
+        let mut held = session.refresh_token().to_owned();
+        for _ in 0..4 {
+            let next = from("192.0.2.1", &held).await;
+            assert_eq!(from(thief, &held).await.refresh_token(), next.refresh_token());
+            held = next.refresh_token().to_owned();
+        }
+        let events = logs::security_events(session.id());
+        // The first time nobody watched the session yet.
+        assert_eq!(events.len(), reported, "{events:?}");
+        for event in events {
+            assert_eq!(event["security_event"], "refresh-token-followed");
+            assert_eq!(event["reason"], "another network");
+        }
+    }
+    let session = node.anonymous().await;
+    let next = from("192.0.2.1", session.refresh_token()).await;
+    for _ in 0..8 {
+        from("192.0.2.1", session.refresh_token()).await;
+    }
+    let events = logs::security_events(session.id());
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["reason"], "repeated often");
+    from("192.0.2.1", next.refresh_token()).await;
 }
 
 #[tokio::test]

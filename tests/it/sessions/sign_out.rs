@@ -93,3 +93,35 @@ async fn unknown_members_are_ignored_here_alone() {
     let get = app.request(Method::GET, "/signout");
     crate::support::app::Client::send(get).await.assert_refused(405, "method-not-allowed");
 }
+
+#[tokio::test]
+async fn a_token_from_long_ago_ends_nothing_but_the_session_of_a_bearer_that_comes_along() {
+    let app = TestApp::start(&[]).await;
+    let first = app.anonymous().await;
+    let mut last = first.clone();
+    // One more than the steps that are looked ahead.
+    for _ in 0..66 {
+        last = app.refresh(last.refresh_token()).await.session();
+    }
+    let old = json!({"refreshToken": first.refresh_token()});
+    app.post("/signout", old.clone()).await.assert_ok();
+    last = app.refresh(last.refresh_token()).await.session();
+    for (_, bearer) in jwt::refused_tokens(first.user_id()) {
+        app.post_as("/signout", &bearer, old.clone()).await.assert_ok();
+    }
+    last = app.refresh(last.refresh_token()).await.session();
+    app.post_as("/signout", last.access_token(), old).await.assert_ok();
+    app.refresh(last.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+}
+
+#[tokio::test]
+async fn a_token_that_leads_to_a_session_ends_that_one_and_not_the_bearers() {
+    let app = TestApp::start(&[]).await;
+    let one = app.sign_up("ann@example.com").await.session();
+    let other = app.sign_in("ann@example.com", PASSWORD).await.session();
+    let newer = app.refresh(other.refresh_token()).await.session();
+    let body = json!({"refreshToken": other.refresh_token()});
+    app.post_as("/signout", one.access_token(), body).await.assert_ok();
+    app.refresh(newer.refresh_token()).await.assert_refused(401, "invalid-refresh-token");
+    app.refresh(one.refresh_token()).await.session();
+}

@@ -215,6 +215,17 @@ impl Client {
         Self { base, http }
     }
 
+    /// For the same server from another address of this machine: another client network.
+    pub(crate) fn at_address(&self, address: [u8; 4]) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(std::time::Duration::from_secs(30))
+            .local_address(std::net::IpAddr::from(address))
+            .build()
+            .unwrap();
+        Self { base: self.base.clone(), http }
+    }
+
     /// `http://127.0.0.1:port`.
     pub(crate) fn base(&self) -> &str {
         &self.base

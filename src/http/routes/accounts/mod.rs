@@ -20,6 +20,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_anonymous::post,
         )
+        .with_metadata()
         .route(Method::GET, "/user", Limits::NONE, Turnstile::NotAsked, user::get)
         .route(
             Method::POST,
@@ -28,4 +29,5 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             user_deanonymize::post,
         )
+        .with_metadata()
 }

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::flows::accounts::sign_in_anonymous::{AnonymousOptions, sign_in_anonymous};
 use crate::http::ApiRequest;
 use crate::http::input::extract::read_optional_json;
-use crate::http::input::fields::{LocaleField, MetadataField, TextField, not_null};
+use crate::http::input::fields::{AnonymousName, LocaleField, MetadataField, not_null};
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::routes::sessions::payload::session_payload;
 
@@ -16,7 +16,7 @@ use crate::http::routes::sessions::payload::session_payload;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SignInAnonymousRequest {
     #[serde(default, deserialize_with = "not_null")]
-    display_name: Option<TextField>,
+    display_name: Option<AnonymousName>,
     #[serde(default, deserialize_with = "not_null")]
     locale: Option<LocaleField>,
     #[serde(default, deserialize_with = "not_null")]
@@ -26,10 +26,12 @@ struct SignInAnonymousRequest {
 /// The body is optional.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInAnonymousRequest = read_optional_json(&request)?.unwrap_or_default();
+    let max_bytes = app.config().accounts.metadata_max_bytes;
+    let metadata = body.metadata.map(|metadata| metadata.within(max_bytes, "/metadata"));
     let options = AnonymousOptions {
-        display_name: body.display_name.map(TextField::into_string),
+        display_name: body.display_name.map(AnonymousName::into_string),
         locale: body.locale.map(LocaleField::into_string),
-        metadata: body.metadata.map(MetadataField::into_raw),
+        metadata: metadata.transpose()?,
     };
     session_payload(Some(&sign_in_anonymous(&app, options).await?))
 }

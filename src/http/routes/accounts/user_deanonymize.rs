@@ -63,7 +63,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
         }
         (Method::Passwordless, _) => SignInMethod::Passwordless,
     };
-    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
+    let options = body.options.unwrap_or_default().checked(&app, body.code_challenge)?;
     let client = request.client_ip;
     let registered = deanonymize_user(&app, request.bearer(), method, &body.email, options, client);
     pad_concealed(&app, Box::pin(registered)).await?;

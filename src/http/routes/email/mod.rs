@@ -23,6 +23,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_otp_email::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/signin/otp/email/verify",
@@ -37,6 +38,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_passwordless_email::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/user/email/change",

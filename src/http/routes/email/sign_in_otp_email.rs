@@ -25,7 +25,7 @@ struct SignInOtpEmailRequest {
 /// Mails a code to sign in with.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInOtpEmailRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().into();
+    let options = body.options.unwrap_or_default().checked(&app, None)?;
     pad_response_time(&app, sign_in_by_mail(&app, MailedCredential::Code, &body.email, options))
         .await?;
     Ok(ApiResponse::ok_text())

@@ -28,7 +28,7 @@ struct SignInPasswordlessEmailRequest {
 /// Mails a link to sign in by.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessEmailRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
+    let options = body.options.unwrap_or_default().checked(&app, body.code_challenge)?;
     pad_response_time(&app, sign_in_by_mail(&app, MailedCredential::Link, &body.email, options))
         .await?;
     Ok(ApiResponse::ok_text())

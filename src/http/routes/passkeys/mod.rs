@@ -54,6 +54,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::Asked,
             sign_up_webauthn::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/signup/webauthn/verify",
@@ -61,6 +62,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_up_webauthn_verify::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/user/webauthn/add",

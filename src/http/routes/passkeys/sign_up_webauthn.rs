@@ -24,7 +24,7 @@ struct SignUpWebauthnRequest {
 /// Options for the browser to make a passkey with.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpWebauthnRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().into();
+    let options = body.options.unwrap_or_default().checked(&app, None)?;
     let client = request.client_ip;
     ApiResponse::json(&sign_up_webauthn::begin(&app, &body.email, options, client).await?)
 }

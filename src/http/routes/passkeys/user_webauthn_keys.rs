@@ -12,7 +12,7 @@ use crate::domain::ids::SecurityKeyId;
 use crate::domain::security_key::ListedKey;
 use crate::flows::passkeys::security_keys;
 use crate::http::input::extract::read_json;
-use crate::http::input::fields::TextField;
+use crate::http::input::fields::NicknameField;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
@@ -56,7 +56,7 @@ struct SecurityKeys {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RenameRequest {
-    nickname: TextField,
+    nickname: NicknameField,
 }
 
 /// The bearer's keys.

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::ids::SecurityKeyId;
 use crate::flows::passkeys::add_security_key;
 use crate::http::input::extract::read_json;
-use crate::http::input::fields::{Object, TextField, not_null};
+use crate::http::input::fields::{NicknameField, Object, not_null};
 use crate::http::input::webauthn::CreatedCredential;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
@@ -18,7 +18,7 @@ use crate::http::{ApiRequest, ApiResponse};
 struct VerifyAddSecurityKeyRequest {
     credential: Object<CreatedCredential>,
     #[serde(default, deserialize_with = "not_null")]
-    nickname: Option<TextField>,
+    nickname: Option<NicknameField>,
 }
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct VerifyAddSecurityKeyResponse<'a> {
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: VerifyAddSecurityKeyRequest = read_json(&request)?;
     let attestation = body.credential.0.into_registration()?;
-    let nickname = body.nickname.as_ref().map(TextField::as_str);
+    let nickname = body.nickname.as_ref().map(NicknameField::as_str);
     let id = add_security_key::finish(&app, request.bearer(), &attestation, nickname).await?;
     ApiResponse::json(&VerifyAddSecurityKeyResponse { id, nickname })
 }

@@ -28,6 +28,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::Asked,
             sign_up_email_password::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/user/password",

@@ -29,7 +29,7 @@ struct SignUpEmailPasswordRequest {
 /// Responds with `{}` while the address waits for verification.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignUpEmailPasswordRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().with_challenge(body.code_challenge);
+    let options = body.options.unwrap_or_default().checked(&app, body.code_challenge)?;
     let password = body.password.into_secret();
     let client = request.client_ip;
     let session = sign_up_email_password(&app, &body.email, &password, options, client).await?;

@@ -7,7 +7,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::providers::id_tokens;
 use crate::flows::providers::id_tokens::PresentedIdToken;
 use crate::http::input::extract::read_json;
@@ -70,7 +69,7 @@ struct LinkIdTokenRequest {
 pub async fn sign_in(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: IdTokenRequest = read_json(&request)?;
     let presented = presented(body.provider, &body.id_token, body.nonce.as_ref());
-    let options: SignUpOptions = body.options.map(Into::into).unwrap_or_default();
+    let options = body.options.unwrap_or_default().checked(&app, None)?;
     session_payload(id_tokens::sign_in(&app, &presented, &options).await?.as_ref())
 }
 
@@ -78,7 +77,7 @@ pub async fn sign_in(app: Arc<App>, request: ApiRequest) -> HandlerResult {
 pub async fn sign_up(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: IdTokenRequest = read_json(&request)?;
     let presented = presented(body.provider, &body.id_token, body.nonce.as_ref());
-    let options: SignUpOptions = body.options.map(Into::into).unwrap_or_default();
+    let options = body.options.unwrap_or_default().checked(&app, None)?;
     session_payload(id_tokens::sign_up(&app, &presented, &options).await?.as_ref())
 }
 

@@ -38,6 +38,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             id_tokens::sign_in,
         )
+        .with_metadata()
         .route(
             Method::GET,
             "/signin/provider/{provider}",
@@ -73,6 +74,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::Asked,
             id_tokens::sign_up,
         )
+        .with_metadata()
         .route(
             Method::GET,
             "/signup/provider/{provider}",

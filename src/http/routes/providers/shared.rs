@@ -40,7 +40,7 @@ pub async fn depart(app: &App, request: &ApiRequest, is_sign_up: bool) -> Handle
         connect: text("connect")?,
         origin: request_origin(&request.headers),
         client: request.client_ip,
-        options: options(&query)?,
+        options: options(app, &query)?,
         client_state: query.optional("state")?.map(ToOwned::to_owned),
         organization: text("organization")?.map(ToOwned::to_owned),
         connection: text("connection")?.map(ToOwned::to_owned),
@@ -75,16 +75,20 @@ pub fn refuse(app: &App, request: &ApiRequest, refusal: Refusal) -> HandlerResul
     }
 }
 
-fn options(query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
+fn options(app: &App, query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
     let roles = query.optional("allowedRoles")?.map(|roles| {
         roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect()
     });
+    let max_bytes = app.config().accounts.metadata_max_bytes;
+    let metadata = query
+        .json::<MetadataField>("metadata")?
+        .map(|metadata| metadata.within(max_bytes, "query parameter metadata"));
     Ok(SignUpOptions {
         allowed_roles: roles.filter(|roles: &Vec<String>| !roles.is_empty()),
         default_role: query.optional("defaultRole")?.map(ToOwned::to_owned),
         display_name: query.field::<DisplayName>("displayName")?.map(DisplayName::into_string),
         locale: query.field::<LocaleField>("locale")?.map(LocaleField::into_string),
-        metadata: query.json::<MetadataField>("metadata")?.map(MetadataField::into_raw),
+        metadata: metadata.transpose()?,
         redirect_to: query.optional("redirectTo")?.map(ToOwned::to_owned),
         code_challenge: code_challenge(query)?,
     })

@@ -18,6 +18,7 @@ use crate::http::message::route::{Limit, Limits, Turnstile};
 pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
     routes
         .route(Method::POST, "/pat", Limits::NONE, Turnstile::NotAsked, pat::post)
+        .with_metadata()
         .route(
             Method::POST,
             "/signin/pat",

@@ -30,8 +30,10 @@ struct CreatePatResponse<'a> {
 /// A personal access token of the bearer.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: CreatePatRequest = read_json(&request)?;
-    let metadata = body.metadata.map(MetadataField::into_raw);
+    let max_bytes = app.config().accounts.metadata_max_bytes;
+    let metadata =
+        body.metadata.map(|metadata| metadata.within(max_bytes, "/metadata")).transpose()?;
     let expires_at = body.expires_at.utc();
-    let new = create_pat(&app, request.bearer(), expires_at, metadata.as_deref()).await?;
+    let new = create_pat(&app, request.bearer(), expires_at, metadata.as_ref()).await?;
     ApiResponse::json(&CreatePatResponse { id: new.id, personal_access_token: new.token.expose() })
 }

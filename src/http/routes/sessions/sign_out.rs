@@ -33,7 +33,7 @@ pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     match body.refresh_token.as_ref().map(SecretString::expose_secret) {
         None | Some("") => Err(ErrorCode::InvalidRequest.into()),
         Some(token) => {
-            sign_out(&app, token).await?;
+            sign_out(&app, token, request.bearer()).await?;
             Ok(ApiResponse::ok_text())
         }
     }

@@ -21,6 +21,6 @@ struct RefreshTokenRequest {
 /// (docs/reference-behaviour.md#refresh-is-a-bare-session).
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: RefreshTokenRequest = read_json(&request)?;
-    let session = refresh(&app, body.refresh_token.into_token()).await?;
+    let session = refresh(&app, body.refresh_token.into_token(), request.client_ip).await?;
     Ok(ApiResponse::raw_json(session.body()))
 }

@@ -19,6 +19,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_passwordless_sms::post,
         )
+        .with_metadata()
         .route(
             Method::POST,
             "/signin/passwordless/sms/otp",

@@ -29,7 +29,7 @@ struct SignInPasswordlessSmsRequest {
 /// Sends a code by SMS.
 pub async fn post(app: Arc<App>, request: ApiRequest) -> HandlerResult {
     let body: SignInPasswordlessSmsRequest = read_json(&request)?;
-    let options = body.options.unwrap_or_default().into();
+    let options = body.options.unwrap_or_default().checked(&app, None)?;
     // Only with concealment is the response the same for everybody, and worth the wait.
     let step = if app.config().server.conceal_errors { PROVIDER_TIME } else { Duration::ZERO };
     let sent = sign_in_passwordless_sms(&app, body.phone_number.as_str(), options);
