@@ -7,7 +7,7 @@ bash scripts/check-links.sh
 
 if ! command -v mdbook >/dev/null; then
     step "mdbook is missing, installing it (once, some minutes)"
-    cargo install --locked mdbook@0.5
+    cargo install --locked 'mdbook@^0.5'
 fi
 
 step "Book"
@@ -23,5 +23,5 @@ mkdir -p "$out/src/tests/it"
 cp tests/it/README.md "$out/src/tests/it/"
 rm "$out/src/docs/SUMMARY.md"
 sed -E -e 's|\]\(([^)]+)\)|](docs/\1)|' -e 's|\(docs/\.\./|(|' docs/SUMMARY.md >"$out/src/SUMMARY.md"
-mdbook build "$out" --dest-dir html
+mdbook build "$out" --dest-dir "$(realpath "$out")/html"
 echo "open $out/html/index.html"

@@ -12,6 +12,8 @@ slow=(
     browser:: js_client:: providers::clients:: schemathesis::
     # Faults and load that go on for seconds; `make soak` has the same for minutes.
     endurance:: refresh_promise:: passkeys::load::
+    # Hundreds of users, rounds or clients: tables of endings, races, floods.
+    every_ending_closes_the_doors guards::races:: strangers:: fair_queue::
     # Responses of equal length in time, measured: their waits are the point.
     timing:: enumeration:: every_operation_says_what_is_wrong_only_when_nothing_is_concealed
 )
