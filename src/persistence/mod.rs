@@ -1,5 +1,6 @@
 //! Every SQL statement, one file a table or purpose, and the Postgres server of our own.
 
+pub mod account_handover;
 pub mod adopt;
 pub mod challenges;
 pub mod changes;

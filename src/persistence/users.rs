@@ -243,6 +243,17 @@ async fn insert_roles(
     Ok(())
 }
 
+/// Gives a user these roles and no others.
+pub(super) async fn replace_roles(
+    db: &mut PgConnection,
+    id: UserId,
+    roles: &[String],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
+    insert_roles(db, id, roles, now).await
+}
+
 /// What the client is told about a registration that the database refused.
 pub fn refusal(error: sqlx::Error) -> AuthError {
     if is_duplicate_email(&error) {
@@ -257,12 +268,6 @@ pub fn refusal(error: sqlx::Error) -> AuthError {
 /// Whether the address of a registration belongs to somebody already.
 pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
-}
-
-/// Whether a row of another table refers to the user, so that the id cannot change.
-pub fn is_referred_to(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
-        && !is_refused_value(error)
 }
 
 /// Whether the number of a registration belongs to somebody already.
@@ -404,159 +409,6 @@ pub async fn lock(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<Lo
     .await
 }
 
-/// How an account can be signed in to, and since when it is there.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "one for each way")]
-pub struct WaysIn {
-    pub created_at: OffsetDateTime,
-    pub password: bool,
-    pub security_key: bool,
-    /// At a provider; also one that waits for the address to be verified.
-    pub identity: bool,
-    pub personal_access_token: bool,
-    pub session: bool,
-}
-
-impl WaysIn {
-    /// The names of the ways, for templates: those that are there, with blanks between.
-    pub fn names(self) -> String {
-        let all = [
-            ("password", self.password),
-            ("security-key", self.security_key),
-            ("identity", self.identity),
-            ("token", self.personal_access_token),
-            ("session", self.session),
-        ];
-        let names: Vec<&str> =
-            all.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
-        names.join(" ")
-    }
-}
-
-/// How the user's account can be signed in to by now.
-pub async fn ways_in(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<WaysIn>> {
-    sqlx::query_as!(
-        WaysIn,
-        r#"
-        select u.created_at, u.password_hash is not null as "password!",
-               exists (
-                   select from auth.user_security_keys k where k.user_id = u.id
-               ) as "security_key!",
-               exists (select from auth.user_providers p where p.user_id = u.id)
-               or exists (
-                   select from auth.keywright_unproven_links l where l.user_id = u.id
-               ) as "identity!",
-               exists (
-                   select from auth.refresh_tokens t where t.user_id = u.id and t.type = 'pat'
-               ) as "personal_access_token!",
-               exists (
-                   select from auth.refresh_tokens t where t.user_id = u.id and t.type = 'regular'
-               ) as "session!"
-          from auth.users u
-         where u.id = $1
-        "#,
-        id.0,
-    )
-    .fetch_optional(db)
-    .await
-}
-
-/// Takes from a user what somebody could sign in with that is kept in the row itself.
-pub async fn clear_credentials(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        update auth.users
-           set password_hash = null, totp_secret = null, active_mfa_type = null
-         where id = $1
-        "#,
-        id.0,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Takes from a user what somebody wrote about them; without a name the address is the name, as for
-/// new users.
-pub async fn clear_profile(
-    db: impl PgExecutor<'_>,
-    id: UserId,
-    display_name: Option<&str>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        update auth.users
-           set metadata = 'null', display_name = coalesce($2, email::text, '')
-         where id = $1
-        "#,
-        id.0,
-        display_name,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// How an account is registered anew that nobody could use yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replace {
-    /// Its id stays.
-    Keeping,
-    /// It gets the id of the new user, which an authenticator has remembered.
-    WithId,
-    /// Its id stays, and so does the whole account if somebody could sign in with more than mail.
-    OnlyBare,
-}
-
-/// Registers anew who has this address and never proved it nor signed in; tells who that was.
-///
-/// The caller owns the transaction, and ends what the account had before. An account that was used,
-/// that an administrator has disabled, or that is a guest's is none of these.
-pub async fn replace_pending(
-    db: &mut PgConnection,
-    user: &NewUser<'_>,
-    replace: Replace,
-) -> sqlx::Result<Option<UserId>> {
-    let id = sqlx::query_scalar!(
-        r#"
-        update auth.users u
-           set id = case when $2 then $1 else u.id end, created_at = $3, display_name = $4,
-               avatar_url = $5, locale = $6::text, password_hash = $8, default_role = $9,
-               metadata = $10::text::jsonb, totp_secret = null, active_mfa_type = null,
-               new_email = null
-         where u.email = $7::text::citext and not u.email_verified and u.last_seen is null
-           and not u.disabled and not u.is_anonymous
-           and not exists (select from auth.refresh_tokens t where t.user_id = u.id)
-           and (not $11 or (
-               u.password_hash is null
-               and not exists (select from auth.user_security_keys k where k.user_id = u.id)
-               and not exists (select from auth.user_providers p where p.user_id = u.id)
-               and not exists (
-                   select from auth.keywright_unproven_links l where l.user_id = u.id
-               )
-           ))
-        returning u.id as "id: UserId"
-        "#,
-        user.id.0,
-        replace == Replace::WithId,
-        user.created_at,
-        user.display_name,
-        user.avatar_url,
-        user.locale,
-        user.email,
-        user.password_hash,
-        user.default_role,
-        user.metadata.map_or("null", RawValue::get),
-        replace == Replace::OnlyBare,
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let Some(id) = id else { return Ok(None) };
-    sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
-    insert_roles(&mut *db, id, user.roles, user.created_at).await?;
-    Ok(Some(id))
-}
-
 /// Remembers the address that is to replace the user's once its owner confirms it; tells whether it is
 /// another one than the one remembered before.
 pub async fn set_new_email(
@@ -629,8 +481,7 @@ pub async fn register_anonymous(
     if updated.rows_affected() == 0 {
         return Ok(false);
     }
-    sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
-    insert_roles(&mut *db, id, registration.roles, registration.now).await?;
+    replace_roles(db, id, registration.roles, registration.now).await?;
     Ok(true)
 }
 

@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::mail::MailTemplate;
 use crate::domain::metadata::Metadata;
 use crate::domain::sign_up_options::SignUpOptions;
 use crate::flows::guards::bearer::authenticate;
@@ -64,11 +63,9 @@ pub async fn deanonymize_user(
     }
     let is_taken = users::find_by_email(&app.pool, email).await?.is_some();
     let mailed = match method {
-        SignInMethod::Passwordless => {
-            Some((TicketKind::PasswordlessEmail, MailTemplate::SigninPasswordless))
-        }
+        SignInMethod::Passwordless => Some(TicketKind::PasswordlessEmail),
         SignInMethod::EmailPassword(_) if accounts.email_verification_required => {
-            Some((TicketKind::VerifyEmail, MailTemplate::EmailVerify))
+            Some(TicketKind::VerifyEmail)
         }
         SignInMethod::EmailPassword(_) => None,
     };
@@ -118,7 +115,7 @@ pub async fn deanonymize_user(
     end(app, &mut transaction, id, Because::Registered { kept }).await?;
     let mail = match mailed {
         None => None,
-        Some((kind, template)) => {
+        Some(kind) => {
             let recipient = Recipient {
                 user_id: id,
                 email: email.as_str(),
@@ -128,7 +125,7 @@ pub async fn deanonymize_user(
             };
             let (target, asked_by) = (&options.return_target, &AskedBy::Registration);
             let promised =
-                promise_ticket(app, &mut transaction, kind, template, &recipient, target, asked_by);
+                promise_ticket(app, &mut transaction, kind, &recipient, target, asked_by);
             Some(promised.await?)
         }
     };

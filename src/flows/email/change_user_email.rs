@@ -7,7 +7,6 @@ use crate::app::App;
 use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::mail::MailTemplate;
 use crate::domain::random_secret::random_secret;
 use crate::domain::return_target::RequestedTarget;
 use crate::flows::guards::bearer::{authenticate_elevated, registered};
@@ -59,7 +58,6 @@ pub async fn change_user_email(
         app,
         &mut transaction,
         TicketKind::EmailConfirmChange,
-        MailTemplate::EmailConfirmChange,
         &recipient,
         &return_target,
         &asked_by,

@@ -8,15 +8,15 @@ use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
-use crate::domain::mail::MailTemplate;
 use crate::domain::security_key::NewSecurityKey;
 use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::ResolvedOptions;
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
-use crate::persistence::users::{self, NewUser, Replace};
-use crate::persistence::{pending_identity_links, security_keys};
+use crate::persistence::account_handover::{self, Replace};
+use crate::persistence::security_keys;
+use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
 /// A user to be, all checks passed.
@@ -101,12 +101,17 @@ pub async fn register(
         app,
         &mut transaction,
         TicketKind::VerifyEmail,
-        MailTemplate::EmailVerify,
         &recipient,
         &options.return_target,
         &AskedBy::Registration,
     )
     .await?;
+    if replaced.is_some() && mail.is_withheld() {
+        // Whoever registered before keeps the account, or else nobody would have a mail that is good
+        // for it.
+        transaction.rollback().await?;
+        return Ok(None);
+    }
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);
@@ -131,16 +136,15 @@ pub async fn replace_pending(
     if is_kept || !accounts.email_verification_required || accounts.disable_new_users {
         return Ok(None);
     }
-    let replaced = users::replace_pending(&mut *db, user, replace).await;
+    let replaced = account_handover::replace_pending(&mut *db, user, replace).await;
     let replaced = replaced.map_err(|error| {
         // An application's own table knows the account by its old id.
-        let is_kept = users::is_referred_to(&error);
+        let is_kept = account_handover::is_referred_to(&error);
         if is_kept { ErrorCode::EmailAlreadyInUse.into() } else { users::refusal(error) }
     });
     let Some(id) = replaced? else { return Ok(None) };
     if replace != Replace::OnlyBare {
         end(app, &mut *db, id, Because::Replaced).await?;
-        pending_identity_links::take(&mut *db, id).await?;
     }
     tracing::info!(user.id = %id, "an account that nobody could use yet was registered anew");
     Ok(Some(id))

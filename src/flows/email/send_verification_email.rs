@@ -3,7 +3,6 @@
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
-use crate::domain::mail::MailTemplate;
 use crate::domain::return_target::{RequestedTarget, ReturnTarget};
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, require_transport, send_ticket,
@@ -45,6 +44,6 @@ async fn send(
     if user.email_verified {
         return Err(ErrorCode::EmailAlreadyVerified.into());
     }
-    let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
-    send_ticket(app, kind, template, &Recipient::from(&user), return_target).await
+    let kind = TicketKind::VerifyEmail;
+    send_ticket(app, kind, &Recipient::from(&user), return_target).await
 }

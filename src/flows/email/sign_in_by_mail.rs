@@ -1,6 +1,6 @@
 //! `POST /signin/passwordless/email` and `POST /signin/otp/email`: a link or a code by mail.
 
-use sqlx::{Postgres, Transaction};
+use sqlx::PgConnection;
 
 use super::register;
 use crate::app::App;
@@ -9,13 +9,13 @@ use crate::domain::asked_by::AskedBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
-use crate::domain::mail::MailTemplate;
 use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
 use crate::domain::user::User;
 use crate::flows::tickets::ticket_mail::{
-    Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
+    PromisedMail, Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
 };
-use crate::persistence::users::{self, NewUser, Replace};
+use crate::persistence::account_handover::Replace;
+use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
 /// What the mail brings.
@@ -30,13 +30,6 @@ impl MailedCredential {
         match self {
             Self::Link => TicketKind::PasswordlessEmail,
             Self::Code => TicketKind::EmailOtp,
-        }
-    }
-
-    const fn template(self) -> MailTemplate {
-        match self {
-            Self::Link => MailTemplate::SigninPasswordless,
-            Self::Code => MailTemplate::SigninOtp,
         }
     }
 
@@ -117,8 +110,8 @@ async fn send_to_user(
         Ok(()) | Err(ErrorCode::UnverifiedUser) => {}
         Err(refusal) => return Err(refusal.into()),
     }
-    let (kind, template) = (credential.ticket(), credential.template());
-    send_ticket(app, kind, template, &Recipient::from(user), &options.return_target).await
+    let kind = credential.ticket();
+    send_ticket(app, kind, &Recipient::from(user), &options.return_target).await
 }
 
 async fn send_to_new_user(
@@ -149,7 +142,10 @@ async fn send_to_new_user(
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
-    welcome(app, transaction, credential, &user, options).await
+    let mail = welcome(app, &mut transaction, credential, &user, options).await?;
+    transaction.commit().await?;
+    mail.send(app);
+    Ok(())
 }
 
 /// To somebody who asked before and has nothing but mail to sign in with: what is asked for now
@@ -171,7 +167,14 @@ async fn send_to_replaced_user(
         register::replace_pending(app, &mut transaction, &user, Replace::OnlyBare).await?;
     let Some(id) = replaced else { return Ok(false) };
     user.id = id;
-    welcome(app, transaction, credential, &user, options).await?;
+    let mail = welcome(app, &mut transaction, credential, &user, options).await?;
+    if mail.is_withheld() {
+        // What was asked for before counts, for which there is a mail.
+        transaction.rollback().await?;
+        return Ok(true);
+    }
+    transaction.commit().await?;
+    mail.send(app);
     app.actors.sessions.users().forget(id);
     Ok(true)
 }
@@ -179,11 +182,11 @@ async fn send_to_replaced_user(
 /// The mail that makes a new user of somebody.
 async fn welcome(
     app: &App,
-    mut transaction: Transaction<'_, Postgres>,
+    db: &mut PgConnection,
     credential: MailedCredential,
     user: &NewUser<'_>,
     options: &ResolvedOptions,
-) -> Result<(), AuthError> {
+) -> Result<PromisedMail, AuthError> {
     let recipient = Recipient {
         user_id: user.id,
         email: user.email.unwrap_or_default(),
@@ -191,12 +194,7 @@ async fn welcome(
         display_name: &options.display_name,
         locale: &options.locale,
     };
-    let (kind, template) = (credential.ticket(), credential.template());
+    let kind = credential.ticket();
     let (return_target, asked_by) = (&options.return_target, &AskedBy::Registration);
-    let mail =
-        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target, asked_by)
-            .await?;
-    transaction.commit().await?;
-    mail.send(app);
-    Ok(())
+    promise_ticket(app, db, kind, &recipient, return_target, asked_by).await
 }

@@ -10,10 +10,11 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::notice::Notice;
 use crate::domain::random_secret::hash_of;
-use crate::flows::guards::endings::{Because, end};
+use crate::flows::guards::endings::{Because, Takes, end};
 use crate::flows::tickets::notices;
-use crate::persistence::users::{LockedUser, WaysIn};
-use crate::persistence::{pending_identity_links, security_keys, user_providers, users};
+use crate::persistence::account_handover::WaysIn;
+use crate::persistence::users::LockedUser;
+use crate::persistence::{account_handover, pending_identity_links, user_providers, users};
 
 /// The cookie of a browser in which somebody signed up with an identity whose address was not
 /// verified.
@@ -38,7 +39,7 @@ pub enum Proof<'a> {
 }
 
 /// What the first proof of an address takes from the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clears {
     Nothing,
     /// Sessions, personal access tokens, and what is under way.
@@ -47,6 +48,16 @@ enum Clears {
     Credentials,
     /// What somebody wrote about the user, too.
     CredentialsAndProfile,
+}
+
+impl Clears {
+    const fn takes(self) -> Option<Takes> {
+        match self {
+            Self::Nothing => None,
+            Self::Sessions => Some(Takes::Sessions),
+            Self::Credentials | Self::CredentialsAndProfile => Some(Takes::Credentials),
+        }
+    }
 }
 
 /// Marks the address of a locked user as verified; the caller owns the transaction.
@@ -70,19 +81,14 @@ pub async fn prove_address(
     if !before.email_verified {
         users::set_email_verified(&mut *db, user_id).await?;
         let clears = clears(app, *before, proof);
-        if clears >= Clears::Sessions {
-            end(app, &mut *db, user_id, Because::OwnerProved).await?;
+        if let Some(takes) = clears.takes() {
+            end(app, &mut *db, user_id, Because::OwnerProved { takes }).await?;
         }
-        if clears >= Clears::Credentials {
-            users::clear_credentials(&mut *db, user_id).await?;
-            security_keys::delete_all_but(&mut *db, user_id, None).await?;
-            user_providers::delete_all(&mut *db, user_id).await?;
-        }
-        if clears >= Clears::CredentialsAndProfile {
-            users::clear_profile(&mut *db, user_id, name).await?;
+        if clears == Clears::CredentialsAndProfile {
+            account_handover::clear_profile(&mut *db, user_id, name).await?;
         }
         if clears == Clears::Sessions {
-            let ways = users::ways_in(&mut *db, user_id).await?;
+            let ways = account_handover::ways_in(&mut *db, user_id).await?;
             let is_reset = matches!(proof, Proof::PasswordReset);
             let ways = ways.map(|ways| WaysIn { password: ways.password && !is_reset, ..ways });
             let ways = ways.map(WaysIn::names).unwrap_or_default();
@@ -91,7 +97,7 @@ pub async fn prove_address(
                     .await?;
             }
         }
-        if clears > Clears::Nothing {
+        if clears != Clears::Nothing {
             tracing::info!(
                 user.id = %user_id,
                 cleared = ?clears,

@@ -73,11 +73,6 @@ pub async fn verify_sign_in_otp_email(
         Proof::OtherMail { browser: None }
     };
     prove_address(app, &mut transaction, id, &before, proof).await?;
-    let basis = match basis {
-        // The proof itself may have taken the password.
-        SessionBasis::UsedUp(_) if !before.email_verified => SessionBasis::Ticket,
-        basis => basis,
-    };
     let started = start(app, &mut transaction, id, &basis).await?;
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.

@@ -13,8 +13,8 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::mail::MailTemplate;
 use crate::persistence::{
-    challenges, credentials, outbox, reference_sms_codes, refresh_tokens, security_keys, tickets,
-    user_providers, users,
+    account_handover, challenges, credentials, outbox, pending_identity_links, reference_sms_codes,
+    refresh_tokens, security_keys, tickets, user_providers, users,
 };
 use crate::tokens::ticket::TicketKind;
 
@@ -35,9 +35,18 @@ pub enum Because {
     Registered { kept: Option<SessionId> },
     /// Somebody has proved for the first time that the address of the account is theirs, and did not
     /// necessarily set the account up.
-    OwnerProved,
+    OwnerProved { takes: Takes },
     /// Somebody has registered with the address of an account that nobody could use yet.
     Replaced,
+}
+
+/// What a new owner takes from whoever had the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Sessions, personal access tokens, and what is under way.
+    Sessions,
+    /// Whatever lets somebody in.
+    Credentials,
 }
 
 /// Which sessions end.
@@ -96,6 +105,12 @@ pub async fn end(
         security_keys::delete_all_but(&mut *db, user_id, kept_key).await?;
         user_providers::delete_all(&mut *db, user_id).await?;
     }
+    if ends_password(because) {
+        account_handover::clear_credentials(&mut *db, user_id).await?;
+    }
+    if ends_waiting_identities(because) {
+        pending_identity_links::take(&mut *db, user_id).await?;
+    }
     Ok(())
 }
 
@@ -135,7 +150,7 @@ const fn sessions(because: Because, setting: ChangeEnds) -> Sessions {
     match because {
         Because::SignedOutEverywhere
         | Because::AddressRestored
-        | Because::OwnerProved
+        | Because::OwnerProved { .. }
         | Because::Replaced => Sessions::AllBut { kept: None, and_pats: true },
         Because::PasswordChanged { by } => Sessions::AllBut { kept: by, and_pats: by_setting },
         Because::PasswordReset => Sessions::AllBut { kept: None, and_pats: by_setting },
@@ -149,10 +164,38 @@ const fn ends_keys_and_identities(because: Because, setting: ChangeEnds) -> bool
         Because::PasswordChanged { .. } | Because::PasswordReset => {
             matches!(setting, ChangeEnds::Everything)
         }
+        Because::OwnerProved { takes } => matches!(takes, Takes::Credentials),
         Because::Replaced => true,
-        // Of an account in use they stay (`flows::email::verified_address`).
-        Because::OwnerProved
+        Because::SignedOutEverywhere
+        | Because::AddressChanged
+        | Because::AddressRestored
+        | Because::Registered { .. } => false,
+    }
+}
+
+/// The password and the second factor. Whoever replaces a password has written the new one.
+const fn ends_password(because: Because) -> bool {
+    match because {
+        Because::OwnerProved { takes } => matches!(takes, Takes::Credentials),
+        Because::Replaced
+        | Because::PasswordChanged { .. }
+        | Because::PasswordReset
         | Because::SignedOutEverywhere
+        | Because::AddressChanged
+        | Because::AddressRestored
+        | Because::Registered { .. } => false,
+    }
+}
+
+/// Identities that wait for the address to be verified. A proof itself decides about them, by the
+/// browser that they came from.
+const fn ends_waiting_identities(because: Because) -> bool {
+    match because {
+        Because::Replaced => true,
+        Because::OwnerProved { .. }
+        | Because::SignedOutEverywhere
+        | Because::PasswordChanged { .. }
+        | Because::PasswordReset
         | Because::AddressChanged
         | Because::AddressRestored
         | Because::Registered { .. } => false,

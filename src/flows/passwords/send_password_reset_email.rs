@@ -3,7 +3,6 @@
 use crate::app::App;
 use crate::domain::email::EmailAddress;
 use crate::domain::error::AuthError;
-use crate::domain::mail::MailTemplate;
 use crate::domain::return_target::RequestedTarget;
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, require_transport, send_ticket,
@@ -32,6 +31,6 @@ pub async fn send_password_reset_email(
     let Some(user) = welcome else {
         return pretend_to_promise(app).await;
     };
-    let (kind, template) = (TicketKind::PasswordReset, MailTemplate::PasswordReset);
-    send_ticket(app, kind, template, &Recipient::from(&user), &return_target).await
+    let kind = TicketKind::PasswordReset;
+    send_ticket(app, kind, &Recipient::from(&user), &return_target).await
 }

@@ -12,7 +12,6 @@ use crate::domain::email::EmailAddress;
 use crate::domain::email_access::EmailAccess;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
-use crate::domain::mail::MailTemplate;
 use crate::domain::notice::Notice;
 use crate::domain::random_secret::cookie_secret;
 use crate::domain::session_basis::SessionBasis;
@@ -324,12 +323,11 @@ async fn sign_up(
         display_name: &options.display_name,
         locale: &options.locale,
     };
-    let (kind, template) = (TicketKind::VerifyEmail, MailTemplate::EmailVerify);
+    let kind = TicketKind::VerifyEmail;
     let return_target = &options.return_target;
     let asked_by = &AskedBy::Registration;
     let mail =
-        promise_ticket(app, &mut transaction, kind, template, &recipient, return_target, asked_by)
-            .await?;
+        promise_ticket(app, &mut transaction, kind, &recipient, return_target, asked_by).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(SignedIn { result: None, browser })

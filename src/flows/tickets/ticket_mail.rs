@@ -14,7 +14,7 @@ use crate::domain::user::User;
 use crate::flows::guards::recipients;
 use crate::notify::message::{in_words, mail_link, without_slash};
 use crate::persistence::tickets::NewTicket;
-use crate::persistence::{outbox, tickets, users};
+use crate::persistence::{account_handover, outbox, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Whom to write to, and what the template says about them.
@@ -47,6 +47,11 @@ impl<'a> From<&'a User> for Recipient<'a> {
 pub struct PromisedMail(Option<MessageId>);
 
 impl PromisedMail {
+    /// Whether the recipient has had enough, so that there is neither ticket nor mail.
+    pub const fn is_withheld(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Lets the courier send it now; without this hint its sweep would find it a little later.
     pub fn send(self, app: &App) {
         if let Some(id) = self.0 {
@@ -79,11 +84,12 @@ pub async fn promise_ticket(
     app: &App,
     db: &mut PgConnection,
     kind: TicketKind,
-    template: MailTemplate,
     recipient: &Recipient<'_>,
     return_target: &ReturnTarget,
     asked_by: &AskedBy,
 ) -> Result<PromisedMail, AuthError> {
+    let template = kind.template();
+    let template = template.ok_or_else(|| AuthError::internal("no mail brings it", kind.name()))?;
     let config = app.config.load_full();
     let server_url = config.server.server_url.as_ref();
     let now = app.clock.now();
@@ -112,8 +118,12 @@ pub async fn promise_ticket(
     let (time, detail) = match kind {
         // Whoever verifies an account keeps what was set up, and so is told what that is.
         TicketKind::VerifyEmail => {
-            let ways = users::ways_in(&mut *db, recipient.user_id).await?;
-            ways.map(|ways| (in_words(ways.created_at), ways.names())).unwrap_or_default()
+            let ways = account_handover::ways_in(&mut *db, recipient.user_id).await?;
+            let told = ways.map(|ways| {
+                let used = if ways.is_used { " used" } else { "" };
+                (in_words(ways.created_at), format!("{}{used}", ways.names()))
+            });
+            told.unwrap_or_default()
         }
         _ => Default::default(),
     };
@@ -150,15 +160,13 @@ pub async fn promise_ticket(
 pub async fn send_ticket(
     app: &App,
     kind: TicketKind,
-    template: MailTemplate,
     recipient: &Recipient<'_>,
     return_target: &ReturnTarget,
 ) -> Result<(), AuthError> {
     let mut transaction = app.pool.begin().await?;
     let asked_by = &AskedBy::Anybody;
     let mail =
-        promise_ticket(app, &mut transaction, kind, template, recipient, return_target, asked_by)
-            .await?;
+        promise_ticket(app, &mut transaction, kind, recipient, return_target, asked_by).await?;
     transaction.commit().await?;
     mail.send(app);
     Ok(())

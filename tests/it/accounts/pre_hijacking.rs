@@ -362,6 +362,29 @@ async fn a_sign_up_replaces_an_account_that_nobody_could_use() {
     taken.assert_refused(409, "email-already-in-use");
 }
 
+/// Whoever is sent nothing more has a mail that is good for the account as it is.
+#[tokio::test]
+async fn a_sign_up_past_the_limit_of_the_recipient_takes_nothing() {
+    let mut scene = Scene::start(true, "pending").await;
+    let mut last = String::new();
+    for number in 1..=5 {
+        let options = json!({"displayName": format!("Number {number}")});
+        let password = format!("{PASSWORD}-{number}");
+        let body = json!({"email": VICTIM, "password": password, "options": options});
+        let response = scene.app().post("/signup/email-password", body).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        // The fifth mail of an hour is for a reset.
+        if number < 5 {
+            last = scene.ticket().await;
+        }
+    }
+    let session = scene.follow(&last).await;
+    assert_eq!(profile(scene.app(), &session).await["displayName"], "Number 4");
+    scene.app().sign_in(VICTIM, &format!("{PASSWORD}-4")).await.session();
+    let fifth = scene.app().sign_in(VICTIM, &format!("{PASSWORD}-5")).await;
+    fifth.assert_refused(401, "invalid-email-password");
+}
+
 /// The authenticator has remembered the id of the user that the sign-up promised.
 #[tokio::test]
 async fn a_sign_up_with_a_key_replaces_it_too_and_the_key_finds_its_user() {
