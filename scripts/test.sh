@@ -63,7 +63,9 @@ fast_http_tests() {
         grep -qF "$name" <<<"$all" || fail "scripts/test.sh skips $name, and no test has such a name"
         skips+=(--skip "$name")
     done
-    cargo test --test '*' -- "${skips[@]}"
+    # The tests wait for other processes half of their time: two for each core keep all cores busy.
+    # Not in the whole run, where some tests measure times.
+    cargo test --test '*' -- --test-threads "$((2 * $(nproc)))" "${skips[@]}"
 }
 
 begin "${1:-test}"
