@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -98,7 +97,7 @@ impl Node {
         let parts = Parts::new(
             Arc::new(ArcSwap::from_pointee(config)),
             clock,
-            MeasuredPool::new(pool),
+            pool,
             origin,
             Arc::new(ArcSwap::from_pointee(keys)),
             Arc::new(ArcSwap::from_pointee(mail)),
@@ -204,7 +203,7 @@ fn guards(app: &App) -> Guards {
 }
 
 /// Connections to a database that is ready, and who made its schema.
-async fn prepare_database(config: &Config) -> Result<(PgPool, Origin), StartError> {
+async fn prepare_database(config: &Config) -> Result<(MeasuredPool, Origin), StartError> {
     let report = migrate::migrate(&config.database).await?;
     tracing::info!(report = %report, "database is ready");
     let pool = pool::connect(&config.database).await?;
@@ -222,7 +221,7 @@ async fn prepare_database(config: &Config) -> Result<(PgPool, Origin), StartErro
 /// What all nodes on this database must agree on.
 async fn read_shared_settings(
     config: &Config,
-    pool: &PgPool,
+    pool: &MeasuredPool,
 ) -> Result<(RotationKey, PasswordSettings, SecretStorage), StartError> {
     let rotation_key = if let Some(material) = &config.tokens.refresh_key {
         RotationKey::derive(material.expose_secret().as_bytes())
@@ -244,7 +243,7 @@ async fn read_shared_settings(
 }
 
 /// The database's key stays at hand where another is configured: it opens what it sealed.
-async fn read_sealer(config: &Config, pool: &PgPool) -> Result<Sealer, StartError> {
+async fn read_sealer(config: &Config, pool: &MeasuredPool) -> Result<Sealer, StartError> {
     let configured = config.sealing.key.as_ref();
     let stored = if configured.is_some() {
         settings::find_key(pool, StoredKey::Sealing).await?

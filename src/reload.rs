@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::actors::key_rotator::KeyRotatorMsg;
+use crate::actors::key_rotator::{Checked, KeyRotatorMsg};
 use crate::app::App;
 use crate::config::{Config, ConfigError, ConfigErrors, Loaded, MailTransport, Notice};
 use crate::config::{rows, table};
@@ -25,7 +25,7 @@ pub enum ReloadError {
     Mail(#[from] MailSetupError),
     #[error("new roles or providers not inserted")]
     Rows(#[from] sqlx::Error),
-    #[error("keys not published")]
+    #[error("the configuration could not be put in force")]
     Publish(#[source] AuthError),
 }
 
@@ -128,29 +128,31 @@ pub fn in_force(config: &Config, setting: &Setting) -> String {
     }
 }
 
-/// Checks everything first, then swaps.
+/// Checks everything first, then swaps all of it or nothing.
 pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     let old = app.config.load_full();
     if let MailTransport::Capture { .. } = old.mail.transport {
         // The development server captures mail whatever the file says.
         config.mail = old.mail.clone();
     }
-    KeySet::from_secret(&config.tokens.jwt_secret)?;
+    let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
     let default_locale = config.accounts.locales.default_locale();
     let mail = MailSender::from_config(&config.mail, default_locale, app.origin())?;
     let mut roles = config.accounts.roles.allowed().to_vec();
     roles.push(config.accounts.roles.default_role().to_owned());
+    // Rows too many do no harm if the rest fails.
     migrate::seed_roles(&app.pool, &roles).await?;
     user_providers::seed(&app.pool, &config.providers.custom_ids()).await?;
 
-    app.restart_policy.set(config.actors.restart_policy());
-    app.actors.tune(&config);
-    app.config.store(Arc::new(config));
-    app.mail.store(Arc::new(mail));
-    app.actors
+    let checked = Checked { config: Arc::new(config), keys: Arc::new(keys), mail: Arc::new(mail) };
+    let put_in_force = app
+        .actors
         .key_rotator
-        .call(KeyRotatorMsg::Reload)
-        .await
-        .map_err(ReloadError::Publish)?
-        .map_err(|error| ReloadError::Publish(AuthError::internal("keys not loaded", error)))
+        .call(|reply| KeyRotatorMsg::PutInForce(checked.clone(), reply))
+        .await;
+    // Of what is in force, also if the reply came too late.
+    let in_force = app.config.load_full();
+    app.restart_policy.set(in_force.actors.restart_policy());
+    app.actors.tune(&in_force);
+    put_in_force.map_err(ReloadError::Publish)
 }

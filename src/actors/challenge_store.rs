@@ -17,13 +17,14 @@ use std::time::Duration;
 use moka::sync::Cache;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::parts::Parts;
 use super::runtime::batcher::Batcher;
 use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
+use super::runtime::isolate::isolated;
 use super::runtime::supervisor::ChildSpec;
+use super::runtime::tasks::Tasks;
 use crate::config::{Config, LiveConfig};
 use crate::domain::challenge::{Challenge, Family, Purpose};
 use crate::domain::clock::Clock;
@@ -216,7 +217,7 @@ pub struct ChallengeStoreState {
     batcher: Batcher<Arc<NewChallenge>, Stored>,
     stored: Counts,
     sweeping: bool,
-    tasks: TaskTracker,
+    tasks: Tasks<ChallengeStoreMsg>,
 }
 
 impl Actor for ChallengeStoreActor {
@@ -236,20 +237,20 @@ impl Actor for ChallengeStoreActor {
             batcher,
             stored: Counts::new(),
             sweeping: false,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::of(&myself),
         })
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<ChallengeStoreMsg>,
+        _myself: ActorRef<ChallengeStoreMsg>,
         message: ChallengeStoreMsg,
         state: &mut ChallengeStoreState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ChallengeStoreMsg::Put(new, reply) => {
                 state.batcher.push(new, reply);
-                state.start_insert(&myself);
+                state.start_insert();
             }
             ChallengeStoreMsg::Finished(inserted) => {
                 state.batcher.finished();
@@ -261,11 +262,11 @@ impl Actor for ChallengeStoreActor {
                     is_full |= *stored > max(&config, family);
                 }
                 if is_full {
-                    state.start_sweep(&myself);
+                    state.start_sweep();
                 }
-                state.start_insert(&myself);
+                state.start_insert();
             }
-            ChallengeStoreMsg::Sweep => state.start_sweep(&myself),
+            ChallengeStoreMsg::Sweep => state.start_sweep(),
             ChallengeStoreMsg::Swept(stored) => {
                 state.sweeping = false;
                 if let Some(stored) = stored {
@@ -282,8 +283,7 @@ impl Actor for ChallengeStoreActor {
         _myself: ActorRef<ChallengeStoreMsg>,
         state: &mut ChallengeStoreState,
     ) -> Result<(), ActorProcessingErr> {
-        state.tasks.close();
-        if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
+        if !state.tasks.end_within(STOP_TIMEOUT).await {
             tracing::warn!("a statement is still under way while the challenge store stops");
         }
         Ok(())
@@ -291,36 +291,40 @@ impl Actor for ChallengeStoreActor {
 }
 
 impl ChallengeStoreState {
-    fn start_insert(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
+    fn start_insert(&mut self) {
         let batch_max = self.args.config.load().actors.challenge_batch_max;
         let Some(batch) = self.batcher.next_batch(batch_max) else { return };
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
-        let done = Done { store: myself.clone(), inserted: Counts::new() };
-        self.tasks.spawn(async move {
-            let mut done = done;
-            let new: Vec<&NewChallenge> = batch.keys().map(Arc::as_ref).collect();
-            let stored = in_time(limit, insert(&pool, &new)).await;
-            if stored.is_ok() {
-                for new in &new {
-                    *done.inserted.entry(new.purpose.family()).or_default() += 1;
-                }
+        let insert = async move {
+            let new: Vec<Arc<NewChallenge>> = batch.keys().cloned().collect();
+            let inserted = isolated(&new, |part: Vec<Arc<NewChallenge>>| async {
+                let part = part;
+                in_time(limit, insert(&pool, &part)).await?;
+                Ok(part.into_iter().map(|new| (new, ())).collect())
+            })
+            .await;
+            let mut counts = Counts::new();
+            for (new, ()) in &inserted.found {
+                *counts.entry(new.purpose.family()).or_default() += 1;
             }
-            let response = stored.map_err(Arc::new);
             // Whoever waits no longer lets the row expire.
-            batch.respond(|_| response.clone());
-        });
+            batch.respond_from(inserted, |_| ());
+            counts
+        };
+        let finished =
+            |counts: Option<Counts>| ChallengeStoreMsg::Finished(counts.unwrap_or_default());
+        self.tasks.spawn(insert, finished);
     }
 
-    fn start_sweep(&mut self, myself: &ActorRef<ChallengeStoreMsg>) {
+    fn start_sweep(&mut self) {
         if self.sweeping {
             return;
         }
         self.sweeping = true;
         let ChallengeStoreArgs { pool, config, .. } = self.args.clone();
         let limit = config.load().actors.call_timeout;
-        let store = myself.clone();
-        self.tasks.spawn(async move {
+        let sweep = async move {
             let swept = in_time(limit, async { sweep(&pool, &config.load_full()).await }).await;
             if let Err(error) = &swept {
                 tracing::warn!(
@@ -328,8 +332,9 @@ impl ChallengeStoreState {
                     "pending flows not counted, will be tried again"
                 );
             }
-            let _ = store.send_message(ChallengeStoreMsg::Swept(swept.ok()));
-        });
+            swept.ok()
+        };
+        self.tasks.spawn(sweep, |counts| ChallengeStoreMsg::Swept(counts.flatten()));
     }
 }
 
@@ -359,7 +364,7 @@ async fn sweep(pool: &MeasuredPool, config: &Config) -> sqlx::Result<Counts> {
     Ok(stored)
 }
 
-async fn insert(pool: &MeasuredPool, new: &[&NewChallenge]) -> sqlx::Result<()> {
+async fn insert(pool: &MeasuredPool, new: &[Arc<NewChallenge>]) -> sqlx::Result<()> {
     let users: HashSet<Uuid> = new.iter().filter_map(|new| new.user_id.map(|id| id.0)).collect();
     let mut db = pool.acquire().await?;
     challenges::insert(&mut *db, new).await?;
@@ -368,17 +373,4 @@ async fn insert(pool: &MeasuredPool, new: &[&NewChallenge]) -> sqlx::Result<()> 
         challenges::keep_newest_of_users(&mut *db, &users, MAX_OF_USER).await?;
     }
     Ok(())
-}
-
-/// Tells the actor that an insert has ended, also if it panicked.
-struct Done {
-    store: ActorRef<ChallengeStoreMsg>,
-    inserted: Counts,
-}
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        let inserted = std::mem::take(&mut self.inserted);
-        let _ = self.store.send_message(ChallengeStoreMsg::Finished(inserted));
-    }
 }

@@ -15,20 +15,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use sqlx::PgPool;
 use time::OffsetDateTime;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 use super::parts::Parts;
 use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
 use super::runtime::supervisor::ChildSpec;
+use super::runtime::tasks::Tasks;
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
 use crate::metrics::MailStats;
 use crate::notify::sender::{MailSender, describe};
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::outbox;
 
 /// What the courier is told.
@@ -116,7 +116,7 @@ impl CourierOptions {
 /// What a courier works with.
 #[derive(Clone)]
 pub struct CourierArgs {
-    pub pool: PgPool,
+    pub pool: MeasuredPool,
     /// The sender in force; a delivery uses the one of its start.
     pub mail: Arc<ArcSwap<MailSender>>,
     pub clock: Clock,
@@ -136,7 +136,7 @@ pub fn start(parts: &Parts) -> (Handle<CourierMsg>, ChildSpec) {
         ..CourierOptions::default()
     };
     let args = CourierArgs {
-        pool: PgPool::clone(&parts.pool),
+        pool: parts.pool.clone(),
         mail: Arc::clone(&parts.mail),
         clock: parts.clock.clone(),
         options: Arc::new(options),
@@ -156,7 +156,7 @@ pub struct CourierState {
     /// A hint came while every place was taken.
     missed: bool,
     storage_failing: bool,
-    tasks: TaskTracker,
+    tasks: Tasks<CourierMsg>,
     /// Cancelled when the courier ends, however it ends: tasks finish their message and go.
     no_more: CancellationToken,
     _no_more_on_drop: DropGuard,
@@ -171,7 +171,7 @@ impl Actor for Courier {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<CourierMsg>,
+        myself: ActorRef<CourierMsg>,
         args: CourierArgs,
     ) -> Result<CourierState, ActorProcessingErr> {
         let no_more = CancellationToken::new();
@@ -181,7 +181,7 @@ impl Actor for Courier {
             in_flight: 0,
             missed: false,
             storage_failing: false,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::of(&myself),
             _no_more_on_drop: no_more.clone().drop_guard(),
             no_more,
             abandon: CancellationToken::new(),
@@ -219,11 +219,10 @@ impl Actor for Courier {
         state: &mut CourierState,
     ) -> Result<(), ActorProcessingErr> {
         state.no_more.cancel();
-        state.tasks.close();
-        if timeout((state.args.options)().stop_grace, state.tasks.wait()).await.is_err() {
+        if !state.tasks.end_within((state.args.options)().stop_grace).await {
             tracing::warn!(deliveries = state.tasks.len(), "abandoning mail deliveries");
             state.abandon.cancel();
-            let _ = timeout(Duration::from_secs(1), state.tasks.wait()).await;
+            state.tasks.end_within(Duration::from_secs(1)).await;
         }
         Ok(())
     }
@@ -254,9 +253,12 @@ impl CourierState {
             args: self.args.clone(),
             no_more: self.no_more.clone(),
             abandon: self.abandon.clone(),
-            report: Report { courier: myself.clone(), storage: StorageOutcome::Unknown },
+            courier: myself.clone(),
         };
-        self.tasks.spawn(task.run(work));
+        let finished = |storage: Option<_>| CourierMsg::Finished {
+            storage: storage.unwrap_or(StorageOutcome::Unknown),
+        };
+        self.tasks.spawn(task.run(work), finished);
     }
 
     fn finished(&mut self, myself: &ActorRef<CourierMsg>, storage: StorageOutcome) {
@@ -280,36 +282,23 @@ impl CourierState {
     }
 }
 
-/// Tells the courier that a task has ended, also when the task panics.
-struct Report {
-    courier: ActorRef<CourierMsg>,
-    storage: StorageOutcome,
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        // A courier that is gone does not count any more.
-        let _ = self.courier.send_message(CourierMsg::Finished { storage: self.storage });
-    }
-}
-
 /// One delivery task.
 struct Task {
     args: CourierArgs,
     no_more: CancellationToken,
     abandon: CancellationToken,
-    report: Report,
+    courier: ActorRef<CourierMsg>,
 }
 
 impl Task {
-    async fn run(mut self, work: Work) {
-        self.report.storage = match self.work(work).await {
+    async fn run(self, work: Work) -> StorageOutcome {
+        match self.work(work).await {
             Ok(()) => StorageOutcome::Works,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "outbox failed");
                 StorageOutcome::Fails
             }
-        };
+        }
     }
 
     async fn work(&self, work: Work) -> sqlx::Result<()> {
@@ -325,7 +314,7 @@ impl Task {
             let (now, lease_end) = self.lease();
             let claimed = outbox::claim_due(pool, now, lease_end, 1).await?;
             let Some(message) = claimed.into_iter().next() else { break };
-            let _ = self.report.courier.send_message(CourierMsg::FoundMore);
+            let _ = self.courier.send_message(CourierMsg::FoundMore);
             self.deliver(message).await?;
         }
         Ok(())

@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use super::parts::Parts;
 use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
 use super::runtime::supervisor::ChildSpec;
+use super::runtime::tasks::Tasks;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::metrics::{HousekeepingStats, MailStats};
@@ -48,17 +48,17 @@ const TABLES: [Table; 5] = [
     Table {
         name: "keywright_tickets",
         every: Duration::from_mins(10),
-        sweep: |with, now| Box::pin(tickets::delete_expired(&*with.pool, now, BATCH)),
+        sweep: |with, now| Box::pin(tickets::delete_expired(&with.pool, now, BATCH)),
     },
     Table {
         name: "keywright_challenges",
         every: TICK,
-        sweep: |with, now| Box::pin(challenges::delete_expired(&*with.pool, now, BATCH)),
+        sweep: |with, now| Box::pin(challenges::delete_expired(&with.pool, now, BATCH)),
     },
     Table {
         name: "keywright_used_challenges",
         every: Duration::from_mins(1),
-        sweep: |with, now| Box::pin(used_challenges::delete_expired(&*with.pool, now, BATCH)),
+        sweep: |with, now| Box::pin(used_challenges::delete_expired(&with.pool, now, BATCH)),
     },
     Table {
         name: "keywright_outbox",
@@ -68,13 +68,13 @@ const TABLES: [Table; 5] = [
     Table {
         name: "keywright_recipients",
         every: Duration::from_mins(10),
-        sweep: |with, now| Box::pin(recipients::delete_expired(&*with.pool, now, BATCH)),
+        sweep: |with, now| Box::pin(recipients::delete_expired(&with.pool, now, BATCH)),
     },
 ];
 
 /// Mail whose ticket has expired is told of, since somebody waited for it.
 async fn sweep_outbox(with: &HousekeepingArgs, now: OffsetDateTime) -> sqlx::Result<u64> {
-    let removed = outbox::expire(&*with.pool, now, BATCH).await?;
+    let removed = outbox::expire(&with.pool, now, BATCH).await?;
     for expired in &removed {
         with.mail_stats.expired.increment();
         tracing::warn!(
@@ -170,7 +170,7 @@ pub struct HousekeepingState {
     args: HousekeepingArgs,
     due: [Instant; TABLES.len()],
     sweeping: [bool; TABLES.len()],
-    tasks: TaskTracker,
+    tasks: Tasks<HousekeepingMsg>,
 }
 
 impl Actor for HousekeepingActor {
@@ -189,18 +189,18 @@ impl Actor for HousekeepingActor {
             args,
             due: [Instant::now(); TABLES.len()],
             sweeping: [false; TABLES.len()],
-            tasks: TaskTracker::new(),
+            tasks: Tasks::of(&myself),
         })
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<HousekeepingMsg>,
+        _myself: ActorRef<HousekeepingMsg>,
         message: HousekeepingMsg,
         state: &mut HousekeepingState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            HousekeepingMsg::Tick => state.start_due(&myself),
+            HousekeepingMsg::Tick => state.start_due(),
             HousekeepingMsg::Swept(table) => state.sweeping[table] = false,
             HousekeepingMsg::Crash => panic!("the housekeeping was told to crash"),
         }
@@ -212,8 +212,7 @@ impl Actor for HousekeepingActor {
         _myself: ActorRef<HousekeepingMsg>,
         state: &mut HousekeepingState,
     ) -> Result<(), ActorProcessingErr> {
-        state.tasks.close();
-        if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
+        if !state.tasks.end_within(STOP_TIMEOUT).await {
             tracing::warn!("a sweep is still under way while the housekeeping stops");
         }
         Ok(())
@@ -221,7 +220,7 @@ impl Actor for HousekeepingActor {
 }
 
 impl HousekeepingState {
-    fn start_due(&mut self, myself: &ActorRef<HousekeepingMsg>) {
+    fn start_due(&mut self) {
         let now = Instant::now();
         for (index, table) in TABLES.iter().enumerate() {
             if self.sweeping[index] || self.due[index] > now {
@@ -229,22 +228,22 @@ impl HousekeepingState {
             }
             self.due[index] = now + table.every;
             self.sweeping[index] = true;
-            let swept = Swept { housekeeping: myself.clone(), table: index };
-            self.tasks.spawn(sweep(self.args.clone(), swept));
+            let swept = move |_| HousekeepingMsg::Swept(index);
+            self.tasks.spawn(sweep(self.args.clone(), index), swept);
         }
     }
 }
 
 /// Batch after batch until one is not full; a failure leaves the rest to the next time.
-async fn sweep(with: HousekeepingArgs, swept: Swept) {
-    let table = &TABLES[swept.table];
+async fn sweep(with: HousekeepingArgs, index: usize) {
+    let table = &TABLES[index];
     let (now, mut removed) = (with.clock.now(), 0);
     loop {
         let limit = with.config.load().actors.call_timeout;
         match in_time(limit, (table.sweep)(&with, now)).await {
             Ok(rows) => {
                 removed += rows;
-                with.stats.removed(swept.table, rows);
+                with.stats.removed(index, rows);
                 if rows < BATCH.unsigned_abs() {
                     break;
                 }
@@ -264,17 +263,5 @@ async fn sweep(with: HousekeepingArgs, swept: Swept) {
     }
     if removed > 0 {
         tracing::debug!(table = table.name, removed, "expired rows removed");
-    }
-}
-
-/// Tells the actor that a sweep has ended, also if it panicked.
-struct Swept {
-    housekeeping: ActorRef<HousekeepingMsg>,
-    table: usize,
-}
-
-impl Drop for Swept {
-    fn drop(&mut self) {
-        let _ = self.housekeeping.send_message(HousekeepingMsg::Swept(self.table));
     }
 }

@@ -1,10 +1,9 @@
-//! Publishes the signing keys.
+//! Publishes the signing keys, with the configuration that they come from.
 //!
-//! - Owns: the decision which keys are in force. They come from the configuration, so this actor
-//!   reloads them when that is swapped.
+//! - Owns: the moment at which a configuration comes into force with its keys and its mail server.
 //! - Caches: the parsed keys, readable without a lock and without this actor.
 //! - Writes through: nothing.
-//! - On restart: the published keys stay in force; they are loaded again.
+//! - On restart: what was in force stays in force.
 
 use std::sync::Arc;
 
@@ -14,24 +13,33 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::parts::Parts;
 use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
 use super::runtime::supervisor::ChildSpec;
-use crate::config::LiveConfig;
-use crate::tokens::keys::{KeyError, KeySet};
+use crate::config::{Config, LiveConfig};
+use crate::notify::sender::MailSender;
+use crate::tokens::keys::KeySet;
 
 /// The keys in force; reading costs no lock.
 pub type Keys = Arc<ArcSwap<KeySet>>;
 
+/// A configuration that was checked, and what was made of it meanwhile: this very thing comes into
+/// force, not what is read a second time.
+#[derive(Clone)]
+pub struct Checked {
+    pub config: Arc<Config>,
+    pub keys: Arc<KeySet>,
+    pub mail: Arc<MailSender>,
+}
+
 /// Messages of the key rotator.
 pub enum KeyRotatorMsg {
-    /// The configuration was swapped; replies with the error if its keys cannot be used, in which
-    /// case the old ones stay in force.
-    Reload(RpcReplyPort<Result<(), Arc<KeyError>>>),
+    /// Puts all of this in force.
+    PutInForce(Checked, RpcReplyPort<()>),
     /// Panic.
     Crash,
 }
 
 impl MessageOrigin for KeyRotatorMsg {
     fn is_from_caller(&self) -> bool {
-        matches!(self, Self::Reload(_) | Self::Crash)
+        matches!(self, Self::PutInForce(..) | Self::Crash)
     }
 }
 
@@ -46,7 +54,11 @@ impl CallBound for KeyRotatorMsg {}
 /// The handle, and the child that the tree starts.
 pub fn start(parts: &Parts) -> (Handle<KeyRotatorMsg>, ChildSpec) {
     let slot = Arc::default();
-    let args = KeyRotatorArgs { config: Arc::clone(&parts.config), keys: Arc::clone(&parts.keys) };
+    let args = KeyRotatorArgs {
+        config: Arc::clone(&parts.config),
+        keys: Arc::clone(&parts.keys),
+        mail: Arc::clone(&parts.mail),
+    };
     let child = ChildSpec::actor("key_rotator", &slot, || KeyRotator, move || args.clone());
     (Handle::configured("key rotator", slot, &parts.config.load()), child)
 }
@@ -59,6 +71,7 @@ pub struct KeyRotator;
 pub struct KeyRotatorArgs {
     pub config: LiveConfig,
     pub keys: Keys,
+    pub mail: Arc<ArcSwap<MailSender>>,
 }
 
 impl Actor for KeyRotator {
@@ -81,20 +94,16 @@ impl Actor for KeyRotator {
         state: &mut KeyRotatorArgs,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            KeyRotatorMsg::Reload(reply) => {
+            KeyRotatorMsg::PutInForce(checked, reply) => {
+                // Nothing here can fail, so that it is all or nothing.
+                state.keys.store(checked.keys);
+                state.mail.store(checked.mail);
+                state.config.store(checked.config);
                 // The caller may have given up.
-                let _ = reply.send(state.reload().map_err(Arc::new));
+                let _ = reply.send(());
             }
             KeyRotatorMsg::Crash => panic!("the key rotator was told to crash"),
         }
-        Ok(())
-    }
-}
-
-impl KeyRotatorArgs {
-    fn reload(&self) -> Result<(), KeyError> {
-        let keys = KeySet::from_secret(&self.config.load().tokens.jwt_secret)?;
-        self.keys.store(Arc::new(keys));
         Ok(())
     }
 }

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use secrecy::ExposeSecret;
-use sqlx::PgPool;
-use time::OffsetDateTime;
 
 use super::admin_client::AdminClient;
 use super::terminal;
@@ -20,6 +18,7 @@ use crate::http::admin::report::TreeReport;
 use crate::notify::sender::MailSender;
 use crate::oauth::configured::Endpoints;
 use crate::oauth::discovery::Discovery;
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::StoredKey;
 use crate::persistence::{diagnosis, pool, settings, totp};
 use crate::sealing::{Sealer, context};
@@ -138,7 +137,11 @@ async fn check_database(checks: &mut Vec<Check>, config: &Config) -> Origin {
     })
 }
 
-async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sqlx::Result<Origin> {
+async fn examine(
+    checks: &mut Vec<Check>,
+    config: &Config,
+    pool: &MeasuredPool,
+) -> sqlx::Result<Origin> {
     let clock = Clock::system();
     let found = diagnosis::read(pool, clock.now()).await?;
     add(checks, "database", State::Ok, format!("PostgreSQL {}", found.server_version));
@@ -159,8 +162,8 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
 
     let waiting = found.outbox_waiting;
     let state = if found.outbox_failing > 0 { State::Warning } else { State::Ok };
-    let oldest = found.outbox_oldest.map_or_else(String::new, |at: OffsetDateTime| {
-        format!(", the oldest for {} s", (clock.now() - at).whole_seconds())
+    let oldest = found.outbox_oldest.map_or_else(String::new, |at| {
+        format!(", the oldest for {} s", (clock.now() - at.0).whole_seconds())
     });
     let detail =
         format!("{waiting} waiting{oldest}, {} of them failed before", found.outbox_failing);
@@ -175,7 +178,7 @@ async fn examine(checks: &mut Vec<Check>, config: &Config, pool: &PgPool) -> sql
 async fn check_secrets(
     checks: &mut Vec<Check>,
     config: &Config,
-    pool: &PgPool,
+    pool: &MeasuredPool,
 ) -> sqlx::Result<()> {
     let found = totp::stored_secrets(pool).await?;
     let detail = format!(

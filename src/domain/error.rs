@@ -248,10 +248,12 @@ impl From<sqlx::Error> for AuthError {
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // Classes 08 connection, 53 resources, 57 operator intervention; 25006 read-only, and 55000
-        // for a database that an operator has closed to connections.
+        // Classes 08 connection, 40 rollback (of a deadlock), 53 resources, 57 operator intervention;
+        // 25006 read-only, 55P03 a lock that somebody keeps, and 55000 for a database that an operator
+        // has closed to connections.
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            matches!(code.get(..2), Some("08" | "53" | "57")) || matches!(&*code, "25006" | "55000")
+            matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
+                || matches!(&*code, "25006" | "55000" | "55P03")
         }),
         _ => false,
     }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
+use super::stored_time::StoredTime;
 use super::users::{self, NewUser};
 use crate::domain::ids::UserId;
 
@@ -42,7 +43,7 @@ pub async fn ways_in(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option
     sqlx::query_as!(
         WaysIn,
         r#"
-        select u.created_at, u.password_hash is not null as "password!",
+        select u.created_at as "created_at: StoredTime", u.password_hash is not null as "password!",
                exists (
                    select from auth.user_security_keys k where k.user_id = u.id
                ) as "security_key!",

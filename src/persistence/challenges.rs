@@ -1,5 +1,7 @@
 //! `auth.keywright_challenges`: pending passkey ceremonies, provider sign-ins and codes.
 
+use std::sync::Arc;
+
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -30,7 +32,7 @@ pub struct TakenChallenge {
 }
 
 /// Stores ceremonies, all in one statement; one that is there already stays as it is.
-pub async fn insert(db: impl PgExecutor<'_>, new: &[&NewChallenge]) -> sqlx::Result<()> {
+pub async fn insert(db: impl PgExecutor<'_>, new: &[Arc<NewChallenge>]) -> sqlx::Result<()> {
     let challenges: Vec<Vec<u8>> = new.iter().map(|new| new.challenge.0.to_vec()).collect();
     let purposes: Vec<String> = new.iter().map(|new| new.purpose.name().to_owned()).collect();
     let users: Vec<Option<Uuid>> = new.iter().map(|new| new.user_id.map(|id| id.0)).collect();

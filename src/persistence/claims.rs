@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 
 use crate::domain::claim_path::Selection;
 use crate::domain::ids::UserId;
+use crate::persistence::measured_pool::MeasuredPool;
 
 /// Most rows of one relationship that become part of a token.
 const MAX_ROWS: u32 = 1_000;
@@ -51,7 +52,10 @@ type Problems = Vec<ClaimsQueryError>;
 
 impl ClaimsQuery {
     /// Looks the names up in the catalogue.
-    pub async fn prepare(pool: &PgPool, selection: &Selection) -> Result<Self, ClaimsQueryError> {
+    pub async fn prepare(
+        pool: &MeasuredPool,
+        selection: &Selection,
+    ) -> Result<Self, ClaimsQueryError> {
         let catalogue = Catalogue::read(pool).await?;
         let users = catalogue.find(AUTH, "users").ok_or_else(|| ClaimsQueryError::Unknown {
             table: AUTH.to_owned(),
@@ -69,7 +73,7 @@ impl ClaimsQuery {
     }
 
     /// What the user's rows say, shaped as the selection is.
-    pub async fn read(&self, pool: &PgPool, user: UserId) -> Result<Value, ClaimsQueryError> {
+    pub async fn read(&self, pool: &MeasuredPool, user: UserId) -> Result<Value, ClaimsQueryError> {
         sqlx::query_scalar::<_, Value>(AssertSqlSafe(self.sql.as_str()))
             .bind(user.0)
             .fetch_optional(pool)
@@ -109,7 +113,7 @@ struct Relation<'a> {
 }
 
 impl Catalogue {
-    async fn read(pool: &PgPool) -> sqlx::Result<Self> {
+    async fn read(pool: &MeasuredPool) -> sqlx::Result<Self> {
         let columns = sqlx::query!(
             r#"
             select c.oid::bigint as "table!", n.nspname::text as "schema!", c.relname::text as "name!",

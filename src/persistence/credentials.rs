@@ -3,6 +3,7 @@
 use sqlx::PgExecutor;
 use time::{Duration, OffsetDateTime};
 
+use super::stored_time::StoredTime;
 use crate::domain::ids::UserId;
 
 /// From now on, what is older does not count. The time is Postgres', as for sessions.
@@ -31,12 +32,16 @@ pub async fn changed_at(
     db: impl PgExecutor<'_>,
     user_id: UserId,
 ) -> sqlx::Result<Option<OffsetDateTime>> {
-    sqlx::query_scalar!(
-        "select changed_at from auth.keywright_credentials where user_id = $1",
+    let changed = sqlx::query_scalar!(
+        r#"
+        select changed_at as "changed_at: StoredTime"
+          from auth.keywright_credentials where user_id = $1
+        "#,
         user_id.0,
     )
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(changed.map(OffsetDateTime::from))
 }
 
 /// Whether a token that was issued at that Unix time is from before the last change.

@@ -3,6 +3,8 @@
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
+use super::stored_time::StoredTime;
+
 /// The state of the server and of the outbox.
 #[derive(Debug)]
 pub struct Diagnosis {
@@ -11,7 +13,7 @@ pub struct Diagnosis {
     pub outbox_waiting: i64,
     /// Of those that wait, how many have been tried.
     pub outbox_failing: i64,
-    pub outbox_oldest: Option<OffsetDateTime>,
+    pub outbox_oldest: Option<StoredTime>,
     pub outbox_last_error: Option<String>,
 }
 
@@ -21,10 +23,10 @@ pub async fn read(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Result<
         Diagnosis,
         r#"
         select current_setting('server_version') as "server_version!",
-               clock_timestamp() as "server_time!",
+               clock_timestamp() as "server_time!: StoredTime",
                count(o.id) as "outbox_waiting!",
                count(o.id) filter (where o.last_error is not null) as "outbox_failing!",
-               min(o.created_at) as outbox_oldest,
+               min(o.created_at) as "outbox_oldest: StoredTime",
                (array_agg(o.last_error order by o.next_attempt_at desc)
                    filter (where o.last_error is not null))[1] as outbox_last_error
           from (select 1) as one

@@ -1,16 +1,19 @@
-//! The pool, and how long its connections are waited for.
+//! The pool, how long its connections are waited for, and a limit for what is done on them.
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr, Transaction};
+use sqlx::{Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr};
 
+use super::pool::in_time;
+use super::pooled_connection::{PooledConnection, Transaction};
 use crate::metrics::{Counter, Histogram};
+
+/// Added to the time in which Postgres ends a statement itself, before its connection is given up.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Of one pool.
 #[derive(Debug)]
@@ -27,17 +30,22 @@ impl Default for PoolStats {
     }
 }
 
-/// A pool that measures; everything else is sqlx's. Cheap to clone.
+/// A pool that measures and whose connections come back in bounded time. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MeasuredPool {
+    /// Private, so that nobody takes a connection past [`PooledConnection`].
     pool: PgPool,
+    statement_limit: Duration,
+    max_lifetime: Duration,
     stats: Arc<PoolStats>,
 }
 
 impl MeasuredPool {
-    /// Measures from now on.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, stats: Arc::default() }
+    /// Measures from now on; Postgres ends statements after `statement_timeout`.
+    pub fn new(pool: PgPool, statement_timeout: Duration) -> Self {
+        let max_lifetime = pool.options().get_max_lifetime().unwrap_or(Duration::MAX);
+        let statement_limit = statement_timeout.saturating_add(GRACE);
+        Self { pool, statement_limit, max_lifetime, stats: Arc::default() }
     }
 
     /// What was measured.
@@ -45,33 +53,47 @@ impl MeasuredPool {
         &self.stats
     }
 
+    /// Connections that are open, and those among them that nobody uses.
+    pub fn open_and_idle(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    /// Most connections at once.
+    pub fn max_connections(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
+    /// How old a connection may become, also one that somebody keeps.
+    pub fn max_lifetime(&self) -> Duration {
+        self.max_lifetime
+    }
+
+    /// Ends every connection as it comes back; returns when there is none.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// A connection, for statements that need the same one.
-    pub async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+    pub async fn acquire(&self) -> sqlx::Result<PooledConnection> {
         let asked = Instant::now();
         let acquired = self.pool.acquire().await;
         self.stats.waits.record_time(asked.elapsed());
         if matches!(acquired, Err(sqlx::Error::PoolTimedOut)) {
             self.stats.timeouts.increment();
         }
-        acquired
+        Ok(PooledConnection::from(acquired?))
     }
 
     /// A connection with a transaction begun on it.
-    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        Transaction::begin(self.acquire().await?, None).await
+    pub async fn begin(&self) -> sqlx::Result<Transaction> {
+        let connection = self.acquire().await?;
+        in_time(self.statement_limit, Transaction::begin(connection)).await
     }
 }
 
-impl Deref for MeasuredPool {
-    type Target = PgPool;
-
-    fn deref(&self) -> &PgPool {
-        &self.pool
-    }
-}
-
-/// As sqlx does it for its own pool, but for one thing: the rows of a statement are read before the
-/// first is handed on, since no statement here has many.
+/// As sqlx does it for its own pool, but for two things: a statement has a limit, since one that
+/// Postgres has not ended by then has lost its connection; and its rows are read before the first is
+/// handed on, since no statement here has many.
 impl<'p> Executor<'p> for &'_ MeasuredPool {
     type Database = Postgres;
 
@@ -86,7 +108,8 @@ impl<'p> Executor<'p> for &'_ MeasuredPool {
         let pool = self.clone();
         let results = async move {
             let mut connection = pool.acquire().await?;
-            let results: Vec<_> = connection.fetch_many(query).try_collect().await?;
+            let results = connection.fetch_many(query).try_collect();
+            let results: Vec<_> = in_time(pool.statement_limit, results).await?;
             Ok::<_, sqlx::Error>(stream::iter(results).map(Ok))
         };
         stream::once(results).try_flatten().boxed()
@@ -98,7 +121,10 @@ impl<'p> Executor<'p> for &'_ MeasuredPool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        Box::pin(async move { pool.acquire().await?.fetch_optional(query).await })
+        Box::pin(async move {
+            let mut connection = pool.acquire().await?;
+            in_time(pool.statement_limit, connection.fetch_optional(query)).await
+        })
     }
 
     fn prepare_with<'e>(
@@ -110,7 +136,10 @@ impl<'p> Executor<'p> for &'_ MeasuredPool {
         'p: 'e,
     {
         let pool = self.clone();
-        Box::pin(async move { pool.acquire().await?.prepare_with(sql, parameters).await })
+        Box::pin(async move {
+            let mut connection = pool.acquire().await?;
+            in_time(pool.statement_limit, connection.prepare_with(sql, parameters)).await
+        })
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
@@ -118,6 +147,9 @@ impl<'p> Executor<'p> for &'_ MeasuredPool {
         'p: 'e,
     {
         let pool = self.clone();
-        Box::pin(async move { pool.acquire().await?.describe(sql).await })
+        Box::pin(async move {
+            let mut connection = pool.acquire().await?;
+            in_time(pool.statement_limit, connection.describe(sql)).await
+        })
     }
 }

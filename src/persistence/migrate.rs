@@ -8,12 +8,13 @@ use std::fmt;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use crate::config::DatabaseConfig;
 use crate::passwords::PasswordForm;
 use crate::persistence::adopt::{self, Plan, Refusal, Situation};
 use crate::persistence::connection_string::{ConnectionString, ConnectionStringError};
+use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, migration_lock};
 use crate::persistence::settings::{self, Origin};
 use crate::persistence::{grants, pool};
@@ -117,7 +118,7 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<MigrationReport, Migrate
 }
 
 /// Inserts the roles that are missing and returns them.
-pub async fn seed_roles(pool: &PgPool, roles: &[String]) -> sqlx::Result<Vec<String>> {
+pub async fn seed_roles(pool: &MeasuredPool, roles: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "insert into auth.roles (role) select distinct unnest($1::text[])
          on conflict do nothing returning role",

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::stored_time::StoredTime;
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, NewMessage, OutboxMessage};
 
@@ -121,7 +122,8 @@ pub async fn claim_due(
           from due
          where message.id = due.id
         returning message.id, message.recipient, message.template, message.locale,
-                  message.variables, message.created_at, message.expires_at, message.attempts
+                  message.variables, message.created_at as "created_at: StoredTime",
+                  message.expires_at as "expires_at: StoredTime", message.attempts
         "#,
         now,
         lease_end,
@@ -146,7 +148,9 @@ pub async fn claim_one(
         update auth.keywright_outbox
            set next_attempt_at = $3, attempts = attempts + 1
          where id = $1 and next_attempt_at <= $2 and expires_at > $2
-        returning id, recipient, template, locale, variables, created_at, expires_at, attempts
+        returning id, recipient, template, locale, variables,
+                  created_at as "created_at: StoredTime", expires_at as "expires_at: StoredTime",
+                  attempts
         "#,
         id.0,
         now,
@@ -228,7 +232,7 @@ pub async fn expire(
 pub struct Backlog {
     pub messages: i64,
     /// Of the message that has waited longest.
-    pub oldest: Option<OffsetDateTime>,
+    pub oldest: Option<StoredTime>,
 }
 
 /// Messages whose time is not over at `now`, on whichever node they were promised.
@@ -236,7 +240,7 @@ pub async fn backlog(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::Resu
     sqlx::query_as!(
         Backlog,
         r#"
-        select count(*) as "messages!", min(created_at) as oldest
+        select count(*) as "messages!", min(created_at) as "oldest: StoredTime"
           from auth.keywright_outbox
          where expires_at > $1
         "#,

@@ -1,11 +1,11 @@
-//! The pool of run-time connections.
+//! The pool of run-time connections, and what is set on each of them.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 
 use super::measured_pool::MeasuredPool;
 use crate::config::DatabaseConfig;
@@ -15,34 +15,106 @@ use crate::persistence::connection_string::{ConnectionString, PoolParameters};
 const MAX_LIFETIME: Duration = Duration::from_hours(1);
 /// pgx's floor for how long a connection may idle.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
+/// How long a connection that idled may take to say that it still works.
+const TEST_LIMIT: Duration = Duration::from_millis(500);
+
+/// Connections that the change feed keeps, beside the pool.
+pub const LISTENERS: u32 = 1;
 
 /// Opens the pool and proves that one connection works.
 ///
 /// `max_connections` and `min_connections` of the configuration are final; the life times of
-/// `pool_*` parameters in the connection string apply.
-pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<PgPool> {
+/// `pool_*` parameters in the connection string apply. The pool has one connection less than the
+/// configuration allows, for the change feed ([`listener`]).
+pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<MeasuredPool> {
     let parsed = ConnectionString::parse(&config.url).map_err(configuration)?;
-    let statement_timeout = format!("{}ms", config.statement_timeout.as_millis());
-    PgPoolOptions::new()
-        .max_connections(config.max_connections.max(1))
-        .min_connections(config.min_connections.min(config.max_connections))
+    let max_connections = config.max_connections.saturating_sub(LISTENERS).max(1);
+    let pool = options(config)
+        .max_connections(max_connections)
+        .min_connections(config.min_connections.min(max_connections))
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(parsed.pool.max_lifetime.unwrap_or(MAX_LIFETIME))
         .idle_timeout(parsed.pool.idle_timeout.unwrap_or(IDLE_TIMEOUT))
-        .after_connect(move |conn, _meta| {
-            let statement_timeout = statement_timeout.clone();
+        // Its own test has no limit but that of the wait for a connection.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _meta| {
             Box::pin(async move {
-                sqlx::query!(
-                    "select set_config('statement_timeout', $1, false) as set",
-                    statement_timeout
-                )
-                .fetch_one(&mut *conn)
-                .await?;
-                reach_extensions(conn, false).await
+                Ok(matches!(timeout(TEST_LIMIT, connection.ping()).await, Ok(Ok(()))))
             })
         })
         .connect_with(parsed.options)
-        .await
+        .await?;
+    Ok(MeasuredPool::new(pool, config.statement_timeout))
+}
+
+/// A connection for notifications, which goes with its listener.
+///
+/// It is not of the pool: what is done to clean it up has no limit, and a place in the pool would
+/// wait for that.
+pub async fn listener(config: &DatabaseConfig) -> sqlx::Result<PgListener> {
+    let parsed = ConnectionString::parse(&config.url).map_err(configuration)?;
+    let alone = options(config)
+        .max_connections(LISTENERS)
+        .acquire_timeout(config.acquire_timeout)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_with(parsed.options)
+        .await?;
+    let mut listener = PgListener::connect_with(&alone).await?;
+    listener.eager_reconnect(false);
+    Ok(listener)
+}
+
+fn options(config: &DatabaseConfig) -> PgPoolOptions {
+    let statement_timeout = config.statement_timeout;
+    PgPoolOptions::new().after_connect(move |connection, _meta| {
+        Box::pin(async move {
+            set_up(connection, statement_timeout).await?;
+            reach_extensions(connection, false).await
+        })
+    })
+}
+
+/// How long a statement of the pool waits for a lock, in milliseconds.
+///
+/// Locks of ours are held for the time of a commit. Whoever holds one longer (an operator, a
+/// migration of an application) must not take the whole pool away by the requests that wait.
+const LOCK_TIMEOUT_MS: u32 = 250;
+
+/// Sets what every connection needs.
+///
+/// - Every statement goes through an index. The planner sees a table that is empty or small at that
+///   time, prefers to read all of it, and stays with that plan while the table fills. What has no
+///   index is read as a whole all the same, which must not look dear enough to be compiled (`jit`).
+/// - Postgres notices clients that are gone, also while a statement of theirs waits for a lock.
+async fn set_up(db: &mut PgConnection, statement_timeout: Duration) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        select set_config('statement_timeout', $1, false) as statement_timeout,
+               set_config('lock_timeout', $2, false) as lock_timeout,
+               set_config('enable_seqscan', 'off', false) as seqscan,
+               set_config('jit', 'off', false) as jit,
+               set_config('tcp_user_timeout', '10s', false) as tcp_user_timeout,
+               set_config('tcp_keepalives_idle', '5', false) as idle,
+               set_config('tcp_keepalives_interval', '2', false) as interval,
+               set_config('tcp_keepalives_count', '3', false) as count
+        "#,
+        format!("{}ms", statement_timeout.as_millis()),
+        format!("{LOCK_TIMEOUT_MS}ms"),
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    // Where the server's operating system cannot tell, it refuses the setting.
+    let checks = sqlx::query!(
+        "select set_config('client_connection_check_interval', '250ms', false) as interval"
+    );
+    if let Err(error) = checks.fetch_one(db).await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "Postgres does not look after clients that are gone"
+        );
+    }
+    Ok(())
 }
 
 /// The pgx pool parameters in a connection string, for the defaults of the settings.
@@ -79,48 +151,12 @@ fn configuration(error: impl std::error::Error + Send + Sync + 'static) -> sqlx:
     sqlx::Error::Configuration(Box::new(error))
 }
 
-/// A connection for statements whose wait may be given up ([`in_time`]).
-///
-/// Dropped in the middle of a statement it is closed. In the pool, a connection on which nothing
-/// arrives any more (of a server that failed over) would keep its place until the kernel gives it
-/// up, which takes a quarter of an hour.
-pub struct Abandonable {
-    connection: PoolConnection<Postgres>,
-    is_idle: bool,
-}
-
-impl Abandonable {
-    /// Takes a connection from the pool.
-    pub async fn acquire(pool: &MeasuredPool) -> sqlx::Result<Self> {
-        Ok(Self { connection: pool.acquire().await?, is_idle: true })
-    }
-
-    /// The connection, for statements that end with [`Abandonable::give_back`].
-    pub fn begin(&mut self) -> &mut PgConnection {
-        self.is_idle = false;
-        &mut self.connection
-    }
-
-    /// The statements have ended, well or badly.
-    pub fn give_back(mut self) {
-        self.is_idle = true;
-    }
-}
-
-impl Drop for Abandonable {
-    fn drop(&mut self) {
-        if !self.is_idle {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
 /// Waits for `limit` at most: Postgres ends long statements itself, unless it is out of reach.
 pub async fn in_time<T>(
     limit: Duration,
     work: impl Future<Output = sqlx::Result<T>>,
 ) -> sqlx::Result<T> {
-    match tokio::time::timeout(limit, work).await {
+    match timeout(limit, work).await {
         Ok(result) => result,
         Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }

@@ -11,12 +11,18 @@ use sqlx::PgExecutor;
 use sqlx::error::DatabaseError;
 use time::Duration;
 
+use super::stored_time::StoredTime;
 use crate::domain::ids::{SecurityKeyId, SessionId, UserId};
 use crate::domain::session_basis::SessionBasis;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
 /// The live sessions among these hashes.
+///
+/// As in all statements of batches here, a hash is found between itself and itself: for an equality
+/// the planner also considers to walk through the whole index and look each row up in the batch, and
+/// where the table was empty or small when the plan was made it takes that and keeps it. A range
+/// leaves it no choice but to begin with the batch.
 pub async fn find_live(
     db: impl PgExecutor<'_>,
     hashes: &[TokenHash],
@@ -27,7 +33,8 @@ pub async fn find_live(
         r#"
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId"
           from unnest($1::text[]) with ordinality as h (hash, n)
-          join auth.refresh_tokens t on t.refresh_token_hash = h.hash
+          join auth.refresh_tokens t
+            on t.refresh_token_hash >= h.hash and t.refresh_token_hash <= h.hash
          where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
         "#,
         &stored,
@@ -56,12 +63,7 @@ pub async fn rotate(
     advanced: Duration,
     lifetime: std::time::Duration,
 ) -> sqlx::Result<Vec<usize>> {
-    let length = rotations.len() * TokenHash::STORED_LEN;
-    let (mut presented, mut next) = (String::with_capacity(length), String::with_capacity(length));
-    for rotation in rotations {
-        rotation.presented.push_stored(&mut presented);
-        rotation.next.push_stored(&mut next);
-    }
+    let (presented, next) = stored_pairs(rotations);
     let mut places = sqlx::query_scalar!(
         r#"
         with rotated as (
@@ -70,8 +72,8 @@ pub async fn rotate(
                    expires_at = least(now() + make_interval(secs => $4), t.keywright_until),
                    keywright_rotated_at = now() + make_interval(secs => $3)
               from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
-             where t.refresh_token_hash = r.presented and t.type = 'regular'
-               and t.expires_at > now() + make_interval(secs => $3)
+             where t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
+               and t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
             returning r.n
         )
         select coalesce(array_agg(n), '{}') as "places!" from rotated
@@ -85,6 +87,80 @@ pub async fn rotate(
     .await?;
     places.sort_unstable();
     Ok(places.into_iter().map(position).collect())
+}
+
+/// What came of rotations that wait for nobody; places in ascending order.
+#[derive(Debug)]
+pub struct FreeRotations {
+    /// Those that were current and are traded.
+    pub rotated: Vec<usize>,
+    /// Those whose row somebody else holds.
+    pub held: Vec<usize>,
+}
+
+/// As [`rotate`], but rows that another transaction holds are left out.
+///
+/// Dearer, since rows are locked before they are written; for times in which a row is held.
+pub async fn rotate_free(
+    db: impl PgExecutor<'_>,
+    rotations: &[Rotation],
+    advanced: Duration,
+    lifetime: std::time::Duration,
+) -> sqlx::Result<FreeRotations> {
+    let (presented, next) = stored_pairs(rotations);
+    let row = sqlx::query!(
+        r#"
+        with batch as materialized (
+            select r.* from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
+        ), free as materialized (
+            select r.n, r.next, t.id
+              from batch r
+              join auth.refresh_tokens t
+                on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
+             where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
+               for no key update of t skip locked
+        ), rotated as (
+            update auth.refresh_tokens t
+               set refresh_token_hash = f.next,
+                   expires_at = least(now() + make_interval(secs => $4), t.keywright_until),
+                   keywright_rotated_at = now() + make_interval(secs => $3)
+              from free f
+             where t.id >= f.id and t.id <= f.id
+            returning f.n
+        )
+        select array(select n from rotated order by n) as "rotated!",
+               array(
+                   select r.n
+                     from batch r
+                     join auth.refresh_tokens t
+                       on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
+                    where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
+                      and r.n not in (select n from free)
+                    order by r.n
+               ) as "held!"
+        "#,
+        &pieces(&presented) as &[&str],
+        &pieces(&next) as &[&str],
+        advanced.as_seconds_f64(),
+        (advanced + lifetime).as_seconds_f64(),
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(FreeRotations {
+        rotated: row.rotated.into_iter().map(position).collect(),
+        held: row.held.into_iter().map(position).collect(),
+    })
+}
+
+/// The stored forms of what is presented and of what is next, each in one text.
+fn stored_pairs(rotations: &[Rotation]) -> (String, String) {
+    let length = rotations.len() * TokenHash::STORED_LEN;
+    let (mut presented, mut next) = (String::with_capacity(length), String::with_capacity(length));
+    for rotation in rotations {
+        rotation.presented.push_stored(&mut presented);
+        rotation.next.push_stored(&mut next);
+    }
+    (presented, next)
 }
 
 /// The stored forms in a text of many.
@@ -111,10 +187,11 @@ pub async fn find_in_chain(
     let row = sqlx::query!(
         r#"
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId",
-               extract(epoch from now() + make_interval(secs => $2) - t.keywright_rotated_at)::float8
-                   as "since_rotation!"
+               now() + make_interval(secs => $2) as "now!: StoredTime",
+               t.keywright_rotated_at as "rotated_at!: StoredTime"
           from unnest($1::text[]) with ordinality as h (hash, n)
-          join auth.refresh_tokens t on t.refresh_token_hash = h.hash
+          join auth.refresh_tokens t
+            on t.refresh_token_hash >= h.hash and t.refresh_token_hash <= h.hash
          where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
            and t.keywright_rotated_at is not null
          order by h.n
@@ -128,7 +205,7 @@ pub async fn find_in_chain(
     Ok(row.map(|row| ChainMatch {
         hash: next_tokens[position(row.n)],
         session: SessionRef { session_id: row.session_id, user_id: row.user_id },
-        since_rotation: Duration::seconds_f64(row.since_rotation),
+        since_rotation: row.now.0 - row.rotated_at.0,
     }))
 }
 
@@ -387,9 +464,11 @@ pub async fn delete_others(
     Ok(deleted.rows_affected())
 }
 
-/// Whether two transactions waited for each other and this one was chosen to fail.
-pub fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "40P01")
+/// Whether somebody held a lock for longer than this statement may wait (55P03), or waited for one of
+/// this statement's in turn (40P01).
+pub fn is_held_up(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == "55P03" || code == "40P01")
 }
 
 /// The stored forms, in order.

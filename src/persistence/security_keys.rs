@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::stored_time::StoredTime;
 use crate::domain::error::AuthError;
 use crate::domain::ids::{SecurityKeyId, UserId};
 use crate::domain::security_key::{KeyUse, ListedKey, NewSecurityKey};
@@ -161,14 +162,13 @@ pub async fn record_use(
 
 /// A user's keys, oldest first as far as that is known.
 pub async fn list(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<Vec<ListedKey>> {
-    sqlx::query_as!(
-        ListedKey,
+    let rows = sqlx::query!(
         r#"
         select k.id as "id: SecurityKeyId", k.credential_id, k.nickname,
                coalesce(s.transports, string_to_array(nullif(k.transports, ''), ','), '{}')
                    as "transports!",
-               s.backed_up as "backed_up?", s.created_at as "created_at?",
-               s.last_used_at as "last_used_at?"
+               s.backed_up as "backed_up?", s.created_at as "created_at?: StoredTime",
+               s.last_used_at as "last_used_at?: StoredTime"
           from auth.user_security_keys k
           left join auth.keywright_security_keys s on s.security_key_id = k.id
          where k.user_id = $1
@@ -177,7 +177,17 @@ pub async fn list(db: impl PgExecutor<'_>, user_id: UserId) -> sqlx::Result<Vec<
         user_id.0,
     )
     .fetch_all(db)
-    .await
+    .await?;
+    let keys = rows.into_iter().map(|row| ListedKey {
+        id: row.id,
+        credential_id: row.credential_id,
+        nickname: row.nickname,
+        transports: row.transports,
+        backed_up: row.backed_up,
+        created_at: row.created_at.map(OffsetDateTime::from),
+        last_used_at: row.last_used_at.map(OffsetDateTime::from),
+    });
+    Ok(keys.collect())
 }
 
 /// Gives a key of this user another name; `false` if there is no such key.

@@ -1,12 +1,13 @@
 //! `auth.keywright_settings`: what all nodes on one database must agree on.
 
 use secrecy::SecretBox;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use zeroize::Zeroizing;
 
 use crate::config::StorageCompatibility;
 pub use crate::domain::schema_origin::Origin;
 use crate::passwords::{PasswordForm, PasswordForms};
+use crate::persistence::measured_pool::MeasuredPool;
 
 /// The name under which the presence of a form is recorded.
 const fn form_setting(form: PasswordForm) -> &'static str {
@@ -86,7 +87,7 @@ impl StoredKey {
 
 /// A key that all nodes share: `fresh` if the database had none yet.
 pub async fn get_or_create_key(
-    pool: &PgPool,
+    pool: &MeasuredPool,
     key: StoredKey,
     fresh: [u8; 32],
 ) -> sqlx::Result<SecretBox<[u8; 32]>> {
@@ -96,8 +97,11 @@ pub async fn get_or_create_key(
 }
 
 /// A key that all nodes share, if the database has it.
-pub async fn find_key(pool: &PgPool, key: StoredKey) -> sqlx::Result<Option<SecretBox<[u8; 32]>>> {
-    let Some(stored) = find(pool, key.name()).await?.map(Zeroizing::new) else {
+pub async fn find_key(
+    db: impl PgExecutor<'_>,
+    key: StoredKey,
+) -> sqlx::Result<Option<SecretBox<[u8; 32]>>> {
+    let Some(stored) = find(db, key.name()).await?.map(Zeroizing::new) else {
         return Ok(None);
     };
     let bytes = from_hex(&stored).ok_or_else(|| {

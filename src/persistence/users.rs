@@ -10,6 +10,7 @@ use crate::domain::ids::UserId;
 use crate::domain::metadata::Metadata;
 use crate::domain::sign_up_options::ResolvedOptions;
 use crate::domain::user::User;
+use crate::persistence::stored_time::StoredTime;
 
 /// A user with what a password sign-in needs.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct UserWithPassword {
 #[expect(clippy::struct_excessive_bools, reason = "the columns of the table")]
 struct UserRow {
     id: UserId,
-    created_at: OffsetDateTime,
+    created_at: StoredTime,
     disabled: bool,
     display_name: String,
     avatar_url: String,
@@ -45,7 +46,7 @@ impl From<UserRow> for UserWithPassword {
             password_hash: row.password_hash.map(Into::into),
             user: User {
                 id: row.id,
-                created_at: row.created_at,
+                created_at: row.created_at.0,
                 disabled: row.disabled,
                 display_name: row.display_name,
                 avatar_url: row.avatar_url,
@@ -72,7 +73,7 @@ pub async fn find_by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> sqlx::Resul
     let rows = sqlx::query_as!(
         UserRow,
         r#"
-        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+        select u.id as "id: UserId", u.created_at as "created_at: StoredTime", u.disabled, u.display_name, u.avatar_url,
                u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
                u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
                u.active_mfa_type, u.metadata::text as "metadata?", null::text as password_hash,
@@ -98,7 +99,7 @@ pub async fn find_by_email(
     let row = sqlx::query_as!(
         UserRow,
         r#"
-        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+        select u.id as "id: UserId", u.created_at as "created_at: StoredTime", u.disabled, u.display_name, u.avatar_url,
                u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
                u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
                u.active_mfa_type, u.metadata::text as "metadata?", u.password_hash,
@@ -121,7 +122,7 @@ pub async fn find_by_phone(db: impl PgExecutor<'_>, phone: &str) -> sqlx::Result
     let row = sqlx::query_as!(
         UserRow,
         r#"
-        select u.id as "id: UserId", u.created_at, u.disabled, u.display_name, u.avatar_url,
+        select u.id as "id: UserId", u.created_at as "created_at: StoredTime", u.disabled, u.display_name, u.avatar_url,
                u.locale::text as "locale!", u.email::text as "email?", u.email_verified,
                u.phone_number, u.phone_number_verified, u.default_role, u.is_anonymous,
                u.active_mfa_type, u.metadata::text as "metadata?", null::text as password_hash,
@@ -286,29 +287,54 @@ pub fn is_refused_value(error: &sqlx::Error) -> bool {
     })
 }
 
-/// Records sign-ins and refreshes; never moves a value back.
-pub async fn set_last_seen(
+/// Records that a user was seen; never moves the value back.
+pub async fn record_seen(
     db: impl PgExecutor<'_>,
-    seen: impl IntoIterator<Item = (UserId, OffsetDateTime)>,
+    id: UserId,
+    at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    // In one order on all nodes, so that two of these statements do not deadlock.
-    let mut seen: Vec<(uuid::Uuid, OffsetDateTime)> =
-        seen.into_iter().map(|(id, at)| (id.0, at)).collect();
-    seen.sort_unstable_by_key(|(id, _)| *id);
-    let (ids, times): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
     sqlx::query!(
         r#"
-        update auth.users u
-           set last_seen = s.at
-          from unnest($1::uuid[], $2::timestamptz[]) as s (id, at)
-         where u.id = s.id and (u.last_seen is null or u.last_seen < s.at)
+        update auth.users set last_seen = $2
+         where id = $1 and (last_seen is null or last_seen < $2)
         "#,
-        &ids,
-        &times,
+        id.0,
+        at,
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Records when many users were seen; never moves a value back. Users whose row another transaction holds
+/// are left out and returned.
+pub async fn set_last_seen(
+    db: impl PgExecutor<'_>,
+    seen: &[(UserId, OffsetDateTime)],
+) -> sqlx::Result<Vec<UserId>> {
+    let (ids, times): (Vec<uuid::Uuid>, Vec<_>) = seen.iter().map(|(id, at)| (id.0, *at)).unzip();
+    sqlx::query_scalar!(
+        r#"
+        with batch as materialized (
+            select s.* from unnest($1::uuid[], $2::timestamptz[]) as s (id, at)
+        ), free as materialized (
+            select s.* from batch s
+              join auth.users u on u.id >= s.id and u.id <= s.id
+             where u.last_seen is null or u.last_seen < s.at
+               for no key update of u skip locked
+        ), written as (
+            update auth.users u set last_seen = f.at from free f where u.id >= f.id and u.id <= f.id
+        )
+        select s.id as "id!: UserId"
+          from batch s
+          join auth.users u on u.id >= s.id and u.id <= s.id
+         where (u.last_seen is null or u.last_seen < s.at) and s.id not in (select id from free)
+        "#,
+        &ids,
+        &times,
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Marks the address as verified.

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use ractor::RpcReplyPort;
 
+use super::isolate::Outcome;
 use crate::metrics::BatcherStats;
 
 /// Requests that wait for the next batch, in the order in which they came.
@@ -91,6 +92,45 @@ impl<K: Ord, R> Batch<K, R> {
             // The caller may have given up.
             let _ = reply.send(with(&key));
         }
+    }
+}
+
+impl<K: Ord, R> Batch<K, R> {
+    /// Takes out the requests with these keys, which are in ascending order.
+    #[must_use]
+    pub fn take_out(&mut self, keys: &[K]) -> Vec<(K, RpcReplyPort<R>)> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let all = std::mem::take(&mut self.requests);
+        let (taken, left) = all.into_iter().partition(|(key, _)| keys.binary_search(key).is_ok());
+        self.requests = left;
+        taken
+    }
+}
+
+impl<K: Ord, X> Batch<K, Result<X, Arc<sqlx::Error>>> {
+    /// Replies to every request with what came of its key; of `None` if that was not found.
+    pub fn respond_from<T: Clone>(
+        self,
+        outcome: Outcome<K, T>,
+        mut with: impl FnMut(Option<T>) -> X,
+    ) {
+        let Outcome { mut found, mut failed } = outcome;
+        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        failed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut at = 0;
+        self.respond(|key| {
+            if let Ok(at) = failed.binary_search_by(|(failed, _)| failed.cmp(key)) {
+                return Err(Arc::clone(&failed[at].1));
+            }
+            // Both are in the order of the keys.
+            while found.get(at).is_some_and(|(found, _)| found < key) {
+                at += 1;
+            }
+            let value = found.get(at).filter(|(found, _)| found == key).map(|(_, value)| value);
+            Ok(with(value.cloned()))
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use ractor::concurrency::oneshot;
 use ractor::{ActorRef, ActorStatus, Message, RpcReplyPort};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, interval, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use crate::config::Config;
@@ -164,7 +164,8 @@ impl<M: Message> Handle<M> {
         }
     }
 
-    /// Sends a request and waits for its reply.
+    /// Sends a request and waits for its reply. A reply port that the actor drops without a word is
+    /// an error at once.
     ///
     /// The request may reach two incarnations of the actor, so it must be safe to meet twice.
     pub async fn call<R: Send + 'static>(
@@ -215,20 +216,41 @@ impl<M: Message> Handle<M> {
     ) -> Result<R, AuthError> {
         let mut incarnation = shared.slot.incarnation.subscribe();
         for attempt in 0..2 {
-            if let Some(actor) = shared.slot.get() {
+            let live = shared.slot.get();
+            if let Some(actor) = &live {
                 let (reply, response) = oneshot();
                 let sent = actor.send(request(reply.into()));
-                drop(actor);
                 if sent && let Ok(response) = response.await {
                     return Ok(response);
                 }
             }
-            if attempt == 0 && incarnation.changed().await.is_err() {
-                break;
+            if attempt == 0 {
+                if let Some(live) = live
+                    && outlives_its_reply(&live.actor).await
+                {
+                    tracing::warn!(actor = shared.what, "an actor dropped a request");
+                    break;
+                }
+                if incarnation.changed().await.is_err() {
+                    break;
+                }
             }
         }
         Err(AuthError::unavailable(shared.what))
     }
+}
+
+/// Whether an actor that dropped a request lives on: the request met something that will not do
+/// better a second time. An actor that panics drops it a moment before it is seen to have ended.
+async fn outlives_its_reply<M: Message>(actor: &ActorRef<M>) -> bool {
+    const DYING: Duration = Duration::from_millis(100);
+    let gone = async {
+        let mut looks = interval(Duration::from_millis(2));
+        while is_up(actor) {
+            looks.tick().await;
+        }
+    };
+    timeout(DYING, gone).await.is_err()
 }
 
 impl<M: Message + CallBound> Handle<M> {

@@ -2,5 +2,7 @@
 
 pub mod batcher;
 pub mod handle;
+pub mod isolate;
 pub mod observed;
 pub mod supervisor;
+pub mod tasks;

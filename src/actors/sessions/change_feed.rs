@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -23,8 +21,11 @@ use super::user_cache::UserCache;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
 use crate::actors::runtime::supervisor::ChildSpec;
+use crate::actors::runtime::tasks::Tasks;
+use crate::config::LiveConfig;
 use crate::domain::ids::UserId;
 use crate::persistence::changes::{self, CHANNEL};
+use crate::persistence::pool;
 
 /// Begins the payload that a feed sends to itself.
 const BEAT: &str = "beat:";
@@ -59,7 +60,7 @@ impl CallBound for ChangeFeedMsg {}
 pub fn start(parts: &Parts) -> (Handle<ChangeFeedMsg>, ChildSpec) {
     let slot = Arc::default();
     let args = ChangeFeedArgs {
-        pool: PgPool::clone(&parts.pool),
+        config: Arc::clone(&parts.config),
         users: parts.users.clone(),
         state: Arc::clone(&parts.feed),
     };
@@ -73,7 +74,7 @@ pub struct ChangeFeed;
 /// What the feed works with.
 #[derive(Clone)]
 pub struct ChangeFeedArgs {
-    pub pool: PgPool,
+    pub config: LiveConfig,
     pub users: UserCache,
     pub state: Arc<FeedState>,
 }
@@ -88,7 +89,6 @@ impl Actor for ChangeFeed {
     type State = ChangeFeedState;
     type Arguments = ChangeFeedArgs;
 
-    #[expect(clippy::disallowed_methods, reason = "the task ends with the actor's state")]
     async fn pre_start(
         &self,
         myself: ActorRef<ChangeFeedMsg>,
@@ -98,14 +98,14 @@ impl Actor for ChangeFeed {
         args.state.end_lease();
         let token = CancellationToken::new();
         let stop = token.clone();
-        tokio::spawn(async move {
-            let _ended = Ended(myself);
+        let listening = async move {
+            let _lease = LeaseEnds(Arc::clone(&args.state));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = listen_for_ever(&args) => {}
             }
-            args.state.end_lease();
-        });
+        };
+        Tasks::of(&myself).spawn(listening, |_| ChangeFeedMsg::ListenerEnded);
         Ok(ChangeFeedState { _listening: token.drop_guard() })
     }
 
@@ -122,13 +122,12 @@ impl Actor for ChangeFeed {
     }
 }
 
-/// Reports the end of the listening task, also by a panic.
-struct Ended(ActorRef<ChangeFeedMsg>);
+/// Nobody renews a lease after the listening task, however that ends.
+struct LeaseEnds(Arc<FeedState>);
 
-impl Drop for Ended {
+impl Drop for LeaseEnds {
     fn drop(&mut self) {
-        // The actor may have ended first.
-        let _ = self.0.send_message(ChangeFeedMsg::ListenerEnded);
+        self.0.end_lease();
     }
 }
 
@@ -151,8 +150,8 @@ async fn listen_for_ever(args: &ChangeFeedArgs) {
 
 /// Listens on one connection until it fails, or until it does not deliver what it should.
 async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> {
-    let mut listener = PgListener::connect_with(&args.pool).await?;
-    listener.eager_reconnect(false);
+    let database = args.config.load().database.clone();
+    let mut listener = in_time(Box::pin(pool::listener(&database))).await?;
     in_time(listener.listen(CHANNEL)).await?;
     args.users.forget_all();
     let beat = format!("{BEAT}{}", Uuid::new_v4());

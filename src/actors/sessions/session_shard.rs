@@ -13,28 +13,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sqlx::PgConnection;
-use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
 
 use super::cached_user::CachedUser;
-use crate::actors::runtime::batcher::{Batch, Batcher};
+use super::last_seen::LastSeen;
+use super::rotator::{self, Rotator, Trade};
+use crate::actors::runtime::batcher::Batcher;
 use crate::actors::runtime::handle::{CallBound, Crash, MessageOrigin, Slot};
+use crate::actors::runtime::isolate::{Outcome, isolated};
+use crate::actors::runtime::tasks::Tasks;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::metrics::ActorStats;
-use crate::persistence::dedicated_connection::{DedicatedConnection, is_lost};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::pool::{Abandonable, in_time};
+use crate::persistence::pool::in_time;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
 /// How long a stopping shard waits for statements under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two tries for a session whose row somebody holds.
+const HELD_PAUSE: Duration = Duration::from_millis(25);
+
+/// How long such a session is tried before its callers are told to come again.
+const HELD_LIMIT: Duration = Duration::from_millis(100);
+
+/// How long it is remembered that it was held: who comes again meanwhile is tried once.
+const HELD_MEMORY: Duration = Duration::from_secs(10);
 
 /// The result of a batched lookup.
 pub type LookupResult<T> = Result<Option<T>, Arc<sqlx::Error>>;
@@ -52,15 +61,25 @@ pub enum SessionShardMsg {
     Load(UserId, RpcReplyPort<LookupResult<Arc<CachedUser>>>),
     /// A statement of this batcher has ended.
     Finished(BatcherKind),
+    /// A statement of `rotate` has ended; for these requests another transaction holds the row.
+    Rotated(Vec<HeldRotation>),
+    /// Time to try these again.
+    RotateAgain(Vec<HeldRotation>),
     /// Write the collected `last_seen` values.
     FlushLastSeen,
     /// Panic.
     Crash,
 }
 
+/// A request that waits for somebody else's transaction.
+pub type HeldRotation = (Rotation, RpcReplyPort<LookupResult<()>>);
+
 impl MessageOrigin for SessionShardMsg {
     fn is_from_caller(&self) -> bool {
-        !matches!(self, Self::Finished(_) | Self::FlushLastSeen)
+        !matches!(
+            self,
+            Self::Finished(_) | Self::Rotated(_) | Self::RotateAgain(_) | Self::FlushLastSeen
+        )
     }
 }
 
@@ -80,7 +99,6 @@ impl Crash for SessionShardMsg {
 #[derive(Clone, Copy, Debug)]
 pub enum BatcherKind {
     Find,
-    Rotate,
     Load,
     LastSeen,
 }
@@ -114,34 +132,12 @@ pub struct SessionShardState {
     find: Batcher<TokenHash, LookupResult<SessionRef>>,
     rotate: Batcher<Rotation, LookupResult<()>>,
     load: Batcher<UserId, LookupResult<Arc<CachedUser>>>,
-    /// For the statement of `rotate`.
-    dedicated: Arc<DedicatedConnection>,
+    rotator: Arc<Rotator>,
+    /// Since when somebody holds the rows of these sessions.
+    held_since: HashMap<TokenHash, Instant>,
     last_seen: Arc<LastSeen>,
     flushing: bool,
-    tasks: TaskTracker,
-}
-
-/// `last_seen` values of committed rotations, collected by the tasks that committed them.
-#[derive(Default)]
-struct LastSeen(std::sync::Mutex<HashMap<UserId, OffsetDateTime>>);
-
-impl LastSeen {
-    fn record(&self, users: impl Iterator<Item = UserId>, at: OffsetDateTime) {
-        let mut waiting = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        waiting.extend(users.map(|user| (user, at)));
-    }
-
-    fn take(&self) -> HashMap<UserId, OffsetDateTime> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    /// Puts back what could not be written, unless something newer waits.
-    fn put_back(&self, unwritten: HashMap<UserId, OffsetDateTime>) {
-        let mut waiting = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (user, at) in unwritten {
-            waiting.entry(user).or_insert(at);
-        }
-    }
+    tasks: Tasks<SessionShardMsg>,
 }
 
 impl Actor for SessionShard {
@@ -158,14 +154,15 @@ impl Actor for SessionShard {
         let stats = Arc::clone(&args.stats);
         myself.send_interval(interval, || SessionShardMsg::FlushLastSeen);
         Ok(SessionShardState {
-            dedicated: Arc::new(DedicatedConnection::new(args.pool.clone())),
+            rotator: Arc::new(Rotator::new(args.pool.clone())),
+            held_since: HashMap::new(),
             args,
             find: Batcher::new(stats.batcher("find")),
             rotate: Batcher::new(stats.batcher(ROTATE)),
             load: Batcher::new(stats.batcher("load")),
             last_seen: Arc::default(),
             flushing: false,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::of(&myself),
         })
     }
 
@@ -178,29 +175,36 @@ impl Actor for SessionShard {
         match message {
             SessionShardMsg::Find(hash, reply) => {
                 state.find.push(hash, reply);
-                state.start_find(&myself);
+                state.start_find();
             }
             SessionShardMsg::Rotate(rotation, reply) => {
                 state.rotate.push(rotation, reply);
-                state.start_rotate(&myself);
+                state.start_rotate();
             }
             SessionShardMsg::Load(user, reply) => {
                 state.load.push(user, reply);
-                state.start_load(&myself);
+                state.start_load();
             }
             SessionShardMsg::Finished(BatcherKind::Find) => {
                 state.find.finished();
-                state.start_find(&myself);
+                state.start_find();
             }
-            SessionShardMsg::Finished(BatcherKind::Rotate) => {
+            SessionShardMsg::Rotated(held) => {
                 state.rotate.finished();
-                state.start_rotate(&myself);
+                state.wait_for_holders(&myself, held);
+                state.start_rotate();
+            }
+            SessionShardMsg::RotateAgain(held) => {
+                for (rotation, reply) in held {
+                    state.rotate.push(rotation, reply);
+                }
+                state.start_rotate();
             }
             SessionShardMsg::Finished(BatcherKind::Load) => {
                 state.load.finished();
-                state.start_load(&myself);
+                state.start_load();
             }
-            SessionShardMsg::FlushLastSeen => state.start_flush(&myself),
+            SessionShardMsg::FlushLastSeen => state.start_flush(),
             SessionShardMsg::Finished(BatcherKind::LastSeen) => state.flushing = false,
             SessionShardMsg::Crash => panic!("a session shard was told to crash"),
         }
@@ -212,213 +216,131 @@ impl Actor for SessionShard {
         _myself: ActorRef<SessionShardMsg>,
         state: &mut SessionShardState,
     ) -> Result<(), ActorProcessingErr> {
-        state.tasks.close();
-        if tokio::time::timeout(STOP_TIMEOUT, state.tasks.wait()).await.is_err() {
+        if !state.tasks.end_within(STOP_TIMEOUT).await {
             tracing::warn!("statements still under way while a session shard stops");
         }
         let limit = state.args.statement_limit();
-        let unwritten = write_last_seen(&state.args.pool, limit, state.last_seen.take()).await;
-        if !unwritten.is_empty() {
-            tracing::warn!(users = unwritten.len(), "last_seen could not be written at shutdown");
+        state.last_seen.write(&state.args.pool, limit).await;
+        if !state.last_seen.is_empty() {
+            let users = state.last_seen.len();
+            tracing::warn!(users, "last_seen could not be written at shutdown");
         }
-        state.dedicated.close().await;
+        state.rotator.close().await;
         Ok(())
     }
 }
 
 impl SessionShardState {
-    fn start_find(&mut self, myself: &ActorRef<SessionShardMsg>) {
+    fn start_find(&mut self) {
         let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { pool, clock, .. } = self.args.clone();
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), batcher: BatcherKind::Find };
-        self.tasks.spawn(async move {
-            let _done = done;
+        let find = async move {
             let hashes: Vec<TokenHash> = batch.keys().copied().collect();
-            let found = in_time(limit, async {
-                let mut db = Abandonable::acquire(&pool).await?;
-                let found = refresh_tokens::find_live(db.begin(), &hashes, clock.advanced()).await;
-                db.give_back();
-                found
-            })
-            .await;
-            reply_all(batch, found);
-        });
+            let find = isolated(&hashes, |part: Vec<TokenHash>| {
+                let (pool, advanced) = (&pool, clock.advanced());
+                async move { refresh_tokens::find_live(pool, &part, advanced).await }
+            });
+            let found = outcome_in_time(limit, &hashes, find).await;
+            batch.respond_from(found, |session| session);
+        };
+        self.tasks.spawn(find, |_| SessionShardMsg::Finished(BatcherKind::Find));
     }
 
-    fn start_rotate(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        let Some(batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
+    fn start_rotate(&mut self) {
+        let Some(mut batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
         let SessionShardArgs { clock, config, .. } = self.args.clone();
-        let dedicated = Arc::clone(&self.dedicated);
+        let (rotator, last_seen) = (Arc::clone(&self.rotator), Arc::clone(&self.last_seen));
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), batcher: BatcherKind::Rotate };
-        let last_seen = Arc::clone(&self.last_seen);
-        self.tasks.spawn(async move {
-            let _done = done;
-            // In one order on all nodes, so that two batches that share rows do not deadlock.
+        let rotate = async move {
             let rotations: Vec<Rotation> = batch.keys().copied().collect();
             let lifetime = config.load().tokens.refresh_token_lifetime;
-            let rotated = rotate_dedicated(&dedicated, &rotations, clock.advanced(), lifetime);
-            let rotated = in_time(limit, Box::pin(rotated)).await;
-            if let Ok(rows) = &rotated {
-                let users = rows.iter().map(|(rotation, ())| rotation.session.user_id);
-                last_seen.record(users, clock.now());
-            }
-            reply_all(batch, rotated);
-        });
+            let rotate = Box::pin(rotator.rotate(&rotations, clock.advanced(), lifetime));
+            let traded = outcome_in_time(limit, &rotations, rotate).await;
+            let is_done = |trade: Trade| trade == Trade::Done;
+            let done = traded.found.iter().filter(|(_, trade)| is_done(*trade));
+            last_seen.record(done.map(|(rotation, _)| rotation.session.user_id), clock.now());
+            let held = traded.found.iter().filter(|(_, trade)| !is_done(*trade));
+            let mut held: Vec<Rotation> = held.map(|(rotation, _)| *rotation).collect();
+            held.sort_unstable();
+            let held = batch.take_out(&held);
+            batch.respond_from(traded, |done| done.map(|_| ()));
+            held
+        };
+        self.tasks.spawn(rotate, |held| SessionShardMsg::Rotated(held.unwrap_or_default()));
     }
 
-    fn start_load(&mut self, myself: &ActorRef<SessionShardMsg>) {
+    /// Tries sessions again whose row somebody holds, but not for long.
+    fn wait_for_holders(&mut self, myself: &ActorRef<SessionShardMsg>, held: Vec<HeldRotation>) {
+        if held.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.held_since.retain(|_, since| now.duration_since(*since) < HELD_MEMORY);
+        let mut again = Vec::new();
+        for (rotation, reply) in held {
+            let since = *self.held_since.entry(rotation.presented).or_insert(now);
+            if now.duration_since(since) < HELD_LIMIT {
+                again.push((rotation, reply));
+            } else {
+                // The caller may have given up.
+                let _ = reply.send(Err(rotator::held()));
+            }
+        }
+        if !again.is_empty() {
+            // Ends by itself; without the actor its replies are dropped, which their callers notice.
+            drop(myself.send_after(HELD_PAUSE, move || SessionShardMsg::RotateAgain(again)));
+        }
+    }
+
+    fn start_load(&mut self) {
         let Some(batch) = self.load.next_batch(self.args.batch_max()) else { return };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), batcher: BatcherKind::Load };
-        self.tasks.spawn(async move {
-            let _done = done;
+        let load = async move {
             let ids: Vec<UserId> = batch.keys().copied().collect();
-            let found = in_time(limit, async {
-                let mut db = Abandonable::acquire(&pool).await?;
-                let found = users::find_by_ids(db.begin(), &ids).await;
-                db.give_back();
-                found
-            })
-            .await;
-            reply_all(
-                batch,
-                found.map(|rows| {
-                    let cached = |user: User| (user.id, Arc::new(CachedUser::new(user)));
-                    rows.into_iter().map(cached).collect()
-                }),
-            );
-        });
+            let pool = &pool;
+            let load = isolated(&ids, |part: Vec<UserId>| async move {
+                let users = users::find_by_ids(pool, &part).await?;
+                let cached = |user: User| (user.id, Arc::new(CachedUser::new(user)));
+                Ok(users.into_iter().map(cached).collect())
+            });
+            let found = outcome_in_time(limit, &ids, load).await;
+            batch.respond_from(found, |user| user);
+        };
+        self.tasks.spawn(load, |_| SessionShardMsg::Finished(BatcherKind::Load));
     }
 
-    fn start_flush(&mut self, myself: &ActorRef<SessionShardMsg>) {
-        if self.flushing {
-            return;
-        }
-        let waiting = self.last_seen.take();
-        if waiting.is_empty() {
+    fn start_flush(&mut self) {
+        if self.flushing || self.last_seen.is_empty() {
             return;
         }
         self.flushing = true;
         let pool = self.args.pool.clone();
         let last_seen = Arc::clone(&self.last_seen);
         let limit = self.args.statement_limit();
-        let done = Done { shard: myself.clone(), batcher: BatcherKind::LastSeen };
         let stats = self.args.stats.batcher("last_seen");
-        self.tasks.spawn(async move {
-            let _done = done;
+        let flush = async move {
             let started = Instant::now();
-            stats.left(waiting.len());
-            last_seen.put_back(write_last_seen(&pool, limit, waiting).await);
+            stats.left(last_seen.len());
+            last_seen.write(&pool, limit).await;
             stats.ended(started.elapsed());
-        });
+        };
+        self.tasks.spawn(flush, |_| SessionShardMsg::Finished(BatcherKind::LastSeen));
     }
 }
 
-/// Rotates on the dedicated connection; a second time on a new one if that had died meanwhile.
-///
-/// What the first time committed is then not current any more, which the callers take for a
-/// repeated request.
-async fn rotate_dedicated(
-    dedicated: &DedicatedConnection,
-    rotations: &[Rotation],
-    advanced: time::Duration,
-    lifetime: Duration,
-) -> sqlx::Result<Vec<(Rotation, ())>> {
-    let mut db = dedicated.take().await?;
-    let mut rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
-    if db.was_idle && rotated.as_ref().is_err_and(is_lost) {
-        db = dedicated.open().await?;
-        rotated = rotate_all(&mut db.connection, rotations, advanced, lifetime).await;
-    }
-    if rotated.is_ok() {
-        dedicated.keep(db);
-    }
-    rotated
-}
-
-/// Rotates all in one statement; after a deadlock with somebody else's statement, one by one.
-async fn rotate_all(
-    db: &mut PgConnection,
-    rotations: &[Rotation],
-    advanced: time::Duration,
-    lifetime: Duration,
-) -> sqlx::Result<Vec<(Rotation, ())>> {
-    let at = |places: Vec<usize>| places.into_iter().map(|at| (rotations[at], ())).collect();
-    match refresh_tokens::rotate(&mut *db, rotations, advanced, lifetime).await {
-        Err(error) if refresh_tokens::is_deadlock(&error) => {
-            tracing::warn!(rows = rotations.len(), "deadlock while rotating, going one by one");
-            let mut rotated = Vec::with_capacity(rotations.len());
-            for rotation in rotations {
-                let alone = std::slice::from_ref(rotation);
-                let places = refresh_tokens::rotate(&mut *db, alone, advanced, lifetime).await?;
-                rotated.extend(places.into_iter().map(|_| (*rotation, ())));
-            }
-            Ok(rotated)
-        }
-        result => result.map(at),
-    }
-}
-
-/// Writes `last_seen`; returns what could not be written.
-async fn write_last_seen(
-    pool: &MeasuredPool,
+/// The outcome, unless it takes longer than any caller waits.
+async fn outcome_in_time<K: Clone + Sync, T: Send>(
     limit: Duration,
-    waiting: HashMap<UserId, OffsetDateTime>,
-) -> HashMap<UserId, OffsetDateTime> {
-    if waiting.is_empty() {
-        return waiting;
-    }
-    let written = in_time(limit, async {
-        let mut db = Abandonable::acquire(pool).await?;
-        let seen = waiting.iter().map(|(user, at)| (*user, *at));
-        let written = users::set_last_seen(db.begin(), seen).await;
-        db.give_back();
-        written
-    });
-    match written.await {
-        Ok(()) => HashMap::new(),
-        Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                users = waiting.len(),
-                "last_seen not written, will be tried again"
-            );
-            waiting
-        }
-    }
-}
-
-/// Replies to every caller of a batch from the rows found.
-fn reply_all<K: Ord, T: Clone>(batch: Batch<K, LookupResult<T>>, found: sqlx::Result<Vec<(K, T)>>) {
-    let found = found.map_err(Arc::new).map(|mut rows| {
-        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        rows
-    });
-    let mut at = 0;
-    batch.respond(|key| {
-        let rows = found.as_ref().map_err(Arc::clone)?;
-        // Both are in the order of the keys.
-        while rows.get(at).is_some_and(|(found, _)| found < key) {
-            at += 1;
-        }
-        Ok(rows.get(at).filter(|(found, _)| found == key).map(|(_, value)| value.clone()))
-    });
-}
-
-/// Tells the shard that a statement has ended, also when its task panics.
-struct Done {
-    shard: ActorRef<SessionShardMsg>,
-    batcher: BatcherKind,
-}
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        // A restarted shard has batchers of its own.
-        let _ = self.shard.send_message(SessionShardMsg::Finished(self.batcher));
-    }
+    keys: &[K],
+    work: impl Future<Output = Outcome<K, T>> + Send,
+) -> Outcome<K, T> {
+    in_time(limit, async { Ok(work.await) }).await.unwrap_or_else(|error| {
+        let mut outcome = Outcome::default();
+        outcome.fail(keys, error);
+        outcome
+    })
 }
 
 /// Tokens that the shards in these slots have rotated since the start.

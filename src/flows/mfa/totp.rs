@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use secrecy::ExposeSecret as _;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
@@ -14,6 +14,7 @@ use crate::flows::guards::bearer::{authenticate, authenticate_elevated};
 use crate::flows::guards::live_session::{Caller, Sensitive};
 use crate::flows::tickets::notices;
 use crate::metrics::SecurityEvent;
+use crate::persistence::pooled_connection::Transaction;
 use crate::persistence::totp::{self as stored, TotpRow};
 use crate::sealing::context;
 use crate::totp;
@@ -45,7 +46,7 @@ pub enum Proof {
 /// The refusal of a wrong code, once nothing is locked in the database.
 pub async fn refuse_wrong_code(
     app: &App,
-    transaction: Transaction<'_, Postgres>,
+    transaction: Transaction,
     id: UserId,
     locks: bool,
 ) -> AuthError {

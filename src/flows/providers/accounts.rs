@@ -1,7 +1,7 @@
 //! From an identity to a user: who is known signs in, who is not becomes a user.
 
 use secrecy::SecretString;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::state::Intent;
@@ -24,6 +24,7 @@ use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::flows::tickets::notices;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
+use crate::persistence::pooled_connection::Transaction;
 use crate::persistence::user_providers::ProviderLink;
 use crate::persistence::users::{self, LockedUser, NewUser};
 use crate::persistence::{pending_identity_links, user_providers};
@@ -231,7 +232,7 @@ fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), Error
 /// Signs the owner of an identity in.
 async fn finish(
     app: &App,
-    transaction: Transaction<'_, Postgres>,
+    transaction: Transaction,
     link: ProviderLink,
     terms: SignInTerms<'_>,
     browser: Option<SecretString>,
@@ -244,7 +245,7 @@ async fn finish(
 
 async fn sign_up(
     app: &App,
-    mut transaction: Transaction<'_, Postgres>,
+    mut transaction: Transaction,
     identity: &ProviderIdentity,
     terms: SignInTerms<'_>,
     config: &Config,

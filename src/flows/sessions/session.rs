@@ -185,7 +185,7 @@ pub async fn start(
     let session = NewSession { user_id, hash, lifetime, basis };
     let session_id = refresh_tokens::insert(&mut *db, session, advanced).await?;
     let session_id = session_id.ok_or_else(|| refusal(basis))?;
-    users::set_last_seen(&mut *db, [(user_id, now)]).await?;
+    users::record_seen(&mut *db, user_id, now).await?;
     Ok(StartedSession { user_id, refresh_token, session_id })
 }
 

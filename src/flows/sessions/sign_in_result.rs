@@ -1,7 +1,6 @@
 //! Sign-ins that end with a redirect: their result is a session, or a code that stands for one.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{Postgres, Transaction};
 
 use super::exchange_code;
 use super::session::{IssuedSession, start};
@@ -10,6 +9,7 @@ use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::session_basis::SessionBasis;
+use crate::persistence::pooled_connection::Transaction;
 
 /// What the application gets.
 pub enum SignInResult {
@@ -31,7 +31,7 @@ impl SignInResult {
 /// Writes session or code, and commits all that was done for it before.
 pub async fn finish_sign_in(
     app: &App,
-    mut transaction: Transaction<'_, Postgres>,
+    mut transaction: Transaction,
     user_id: UserId,
     basis: &SessionBasis,
     code_challenge: Option<&CodeChallenge>,

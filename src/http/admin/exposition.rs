@@ -303,7 +303,8 @@ impl Exposition {
             "Waits for a connection that were given up",
             [(Vec::new(), pool.stats().timeouts.get())],
         )?;
-        let (size, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX));
+        let (size, idle) = pool.open_and_idle();
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
         page.gauges(
             "keywright_pool_connections",
             "Connections to Postgres in the pool",
@@ -313,7 +314,7 @@ impl Exposition {
         page.gauge(
             "keywright_pool_connections_max",
             "Most connections that the pool may have",
-            f64::from(pool.options().get_max_connections()),
+            f64::from(pool.max_connections()),
         )
     }
 
@@ -344,7 +345,7 @@ impl Exposition {
         if let Some(backlog) = self.backlog {
             let waited = backlog
                 .oldest
-                .map_or(0.0, |oldest| (app.clock.now() - oldest).as_seconds_f64().max(0.0));
+                .map_or(0.0, |oldest| (app.clock.now() - oldest.0).as_seconds_f64().max(0.0));
             page.gauge(
                 "keywright_mail_queued",
                 "Mails in the outbox, of all nodes",

@@ -9,16 +9,16 @@ use keywright::config::SmtpAuthMethod;
 use keywright::domain::clock::Clock;
 use keywright::domain::ids::MessageId;
 use keywright::domain::mail::{MailTemplate, MailVariables, NewMessage};
+use keywright::persistence::measured_pool::MeasuredPool;
 use keywright::persistence::outbox;
 use ractor::{Actor, ActorRef};
-use sqlx::PgPool;
 
 use super::smtp::sender_from;
 use crate::support::postgres::TestDatabase;
 use crate::support::smtp::{Fault, SmtpServer, Tls, eventually};
 
 struct Setup {
-    pool: PgPool,
+    pool: MeasuredPool,
     smtp: SmtpServer,
     clock: Clock,
 }
@@ -32,7 +32,7 @@ impl Setup {
         }
     }
 
-    fn pool(&self) -> PgPool {
+    fn pool(&self) -> MeasuredPool {
         self.pool.clone()
     }
 

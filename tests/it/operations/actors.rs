@@ -4,7 +4,6 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use keywright::actors::key_rotator::KeyRotatorMsg;
 use keywright::actors::runtime::supervisor::ChildStatus;
 use keywright::app::App;
 use keywright::cli::serve::run_node;
@@ -12,6 +11,7 @@ use keywright::cli::signals::Signals;
 use keywright::config::{Config, Sources};
 use keywright::domain::clock::Clock;
 use keywright::node::Node;
+use keywright::reload;
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
@@ -110,7 +110,8 @@ async fn a_dying_key_rotator_is_not_noticed_and_reloads_keys_afterwards() {
         if number % 2 == 0 { app.actors.key_rotator.crash() } else { app.actors.key_rotator.kill() }
     })
     .await;
-    app.app().actors.key_rotator.call(KeyRotatorMsg::Reload).await.unwrap().unwrap();
+    let config = (*app.app().config.load_full()).clone();
+    reload::apply(app.app(), config).await.unwrap();
     app.stop().await;
 }
 

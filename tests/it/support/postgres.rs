@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use keywright::config::DatabaseConfig;
 use keywright::persistence::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use keywright::persistence::measured_pool::MeasuredPool;
 use keywright::persistence::{migrate, pool};
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
@@ -80,7 +81,7 @@ impl TestDatabase {
     }
 
     /// A small pool, as the server would open it.
-    pub(crate) async fn pool(&self) -> PgPool {
+    pub(crate) async fn pool(&self) -> MeasuredPool {
         pool::connect(&self.config()).await.unwrap()
     }
 

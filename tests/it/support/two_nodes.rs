@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use keywright::domain::clock::Clock;
+use keywright::persistence::measured_pool::MeasuredPool;
 use keywright::tokens::refresh_token::RefreshToken;
-use sqlx::PgPool;
 
 use super::app::{Client, Session, TestApp};
 use super::postgres::TestDatabase;
@@ -14,7 +14,7 @@ use super::random::Random;
 pub(crate) struct TwoNodes {
     pub(crate) nodes: [TestApp; 2],
     pub(crate) clock: Clock,
-    pub(crate) pool: PgPool,
+    pub(crate) pool: MeasuredPool,
 }
 
 impl TwoNodes {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use keywright::domain::clock::Clock;
+use keywright::persistence::measured_pool::MeasuredPool;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -63,7 +63,7 @@ impl Turn {
 struct World {
     database: TestDatabase,
     clock: Clock,
-    direct: PgPool,
+    direct: MeasuredPool,
     chain: Chain,
     nodes: Vec<Node>,
     /// Nodes that lost their power; their front ends still run, to no effect.
@@ -441,7 +441,7 @@ pub(super) async fn ask(client: &Client, op: &Op, access_token: &str) -> Outcome
     }
 }
 
-async fn ask_reference(db: &PgPool, turn: &Turn, changed: &Notify, op: &Op) -> Outcome {
+async fn ask_reference(db: &MeasuredPool, turn: &Turn, changed: &Notify, op: &Op) -> Outcome {
     match op {
         Op::ReferenceRefresh { presented, fresh } => {
             turn.wait("the reference looks up", changed).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) async fn find(db: &PgPool, id: Uuid) -> Option<Self> {
+    pub(crate) async fn find(db: impl PgExecutor<'_>, id: Uuid) -> Option<Self> {
         let row: Option<(String, Option<OffsetDateTime>)> = sqlx::query_as(
             "select refresh_token_hash, keywright_rotated_at from auth.refresh_tokens where id = $1",
         )

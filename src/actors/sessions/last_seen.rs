@@ -1,0 +1,66 @@
+//! `last_seen` values of committed rotations, which are written behind.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::actors::runtime::isolate::{is_of_a_row, isolated};
+use crate::domain::ids::UserId;
+use crate::persistence::measured_pool::MeasuredPool;
+use crate::persistence::pool::in_time;
+use crate::persistence::users;
+
+/// A user, and when that was seen.
+type Seen = (UserId, OffsetDateTime);
+
+/// When users were seen last, until it is written.
+#[derive(Default)]
+pub struct LastSeen(Mutex<HashMap<UserId, OffsetDateTime>>);
+
+impl LastSeen {
+    /// These users were seen.
+    pub fn record(&self, users: impl Iterator<Item = UserId>, at: OffsetDateTime) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(users.map(|user| (user, at)));
+    }
+
+    /// How many values wait.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes what waits, in one statement; what could not be written waits again, since somebody
+    /// holds the row or Postgres failed. What a rule of the database refuses is given up.
+    pub async fn write(&self, pool: &MeasuredPool, limit: Duration) {
+        let mut seen: Vec<Seen> = self.take().into_iter().collect();
+        // In one order on all nodes, so that two of these statements do not deadlock.
+        seen.sort_unstable_by_key(|(user, _)| user.0);
+        let written = isolated(&seen, |part: Vec<Seen>| async move {
+            let held = in_time(limit, users::set_last_seen(pool, &part)).await?;
+            Ok(part.into_iter().map(|seen| (seen, held.contains(&seen.0))).collect())
+        })
+        .await;
+        let held = written.found.into_iter().filter(|(_, is_held)| *is_held).map(|(seen, _)| seen);
+        let failed = written.failed.into_iter().filter(|(_, error)| !is_of_a_row(error));
+        self.put_back(held.chain(failed.map(|(seen, _)| seen)));
+    }
+
+    fn take(&self) -> HashMap<UserId, OffsetDateTime> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Unless something newer waits.
+    fn put_back(&self, unwritten: impl Iterator<Item = Seen>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (user, at) in unwritten {
+            waiting.entry(user).or_insert(at);
+        }
+    }
+}
