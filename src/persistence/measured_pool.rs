@@ -7,9 +7,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr};
+use tokio::time::timeout;
 
 use super::pool::in_time;
 use super::pooled_connection::{PooledConnection, Transaction};
+use super::user_turns::UserTurns;
+use crate::domain::ids::UserId;
 use crate::metrics::{Counter, Histogram};
 
 /// Added to the time in which Postgres ends a statement itself, before its connection is given up.
@@ -37,6 +40,7 @@ pub struct MeasuredPool {
     pool: PgPool,
     statement_limit: Duration,
     max_lifetime: Duration,
+    turns: Arc<UserTurns>,
     stats: Arc<PoolStats>,
 }
 
@@ -45,7 +49,8 @@ impl MeasuredPool {
     pub fn new(pool: PgPool, statement_timeout: Duration) -> Self {
         let max_lifetime = pool.options().get_max_lifetime().unwrap_or(Duration::MAX);
         let statement_limit = statement_timeout.saturating_add(GRACE);
-        Self { pool, statement_limit, max_lifetime, stats: Arc::default() }
+        let (turns, stats) = Default::default();
+        Self { pool, statement_limit, max_lifetime, turns, stats }
     }
 
     /// What was measured.
@@ -88,6 +93,21 @@ impl MeasuredPool {
     pub async fn begin(&self) -> sqlx::Result<Transaction> {
         let connection = self.acquire().await?;
         in_time(self.statement_limit, Transaction::begin(connection)).await
+    }
+
+    /// A transaction that locks the row of this user.
+    ///
+    /// Those of one user come one after the other, here as in Postgres: many that wait for a row that
+    /// somebody holds must not take all connections meanwhile. So nobody may begin a second one for a
+    /// user before the first has ended.
+    pub async fn begin_for(&self, user: UserId) -> sqlx::Result<Transaction> {
+        let turn = self.turns.take(user);
+        let turn = timeout(self.pool.options().get_acquire_timeout(), turn)
+            .await
+            .map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let mut transaction = self.begin().await?;
+        transaction.keep_turn(turn);
+        Ok(transaction)
     }
 }
 

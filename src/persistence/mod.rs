@@ -31,4 +31,5 @@ pub mod tickets;
 pub mod totp;
 pub mod used_challenges;
 pub mod user_providers;
+pub mod user_turns;
 pub mod users;

@@ -79,7 +79,7 @@ fn options(config: &DatabaseConfig) -> PgPoolOptions {
 ///
 /// Locks of ours are held for the time of a commit. Whoever holds one longer (an operator, a
 /// migration of an application) must not take the whole pool away by the requests that wait.
-const LOCK_TIMEOUT_MS: u32 = 250;
+const LOCK_TIMEOUT_MS: u32 = 500;
 
 /// Sets what every connection needs.
 ///

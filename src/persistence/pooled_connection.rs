@@ -14,6 +14,8 @@ use sqlx_core::transaction::TransactionManager as _;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::user_turns::UserTurn;
+
 type Manager = <Postgres as Database>::TransactionManager;
 
 /// How long a statement that nobody waits for any more may go on, with the roll-back after it,
@@ -84,15 +86,22 @@ impl Drop for PooledConnection {
 pub struct Transaction {
     connection: PooledConnection,
     is_open: bool,
+    /// Of its user, given back with the connection.
+    turn: Option<UserTurn>,
 }
 
 impl Transaction {
     /// Begins one.
     pub async fn begin(connection: PooledConnection) -> sqlx::Result<Self> {
         // From here on it is rolled back unless it is committed.
-        let mut transaction = Self { connection, is_open: true };
+        let mut transaction = Self { connection, is_open: true, turn: None };
         Manager::begin(&mut transaction.connection, None).await?;
         Ok(transaction)
+    }
+
+    /// Others of the same user wait until this one ends.
+    pub(super) fn keep_turn(&mut self, turn: UserTurn) {
+        self.turn = Some(turn);
     }
 
     /// Makes everything last that was done in it.

@@ -96,8 +96,13 @@ struct Payload<'a> {
     hasura: Option<&'a RawValue>,
 }
 
+/// How many seconds the clocks of nodes may differ. For the end of a token there is none: it ends for
+/// its other verifiers too.
+const LEEWAY_S: f64 = 5.0;
+
 impl KeySet {
-    /// Checks a token at the given time, with no leeway; the signature comes first.
+    /// Checks a token at the given time; the signature comes first. A token may be from a node whose
+    /// clock is up to [`LEEWAY_S`] ahead.
     pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<VerifiedToken, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
@@ -160,10 +165,10 @@ impl<'a> Payload<'a> {
         if now >= self.exp.ok_or(TokenError::MissingExpiry)? {
             return Err(TokenError::Expired);
         }
-        if self.iat.is_some_and(|issued_at| now < issued_at) {
+        if self.iat.is_some_and(|issued_at| now + LEEWAY_S < issued_at) {
             return Err(TokenError::IssuedInFuture);
         }
-        if self.nbf.is_some_and(|not_before| now < not_before) {
+        if self.nbf.is_some_and(|not_before| now + LEEWAY_S < not_before) {
             return Err(TokenError::NotYetValid);
         }
         match self.iss.as_deref() {

@@ -43,7 +43,7 @@ pub async fn change_user_email(
 
     let user = &user.user;
     let recipient = Recipient { new_email: Some(new_email.as_str()), ..Recipient::from(user) };
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.id).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     let id = caller.id();
     if users::set_new_email(&mut *transaction, id, new_email).await? {

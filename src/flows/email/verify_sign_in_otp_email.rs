@@ -55,7 +55,7 @@ pub async fn verify_sign_in_otp_email(
         Err(refusal) => return Err(refusal.into()),
     }
 
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.id).await?;
     // The user first and then the ticket, as by everybody who changes a user and voids tickets.
     let before = users::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidTicket)?;
     let (by_registration, basis) = match matched {

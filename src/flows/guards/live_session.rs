@@ -175,7 +175,7 @@ impl Caller {
 
     /// Whether the session lives now: for steps that write nothing yet.
     pub async fn check(&self, app: &App) -> Result<(), AuthError> {
-        let mut transaction = app.pool.begin().await?;
+        let mut transaction = app.pool.begin_for(self.id).await?;
         self.lock(app, &mut transaction).await?;
         transaction.rollback().await?;
         Ok(())

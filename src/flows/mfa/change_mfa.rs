@@ -36,7 +36,7 @@ pub async fn change_mfa(
     }
     registered(app, caller.id()).await?;
 
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let id = caller.lock(app, &mut transaction).await?.id();
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     match change {

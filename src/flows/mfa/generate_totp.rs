@@ -36,7 +36,7 @@ pub async fn generate_totp(app: &App, bearer: Option<&str>) -> Result<NewSecret,
         .picture()
         .map_err(|error| AuthError::internal("picture of a TOTP secret not made", error))?;
 
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let id = caller.lock(app, &mut transaction).await?.id();
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
     if row.is_active {

@@ -38,7 +38,7 @@ pub async fn sign_in_mfa_totp(
     let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidTicket)?;
     user.user.check_registered(&config.user_rules())?;
 
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(id).await?;
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidTicket)?;
     if !row.is_active {
         return Err(ErrorCode::DisabledMfaTotp.into());

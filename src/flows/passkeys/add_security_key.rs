@@ -37,7 +37,7 @@ pub async fn finish(
     let purpose = Purpose::AddSecurityKey;
     let asked = ceremonies::use_up(app, registration.challenge, purpose, caller.id()).await?;
     let key = ceremonies::check_another_key(&party, registration, &asked)?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     asked.check_unended(&mut *transaction, caller.id()).await?;
     let now = app.clock.now();

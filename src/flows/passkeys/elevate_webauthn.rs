@@ -35,7 +35,7 @@ pub async fn finish(
     let asked = ceremonies::use_up(app, assertion.challenge, Purpose::Elevate, id).await?;
     let key = ceremonies::find_key(app, assertion).await?;
     ceremonies::check_assertion(app, &party, assertion, &key, &asked).await?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(id).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     asked.check_unended(&mut *transaction, caller.id()).await?;
     let basis = SessionBasis::SecurityKey(key.id);

@@ -29,7 +29,7 @@ pub async fn rename(
     require_enabled(app)?;
     let caller = authenticate(app, token)?;
     registered(app, caller.id()).await?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     if !security_keys::rename(&mut *transaction, caller.id(), id, nickname).await? {
         return Err(unknown_key());
@@ -43,7 +43,7 @@ pub async fn delete(app: &App, token: Option<&str>, id: Uuid) -> Result<(), Auth
     let caller = authenticate_elevated(app, token, Sensitive::Ordinary).await?;
     require_enabled(app)?;
     registered(app, caller.id()).await?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     let others = security_keys::lock_other_ways(&mut *transaction, caller.id())
         .await?

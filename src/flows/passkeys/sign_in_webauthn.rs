@@ -60,7 +60,7 @@ async fn try_finish(app: &App, assertion: &Assertion) -> Result<IssuedSession, A
     ceremonies::check_assertion(app, &party, assertion, &key, &asked).await?;
     let owner = users::find_by_ids(&app.pool, &[key.user_id]).await?.pop();
     owner.ok_or(ErrorCode::InvalidEmailPassword)?.check_registered(&app.config().user_rules())?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(key.user_id).await?;
     users::lock(&mut *transaction, key.user_id).await?;
     asked.check_unended(&mut *transaction, key.user_id).await?;
     let basis = SessionBasis::SecurityKey(key.id);

@@ -34,7 +34,7 @@ pub async fn change_user_password(
             registered(app, caller.id()).await?;
             rules::check_new(app, password).await?;
             let hash = rules::hash(app, password, client).await?;
-            let mut transaction = app.pool.begin().await?;
+            let mut transaction = app.pool.begin_for(caller.id()).await?;
             let caller = caller.lock(app, &mut transaction).await?;
             let because = Because::PasswordChanged { by: caller.session_id() };
             set(app, &mut transaction, caller.id(), &hash, because).await?;

@@ -117,7 +117,7 @@ pub async fn sign_in(
 /// Adds an identity to a user who is signed in.
 pub async fn link(app: &App, caller: Caller, identity: &ProviderIdentity) -> Result<(), AuthError> {
     registered(app, caller.id()).await?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let user_id = caller.lock(app, &mut transaction).await?.id();
     let (provider, subject) = (&identity.provider_id, &identity.subject);
     let now = app.clock.now();

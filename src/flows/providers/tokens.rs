@@ -62,7 +62,7 @@ pub async fn fetch(
 ) -> Result<ProviderSession, AuthError> {
     let user = current_user(app, bearer).await?;
     let now = app.clock.now();
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.user.id).await?;
     let taken = user_providers::take_tokens(&mut *transaction, user.user.id, provider).await?;
     let Some(taken) = taken else { return Ok(ProviderSession::none(now)) };
     // Another server may have written them, with a key that is not known here.

@@ -30,7 +30,7 @@ pub async fn create_pat(
     registered(app, caller.id()).await?;
     let token = RefreshToken::generate();
     let now = app.clock.now();
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let caller = caller.lock(app, &mut transaction).await?;
     let id = personal_access_tokens::insert(
         &mut *transaction,

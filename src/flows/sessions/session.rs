@@ -229,7 +229,7 @@ pub async fn sign_in(
     user_id: UserId,
     basis: &SessionBasis,
 ) -> Result<IssuedSession, AuthError> {
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user_id).await?;
     let started = start(app, &mut transaction, user_id, basis).await?;
     transaction.commit().await?;
     started.issue(app).await

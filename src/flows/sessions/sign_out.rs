@@ -16,7 +16,7 @@ pub async fn sign_out_everywhere(app: &App, bearer: Option<&str>) -> Result<(), 
         other => other,
     };
     let caller = authenticate(app, bearer).map_err(refused)?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(caller.id()).await?;
     let caller = caller.lock_to_end(app, &mut transaction).await.map_err(refused)?;
     end(app, &mut transaction, caller.id(), Because::SignedOutEverywhere).await?;
     transaction.commit().await?;

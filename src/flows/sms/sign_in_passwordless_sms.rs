@@ -55,7 +55,7 @@ async fn send_to_user(
         return Err(ErrorCode::ForbiddenAnonymous.into());
     }
     let sent = Box::pin(send_code(app, provider, phone, &user.locale)).await?;
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.id).await?;
     Box::pin(remember(app, &mut transaction, user.id, &sent)).await?;
     transaction.commit().await?;
     Ok(())
@@ -108,7 +108,7 @@ async fn send_to_stranger(
             drop(transaction);
             let found = users::find_by_phone(&app.pool, phone).await?;
             let id = found.ok_or(ErrorCode::CannotSendSms)?.id;
-            let mut transaction = app.pool.begin().await?;
+            let mut transaction = app.pool.begin_for(id).await?;
             Box::pin(remember(app, &mut transaction, id, &sent)).await?;
             transaction.commit().await?;
             Ok(())

@@ -59,7 +59,7 @@ pub async fn verify_sign_in_passwordless_sms(
         RightCode::Ours(_) | RightCode::Reference(_) => SessionBasis::Ticket,
         RightCode::Provider => SessionBasis::Phone(phone.to_owned()),
     };
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.id).await?;
     users::lock(&mut *transaction, id).await?;
     use_up(app, &mut transaction, id, &right_code).await?;
     users::set_phone_number_verified(&mut *transaction, id).await?;

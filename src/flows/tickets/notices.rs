@@ -118,7 +118,7 @@ async fn try_tell_locked(app: &App, user: Option<&User>) -> Result<(), AuthError
     let notice = Notice::SignInLocked;
     let to = user.and_then(|user| Some((user, address(app, user, notice)?)));
     let Some((user, address)) = to else { return pretend_to_promise(app).await };
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(user.id).await?;
     if may_tell_locked(app, &mut *transaction, address).await? {
         Box::pin(enqueue(app, &mut transaction, user, address, notice, None)).await?;
     }

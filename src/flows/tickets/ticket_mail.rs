@@ -163,7 +163,7 @@ pub async fn send_ticket(
     recipient: &Recipient<'_>,
     return_target: &ReturnTarget,
 ) -> Result<(), AuthError> {
-    let mut transaction = app.pool.begin().await?;
+    let mut transaction = app.pool.begin_for(recipient.user_id).await?;
     let asked_by = &AskedBy::Anybody;
     let mail =
         promise_ticket(app, &mut transaction, kind, recipient, return_target, asked_by).await?;

@@ -3,7 +3,9 @@
 mod caches;
 mod change_env;
 mod embedded_postgres;
+mod foreign_values;
 mod health;
+mod held_rows;
 mod jwks;
 mod local_routes;
 mod nodes;
