@@ -233,11 +233,11 @@ impl Actor for ChallengeStoreActor {
         myself.send_interval(SWEEP_INTERVAL, || ChallengeStoreMsg::Sweep);
         let batcher = Batcher::new(args.stats.batcher("put"));
         Ok(ChallengeStoreState {
+            tasks: Tasks::of(&myself, &args.stats),
             args,
             batcher,
             stored: Counts::new(),
             sweeping: false,
-            tasks: Tasks::of(&myself),
         })
     }
 

@@ -20,13 +20,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::parts::Parts;
-use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use super::runtime::supervisor::ChildSpec;
 use super::runtime::tasks::Tasks;
 use crate::domain::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::OutboxMessage;
-use crate::metrics::MailStats;
+use crate::metrics::{ActorStats, MailStats};
 use crate::notify::sender::{MailSender, describe};
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::outbox;
@@ -123,13 +123,14 @@ pub struct CourierArgs {
     /// Asked again at each use, since operators may change them.
     pub options: Arc<dyn Fn() -> CourierOptions + Send + Sync>,
     pub stats: Arc<MailStats>,
+    pub actor_stats: Arc<ActorStats>,
 }
 
 impl CallBound for CourierMsg {}
 
 /// The handle, and the child that the tree starts.
 pub fn start(parts: &Parts) -> (Handle<CourierMsg>, ChildSpec) {
-    let slot = Arc::default();
+    let slot: Arc<Slot<CourierMsg>> = Arc::default();
     let config = Arc::clone(&parts.config);
     let options = move || CourierOptions {
         concurrency: config.load().actors.courier_concurrency,
@@ -141,6 +142,7 @@ pub fn start(parts: &Parts) -> (Handle<CourierMsg>, ChildSpec) {
         clock: parts.clock.clone(),
         options: Arc::new(options),
         stats: Arc::clone(&parts.mail_stats),
+        actor_stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("courier", &slot, || Courier, move || args.clone());
     (Handle::configured("courier", slot, &parts.config.load()), child)
@@ -177,11 +179,11 @@ impl Actor for Courier {
         let no_more = CancellationToken::new();
         args.stats.in_flight.store(0, Ordering::Relaxed);
         Ok(CourierState {
+            tasks: Tasks::of(&myself, &args.actor_stats),
             args,
             in_flight: 0,
             missed: false,
             storage_failing: false,
-            tasks: Tasks::of(&myself),
             _no_more_on_drop: no_more.clone().drop_guard(),
             no_more,
             abandon: CancellationToken::new(),

@@ -16,12 +16,12 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::parts::Parts;
-use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use super::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use super::runtime::supervisor::ChildSpec;
 use super::runtime::tasks::Tasks;
 use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
-use crate::metrics::{HousekeepingStats, MailStats};
+use crate::metrics::{ActorStats, HousekeepingStats, MailStats};
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::pool::in_time;
 use crate::persistence::{challenges, outbox, recipients, tickets, used_challenges};
@@ -138,7 +138,7 @@ impl Housekeeping {
 
 /// The handle, and the child that the tree starts.
 pub fn start(parts: &Parts) -> (Housekeeping, ChildSpec) {
-    let slot = Arc::default();
+    let slot: Arc<Slot<HousekeepingMsg>> = Arc::default();
     let stats = Arc::new(HousekeepingStats::new(TABLES.map(|table| table.name)));
     let args = HousekeepingArgs {
         pool: parts.pool.clone(),
@@ -146,6 +146,7 @@ pub fn start(parts: &Parts) -> (Housekeeping, ChildSpec) {
         config: Arc::clone(&parts.config),
         mail_stats: Arc::clone(&parts.mail_stats),
         stats: Arc::clone(&stats),
+        actor_stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("housekeeping", &slot, || HousekeepingActor, move || args.clone());
     let actor = Handle::configured("housekeeping", slot, &parts.config.load());
@@ -163,6 +164,7 @@ pub struct HousekeepingArgs {
     pub config: LiveConfig,
     pub mail_stats: Arc<MailStats>,
     pub stats: Arc<HousekeepingStats>,
+    pub actor_stats: Arc<ActorStats>,
 }
 
 /// When each table is due, and which ones are being swept.
@@ -186,10 +188,10 @@ impl Actor for HousekeepingActor {
         myself.send_message(HousekeepingMsg::Tick)?;
         myself.send_interval(TICK, || HousekeepingMsg::Tick);
         Ok(HousekeepingState {
+            tasks: Tasks::of(&myself, &args.actor_stats),
             args,
             due: [Instant::now(); TABLES.len()],
             sweeping: [false; TABLES.len()],
-            tasks: Tasks::of(&myself),
         })
     }
 

@@ -62,6 +62,18 @@ fn read(reader: &mut Reader<'_>) -> Config {
 }
 
 fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
+    // One for the rotations of each shard, one that listens for changes, one for all else.
+    let needed = u32::try_from(config.actors.session_shards).unwrap_or(u32::MAX).saturating_add(2);
+    if config.database.max_connections < needed {
+        reader.refuse(
+            &rows::database::POSTGRES_MAX_CONNECTIONS,
+            format!(
+                "{} connections are not enough: a node needs {needed}, one for each of \
+                 AUTH_SESSION_SHARDS ({}) and two more",
+                config.database.max_connections, config.actors.session_shards
+            ),
+        );
+    }
     let sends_mail = !matches!(config.mail.transport, MailTransport::None);
     if config.accounts.email_verification_required && !sends_mail {
         reader.warn(

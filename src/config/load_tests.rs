@@ -462,3 +462,13 @@ fn an_env_file_that_cannot_be_read_is_refused_by_name_without_its_text() {
     let error = with(&[("AUTH_ENV_FILE", path)]).with_env_file().unwrap_err().to_string();
     assert!(error.contains("line 2") && !error.contains("sesame"), "{error}");
 }
+
+#[test]
+fn fewer_connections_than_a_node_keeps_busy_are_refused() {
+    let most = |number| ("AUTH_POSTGRES_MAX_CONNECTIONS", number);
+    let shards = ("AUTH_SESSION_SHARDS", "4");
+    assert_eq!(load(&[most("3")]).config.database.max_connections, 3);
+    assert!(refusals(&[most("2")])[0].contains("a node needs 3"));
+    assert_eq!(load(&[most("6"), shards]).config.database.max_connections, 6);
+    assert!(refusals(&[most("5"), shards])[0].contains("AUTH_POSTGRES_MAX_CONNECTIONS"));
+}

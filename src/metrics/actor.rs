@@ -45,6 +45,10 @@ pub struct ActorStats {
     pub handler: Histogram,
     /// Milliseconds for which it let work wait on purpose.
     pub paused_ms: Counter,
+    /// Tasks beside its handler that panicked.
+    pub task_panics: Counter,
+    /// Tasks that are to panic next (fault tests).
+    task_faults: AtomicUsize,
     batchers: Mutex<Vec<Arc<BatcherStats>>>,
 }
 
@@ -58,6 +62,8 @@ impl Default for ActorStats {
             timed_out: Counter::default(),
             handler: Histogram::times(),
             paused_ms: Counter::default(),
+            task_panics: Counter::default(),
+            task_faults: AtomicUsize::new(0),
             batchers: Mutex::default(),
         }
     }
@@ -72,6 +78,17 @@ impl ActorStats {
     /// Messages of callers that the live incarnation has not taken yet.
     pub fn queued(&self) -> usize {
         self.queue.load().depth()
+    }
+
+    /// Lets the next task panic (fault tests).
+    pub fn fail_next_task(&self) {
+        self.task_faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether this task is to panic.
+    pub fn takes_task_fault(&self) -> bool {
+        let take = |faults: usize| faults.checked_sub(1);
+        self.task_faults.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
     /// Most calls in flight; `None` if nobody calls this actor.

@@ -22,7 +22,8 @@ use crate::tokens::rotation::{Rotation, SessionRef};
 /// As in all statements of batches here, a hash is found between itself and itself: for an equality
 /// the planner also considers to walk through the whole index and look each row up in the batch, and
 /// where the table was empty or small when the plan was made it takes that and keeps it. A range
-/// leaves it no choice but to begin with the batch.
+/// leaves it no choice but to begin with the batch, if nothing else can be looked up in an index:
+/// `is true` takes the expiry out, which is the second column of this one.
 pub async fn find_live(
     db: impl PgExecutor<'_>,
     hashes: &[TokenHash],
@@ -35,7 +36,7 @@ pub async fn find_live(
           from unnest($1::text[]) with ordinality as h (hash, n)
           join auth.refresh_tokens t
             on t.refresh_token_hash >= h.hash and t.refresh_token_hash <= h.hash
-         where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
+         where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $2)) is true
         "#,
         &stored,
         advanced.as_seconds_f64(),
@@ -73,7 +74,7 @@ pub async fn rotate(
                    keywright_rotated_at = now() + make_interval(secs => $3)
               from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
              where t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
-               and t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
+               and t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $3)) is true
             returning r.n
         )
         select coalesce(array_agg(n), '{}') as "places!" from rotated
@@ -117,7 +118,7 @@ pub async fn rotate_free(
               from batch r
               join auth.refresh_tokens t
                 on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
-             where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
+             where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $3)) is true
                for no key update of t skip locked
         ), rotated as (
             update auth.refresh_tokens t
@@ -134,7 +135,7 @@ pub async fn rotate_free(
                      from batch r
                      join auth.refresh_tokens t
                        on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
-                    where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $3)
+                    where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $3)) is true
                       and r.n not in (select n from free)
                     order by r.n
                ) as "held!"
@@ -192,7 +193,7 @@ pub async fn find_in_chain(
           from unnest($1::text[]) with ordinality as h (hash, n)
           join auth.refresh_tokens t
             on t.refresh_token_hash >= h.hash and t.refresh_token_hash <= h.hash
-         where t.type = 'regular' and t.expires_at > now() + make_interval(secs => $2)
+         where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $2)) is true
            and t.keywright_rotated_at is not null
          order by h.n
          limit 1

@@ -19,11 +19,12 @@ use uuid::Uuid;
 use super::feed_lease::{FeedState, LEASE};
 use super::user_cache::UserCache;
 use crate::actors::parts::Parts;
-use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin};
+use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use crate::actors::runtime::supervisor::ChildSpec;
 use crate::actors::runtime::tasks::Tasks;
 use crate::config::LiveConfig;
 use crate::domain::ids::UserId;
+use crate::metrics::ActorStats;
 use crate::persistence::changes::{self, CHANNEL};
 use crate::persistence::pool;
 
@@ -58,11 +59,12 @@ impl CallBound for ChangeFeedMsg {}
 
 /// The handle, and the child that the tree starts.
 pub fn start(parts: &Parts) -> (Handle<ChangeFeedMsg>, ChildSpec) {
-    let slot = Arc::default();
+    let slot: Arc<Slot<ChangeFeedMsg>> = Arc::default();
     let args = ChangeFeedArgs {
         config: Arc::clone(&parts.config),
         users: parts.users.clone(),
         state: Arc::clone(&parts.feed),
+        stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("change_feed", &slot, || ChangeFeed, move || args.clone());
     (Handle::configured("change feed", slot, &parts.config.load()), child)
@@ -77,6 +79,7 @@ pub struct ChangeFeedArgs {
     pub config: LiveConfig,
     pub users: UserCache,
     pub state: Arc<FeedState>,
+    pub stats: Arc<ActorStats>,
 }
 
 /// Ends the listening task together with the actor.
@@ -97,7 +100,7 @@ impl Actor for ChangeFeed {
         // A predecessor that died may have left a lease behind.
         args.state.end_lease();
         let token = CancellationToken::new();
-        let stop = token.clone();
+        let (stop, stats) = (token.clone(), Arc::clone(&args.stats));
         let listening = async move {
             let _lease = LeaseEnds(Arc::clone(&args.state));
             tokio::select! {
@@ -105,7 +108,7 @@ impl Actor for ChangeFeed {
                 () = listen_for_ever(&args) => {}
             }
         };
-        Tasks::of(&myself).spawn(listening, |_| ChangeFeedMsg::ListenerEnded);
+        Tasks::of(&myself, &stats).spawn(listening, |_| ChangeFeedMsg::ListenerEnded);
         Ok(ChangeFeedState { _listening: token.drop_guard() })
     }
 

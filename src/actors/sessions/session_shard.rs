@@ -162,7 +162,7 @@ impl Actor for SessionShard {
             load: Batcher::new(stats.batcher("load")),
             last_seen: Arc::default(),
             flushing: false,
-            tasks: Tasks::of(&myself),
+            tasks: Tasks::of(&myself, &stats),
         })
     }
 

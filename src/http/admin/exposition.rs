@@ -206,6 +206,11 @@ impl Exposition {
             "Calls without a reply within AUTH_ACTOR_CALL_TIMEOUT",
             stats.iter().map(|(name, of)| (labels([("actor", name)]), of.timed_out.get())),
         )?;
+        page.counters(
+            "keywright_actor_task_panics",
+            "Tasks of the actor, beside its handler, that panicked: a fault to report",
+            stats.iter().map(|(name, of)| (labels([("actor", name)]), of.task_panics.get())),
+        )?;
         page.counters_f64(
             "keywright_password_hash_rest_seconds",
             "Time for which no hash began, because threads that serve waited for a core (AUTH_PASSWORD_HASH_LEAST_SHARE)",

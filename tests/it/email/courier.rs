@@ -45,6 +45,7 @@ impl Setup {
             clock: self.clock.clone(),
             options: Arc::new(move || options),
             stats: Arc::default(),
+            actor_stats: Arc::default(),
         };
         Actor::spawn(None, Courier, args).await.expect("it starts").0
     }

@@ -6,10 +6,9 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sqlx::Connection as _;
-use uuid::Uuid;
 
 use crate::support::app::{Client, PASSWORD, Session};
+use crate::support::brake::Brake;
 use crate::support::load::under_load;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
@@ -114,44 +113,22 @@ async fn a_terminated_process_finishes_the_requests_that_it_has_begun() {
     let database = TestDatabase::new().await;
     let mut server = ServerProcess::start(&database, &[]).await;
     let session = server.client().anonymous().await;
-    let mut connection = database.connection().await;
-    let mut lock = connection.begin().await.unwrap();
-    sqlx::query("select from auth.refresh_tokens where id = $1 for update")
-        .bind(session.id().parse::<Uuid>().unwrap())
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let mut brake = Brake::on(&database, &session).await;
     let client = server.client().clone();
     let terminating = async {
-        blocked(&database, 1).await;
+        brake.keeps(1).await;
         server.signal(Signal::TERM);
         eventually("it to accept nothing more", async || {
             let request = server.client().request(reqwest::Method::GET, "/livez");
             Client::try_send(request.header("connection", "close")).await.is_err()
         })
         .await;
-        lock.commit().await.unwrap();
+        brake.release().await;
         server.wait().await
     };
     let (response, code) = tokio::join!(client.refresh(session.refresh_token()), terminating);
     assert_eq!(response.status, StatusCode::OK, "{response:?}");
     assert_eq!(code, Some(0));
-}
-
-/// Waits until so many statements on this database wait for a lock.
-async fn blocked(database: &TestDatabase, count: i64) {
-    let mut connection = database.connection().await;
-    eventually("statements that wait", async || {
-        let waiting: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity
-              where datname = current_database() and wait_event_type = 'Lock'",
-        )
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-        waiting == count
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,3 +157,50 @@ async fn connections_that_hang_for_ever_are_given_up_and_replaced() {
     app.stop().await;
     assert!(stopping.elapsed() < Duration::from_secs(20), "{:?}", stopping.elapsed());
 }
+
+/// The pool has room for few, so that each connection that is lost to a dead link would be missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_swallows_everything_takes_no_connection_for_good() {
+    let database = TestDatabase::new().await;
+    let link = Link::to(&database.url()).await;
+    let name = database.name().to_owned();
+    let at = Arc::new(TestDatabase::at(link.url(&name), &name));
+    let settings = [HASTY, &[("AUTH_POSTGRES_MAX_CONNECTIONS", "4")]].concat();
+    let app = TestApp::start_on(at, &settings).await;
+    app.sign_up("ida@example.com").await.session();
+    let (idle, sessions) = (app.anonymous().await, sessions(&app, 8).await);
+    let ((), seen) = under_load(&[app.client().clone()], &sessions, async |seen| {
+        // What is under way when the network goes is dropped in the middle of its statement or
+        // transaction: more than there are connections.
+        let asked = join_all((0..8).map(|_| app.sign_in("ida@example.com", PASSWORD)));
+        let swallow = async {
+            tokio::task::yield_now().await;
+            link.set(Fault::Freeze(On::All));
+        };
+        tokio::join!(asked, swallow);
+        for _ in 0..3 {
+            all_is_shed(&app, &idle).await;
+        }
+        link.set(Fault::None);
+        let began = Instant::now();
+        seen.more_rotations(20).await;
+        eventually("all to be served", async || {
+            app.sign_in("ida@example.com", PASSWORD).await.status == StatusCode::OK
+        })
+        .await;
+        assert!(began.elapsed() < QUICK, "{:?}", began.elapsed());
+    })
+    .await;
+    assert_eq!(seen.lost(), 0);
+    // The node has no more than it may have, and nothing of it is left behind.
+    let connections = format!(
+        "select count(*) from pg_stat_activity
+          where datname = '{name}' and application_name = 'keywright' and pid <> pg_backend_pid()"
+    );
+    eventually("no more connections than configured", async || {
+        database.count(&connections).await <= 4
+    })
+    .await;
+    app.stop().await;
+    eventually("no connection", async || database.count(&connections).await == 0).await;
+}

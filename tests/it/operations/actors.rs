@@ -14,10 +14,9 @@ use keywright::node::Node;
 use keywright::reload;
 use reqwest::StatusCode;
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
-use uuid::Uuid;
 
 use crate::support::app::{Client, PASSWORD, Session, TestApp, settings};
+use crate::support::brake::Brake;
 use crate::support::load::{assert_shed, under_load};
 use crate::support::smtp::{SmtpServer, Tls, eventually};
 
@@ -197,26 +196,11 @@ async fn a_dying_password_hasher_hits_sign_ins_alone_and_recovers() {
     app.stop().await;
 }
 
-/// Holds a session's row, so that a refresh of it stays under way.
-async fn hold<'a>(
-    connection: &'a mut PgConnection,
-    session: &Session,
-) -> Transaction<'a, Postgres> {
-    let mut lock = connection.begin().await.unwrap();
-    sqlx::query("select from auth.refresh_tokens where id = $1 for update")
-        .bind(session.id().parse::<Uuid>().unwrap())
-        .execute(&mut *lock)
-        .await
-        .unwrap();
-    lock
-}
-
 #[tokio::test]
 async fn requests_past_the_bound_of_a_shard_are_shed_at_once() {
     let app = TestApp::start(&[("AUTH_SESSION_MAX_IN_FLIGHT", "1")]).await;
     let (held, other) = (app.anonymous().await, app.anonymous().await);
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &held).await;
+    let brake = Brake::on(&app.database, &held).await;
     let shedding = async {
         let shard = &app.app().actors.sessions.shards()[0];
         eventually("the refresh", async || shard.in_flight() == 1).await;
@@ -225,7 +209,7 @@ async fn requests_past_the_bound_of_a_shard_are_shed_at_once() {
         }
         // What needs no shard is served.
         assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
-        lock.commit().await.unwrap();
+        brake.release().await;
     };
     let (response, ()) = tokio::join!(app.refresh(held.refresh_token()), shedding);
     assert_eq!(response.status, StatusCode::OK, "{response:?}");
@@ -255,8 +239,7 @@ async fn an_actor_that_does_not_come_back_makes_the_node_not_ready_and_sheds_wha
 async fn a_node_that_gave_up_finishes_what_it_has_begun() {
     let mut app = TestApp::start(&[("AUTH_ACTOR_MAX_RESTARTS", "0")]).await;
     let session = app.anonymous().await;
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &session).await;
+    let brake = Brake::on(&app.database, &session).await;
     let client = app.client().clone();
     let token = session.refresh_token().to_owned();
     let ending = async {
@@ -270,7 +253,7 @@ async fn a_node_that_gave_up_finishes_what_it_has_begun() {
                 Client::try_send(request.header("connection", "close")).await.is_err()
             })
             .await;
-            lock.commit().await.unwrap();
+            brake.release().await;
         };
         tokio::join!(app.stop(), release);
     };

@@ -7,29 +7,14 @@ use keywright::domain::clock::Clock;
 use keywright::node::Node;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
-use uuid::Uuid;
 
 use crate::support::admin::{METRICS_TOKEN, Operator, TOKEN, with_admin};
-use crate::support::app::{Client, PASSWORD, Session, TestApp, settings};
+use crate::support::app::{Client, PASSWORD, TestApp, settings};
+use crate::support::brake::Brake;
 use crate::support::env_file::EnvFile;
 use crate::support::load::assert_shed;
 use crate::support::process::ServerProcess;
 use crate::support::smtp::eventually;
-
-/// Holds the row of a session, so that its refresh stays in flight.
-async fn hold<'a>(
-    connection: &'a mut PgConnection,
-    session: &Session,
-) -> Transaction<'a, Postgres> {
-    let mut lock = connection.begin().await.unwrap();
-    sqlx::query("select 1 from auth.refresh_tokens where id = $1 for update")
-        .bind(session.id().parse::<Uuid>().unwrap())
-        .execute(&mut *lock)
-        .await
-        .unwrap();
-    lock
-}
 
 #[tokio::test]
 async fn without_settings_there_is_no_admin_listener() {
@@ -194,8 +179,7 @@ async fn what_waits_for_an_actor_shows_while_it_waits() {
     let app = TestApp::start(&with_admin(&[])).await;
     let operator = Operator::of(&app);
     let session = app.anonymous().await;
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &session).await;
+    let brake = Brake::on(&app.database, &session).await;
     let (response, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
         eventually("a call in flight", async || {
             let shard = operator.actor("session_registry/shard-0").await;
@@ -206,7 +190,7 @@ async fn what_waits_for_an_actor_shows_while_it_waits() {
         let name = "keywright_actor_calls_in_flight{actor=\"session_registry/shard-0\"}";
         assert_eq!(metrics.count(name), 1);
         assert_eq!(metrics.count("keywright_http_requests_in_flight"), 1);
-        lock.commit().await.unwrap();
+        brake.release().await;
     });
     assert_eq!(response.status, StatusCode::OK);
     assert_eq!(operator.metrics().await.count("keywright_http_requests_in_flight"), 0);
@@ -343,13 +327,12 @@ async fn operators_are_served_while_the_main_listener_is_full() {
     let app = TestApp::start(&with_admin(&[("AUTH_HTTP_MAX_CONCURRENCY", "1")])).await;
     let operator = Operator::of(&app);
     let session = app.anonymous().await;
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &session).await;
+    let brake = Brake::on(&app.database, &session).await;
     let (response, ()) = tokio::join!(app.refresh(session.refresh_token()), async {
         eventually("a full server", async || app.get("/version").await.status == 503).await;
         assert_eq!(operator.get("/ops/actors").await.status, StatusCode::OK);
         assert!(operator.metrics().await.count("keywright_http_requests_shed_total") >= 1);
-        lock.commit().await.unwrap();
+        brake.release().await;
     });
     assert_eq!(response.status, StatusCode::OK);
 }
@@ -359,8 +342,7 @@ async fn operators_are_served_until_the_last_request_is_finished() {
     let app = TestApp::start(&with_admin(&[])).await;
     let operator = Operator::of(&app);
     let session = app.anonymous().await;
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &session).await;
+    let brake = Brake::on(&app.database, &session).await;
     let (client, shard) = (app.client().clone(), app.app().actors.sessions.shards()[0].clone());
     let stopping = async {
         eventually("the refresh", async || shard.in_flight() == 1).await;
@@ -372,7 +354,7 @@ async fn operators_are_served_until_the_last_request_is_finished() {
             .await;
             assert_eq!(operator.get("/ops/actors").await.status, StatusCode::OK);
             assert_eq!(operator.metrics().await.count("keywright_http_requests_in_flight"), 1);
-            lock.commit().await.unwrap();
+            brake.release().await;
         };
         tokio::join!(app.stop(), watched);
     };
@@ -389,8 +371,7 @@ async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in(
     let (one, other) = (app.anonymous().await, app.anonymous().await);
     let changed = operator.tune(json!({"AUTH_SESSION_MAX_IN_FLIGHT": 1})).await;
     assert_eq!(changed, json!([{"name": "AUTH_SESSION_MAX_IN_FLIGHT", "old": "8192", "new": "1"}]));
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &one).await;
+    let brake = Brake::on(&app.database, &one).await;
     let (held, ()) = tokio::join!(app.refresh(one.refresh_token()), async {
         let shard = &app.app().actors.sessions.shards()[0];
         eventually("a full shard", async || shard.in_flight() == 1).await;
@@ -405,7 +386,7 @@ async fn a_smaller_bound_turns_calls_away_at_once_and_a_larger_one_lets_them_in(
         let release = async {
             let shard = &app.app().actors.sessions.shards()[0];
             eventually("both in flight", async || shard.in_flight() == 2).await;
-            lock.commit().await.unwrap();
+            brake.release().await;
         };
         let (response, ()) = tokio::join!(waiting, release);
         assert_eq!(response.status, StatusCode::OK, "{response:?}");
@@ -424,13 +405,12 @@ async fn a_smaller_batch_takes_more_statements() {
     for _ in 0..6 {
         sessions.push(app.anonymous().await);
     }
-    let mut connection = app.database.connection().await;
-    let lock = hold(&mut connection, &sessions[0]).await;
+    let brake = Brake::on(&app.database, &sessions[0]).await;
     let refreshes = sessions.iter().map(|session| app.refresh(session.refresh_token()));
     let (responses, ()) = tokio::join!(futures_util::future::join_all(refreshes), async {
         let shard = &app.app().actors.sessions.shards()[0];
         eventually("all in flight", async || shard.in_flight() >= 1).await;
-        lock.commit().await.unwrap();
+        brake.release().await;
     });
     assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
     let shard = operator.actor("session_registry/shard-0").await;
@@ -628,4 +608,24 @@ async fn the_command_prints_the_tree_and_changes_settings() {
     let (code, _, errors) = actors(&port, TOKEN, &[]).await;
     assert_eq!(code, Some(1));
     assert!(errors.contains("is the server running?"), "{errors}");
+}
+
+/// What comes into force goes through the key rotator; while that is down nothing may change, in none
+/// of the places that a configuration reaches.
+#[tokio::test]
+async fn a_reload_that_cannot_be_finished_changes_nothing() {
+    let settings = [&SLOW[..], &[("AUTH_ACTOR_CALL_TIMEOUT", "200ms")]].concat();
+    let app = TestApp::start(&with_admin(&settings)).await;
+    let operator = Operator::of(&app);
+    app.app().actors.key_rotator.kill();
+    is_down(&operator, "key_rotator").await;
+    let before = operator.get("/ops/settings").await.json();
+    let shard = &app.app().actors.sessions.shards()[0];
+    let limit = shard.stats().limit();
+    let change = json!({"AUTH_SESSION_MAX_IN_FLIGHT": "7"});
+    let refused = operator.patch(change).await;
+    assert!(refused.status.is_server_error(), "{refused:?}");
+    assert_eq!(operator.get("/ops/settings").await.json(), before);
+    assert_eq!(app.app().config().actors.session_max_in_flight, 8_192);
+    assert_eq!(shard.stats().limit(), limit);
 }

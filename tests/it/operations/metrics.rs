@@ -21,6 +21,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_actor_restarts_in_window", "gauge"),
     ("keywright_actor_restarts_max", "gauge"),
     ("keywright_actor_restarts_total", "counter"),
+    ("keywright_actor_task_panics_total", "counter"),
     ("keywright_actor_up", "gauge"),
     ("keywright_batch_duration_seconds", "histogram"),
     ("keywright_batch_size", "histogram"),

@@ -5,4 +5,5 @@ mod admin;
 mod bench;
 mod housekeeping;
 mod metrics;
+mod task_panics;
 mod traces;

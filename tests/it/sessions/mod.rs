@@ -6,6 +6,7 @@ mod custom_claims;
 mod custom_claims_postgres;
 mod endings;
 mod pat;
+mod refresh_plans;
 mod refresh_promise;
 mod refresh_properties;
 mod session;

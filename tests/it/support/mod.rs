@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod attestation;
 pub(crate) mod authenticator;
+pub(crate) mod brake;
 pub(crate) mod ceremonies;
 pub(crate) mod cluster;
 pub(crate) mod env_file;

@@ -8,6 +8,8 @@ enum EchoMsg {
     Reply(RpcReplyPort<&'static str>),
     /// Keeps the reply port and never replies.
     Keep(RpcReplyPort<&'static str>),
+    /// Drops the reply port and lives on.
+    Drop(RpcReplyPort<&'static str>),
     Crash,
 }
 
@@ -41,6 +43,7 @@ impl Actor for Echo {
                 let _ = reply.send(name);
             }
             EchoMsg::Keep(reply) => kept.push(reply),
+            EchoMsg::Drop(reply) => drop(reply),
             EchoMsg::Crash => panic!("told to crash"),
         }
         Ok(())
@@ -76,6 +79,17 @@ async fn an_actor_that_does_not_reply_in_time_is_unavailable() {
     assert_unavailable(&handle.call(EchoMsg::Keep).await);
     assert!(before.elapsed() >= Duration::from_millis(50));
     assert_eq!(handle.in_flight(), 0);
+    assert_eq!(handle.call(EchoMsg::Reply).await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_reply_that_a_living_actor_drops_is_an_error_at_once() {
+    let slot = Arc::default();
+    let handle = handle(&slot, 10, 60_000);
+    start(&slot, "one").await;
+    let before = Instant::now();
+    assert_unavailable(&handle.call(EchoMsg::Drop).await);
+    assert!(before.elapsed() < Duration::from_secs(30), "{:?}", before.elapsed());
     assert_eq!(handle.call(EchoMsg::Reply).await.unwrap(), "one");
 }
 
