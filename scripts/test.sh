@@ -11,7 +11,7 @@ slow=(
     # Programs of others: Chromium, Node.js, Schemathesis.
     browser:: js_client:: providers::clients:: schemathesis::
     # Faults and load that go on for seconds; `make soak` has the same for minutes.
-    endurance:: refresh_promise:: passkeys::load::
+    endurance:: refresh_promise:: passkeys::load:: foreign_values::
     # Hundreds of users, rounds or clients: tables of endings, races, floods.
     every_ending_closes_the_doors guards::races:: strangers:: fair_queue::
     # Responses of equal length in time, measured: their waits are the point.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sqlx::AssertSqlSafe;
+
 use super::fleet::{Fleet, NODES, time_until};
 use super::puppet::{ACTORS, Order};
 use super::report::{LONGEST_RECOVERY, Row};
@@ -27,6 +29,12 @@ pub(super) enum Breakage {
     ReadOnly,
     /// No file can grow.
     DiskFull,
+    /// Somebody holds the rows of the ten sessions that were refreshed last.
+    RowsHeld,
+    /// Users have times that do not exist here.
+    RowsUnreadable,
+    /// The network takes everything and brings nothing.
+    PacketsSwallowed,
     /// Every actor of every node panics, every second.
     ActorsPanic,
     /// An hour forward, then two hours back.
@@ -45,6 +53,9 @@ impl Breakage {
             Self::PostgresSlow => "Postgres 200 ms away",
             Self::ReadOnly => "Postgres read-only",
             Self::DiskFull => "Postgres' disk full",
+            Self::RowsHeld => "the rows of ten sessions held",
+            Self::RowsUnreadable => "users with times at the ends of their type",
+            Self::PacketsSwallowed => "the network swallows everything",
             Self::ActorsPanic => "every actor panics every second",
             Self::ClockOfOneJumps => "the clock of one node jumps by hours",
             Self::AllClocksJump => "all clocks jump by hours",
@@ -59,8 +70,11 @@ impl Breakage {
             | Self::PostgresCrashed
             | Self::ConnectionsCut
             | Self::ReadOnly
-            | Self::DiskFull => true,
+            | Self::DiskFull
+            | Self::RowsHeld
+            | Self::PacketsSwallowed => true,
             Self::FeedCut
+            | Self::RowsUnreadable
             | Self::PostgresSlow
             | Self::ActorsPanic
             | Self::ClockOfOneJumps
@@ -151,6 +165,27 @@ impl Mending<'_> {
                 self.pass(if number == 0 { 1_000 } else { 60_000 }).await;
                 self.fleet.cluster.fill_disk(false);
                 self.fleet.cluster.restart_if_gone().await;
+            }
+            Breakage::RowsHeld => {
+                let mut holder = self.fleet.cluster.connect().await;
+                let hold = "begin; select from auth.refresh_tokens
+                             order by keywright_rotated_at desc nulls last limit 10 for update";
+                sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+                self.pass(if number == 0 { 1_000 } else { 60_000 }).await;
+                sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
+            }
+            Breakage::RowsUnreadable => {
+                let mut other = self.fleet.cluster.connect().await;
+                for time in ["infinity", "-infinity", "294276-01-01", "2020-01-01"] {
+                    let sql = format!("update auth.users set created_at = '{time}'");
+                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut other).await.unwrap();
+                    self.pass(300).await;
+                }
+            }
+            Breakage::PacketsSwallowed => {
+                self.fleet.cluster.link().set(Fault::Freeze(On::All));
+                self.pass(if number == 0 { 1_500 } else { 20_000 }).await;
+                self.fleet.cluster.link().set(Fault::None);
             }
             Breakage::ActorsPanic => {
                 for node in &mut self.fleet.nodes {

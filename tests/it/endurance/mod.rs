@@ -45,6 +45,9 @@ async fn nodes_that_are_killed_and_a_postgres_that_fails_lose_nothing() {
         Breakage::PostgresSlow,
         Breakage::ReadOnly,
         Breakage::DiskFull,
+        Breakage::RowsHeld,
+        Breakage::RowsUnreadable,
+        Breakage::PacketsSwallowed,
     ];
     endure("processes", Kind::Served, &faults).await;
 }
