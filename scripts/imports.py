@@ -12,7 +12,7 @@ import sys
 # From the bottom up; names on one line may not know each other.
 ORDER = {
     "src": [
-        "domain settings drain threads totp",
+        "domain settings drain threads totp http_client",
         "metrics clients sealing tokens",
         "oauth",
         "config",

@@ -20,6 +20,8 @@ slow=(
 
 programs() {
     scripts/install-postgres.sh
+    scripts/install-pgbouncer.sh
+    command -v openssl >/dev/null || apt_install openssl
     if ! command -v cc >/dev/null; then
         apt_install gcc libc6-dev
     fi
@@ -72,7 +74,7 @@ begin "${1:-test}"
 prepare_tidying
 case ${1:-all} in
     all)
-        add "PostgreSQL and a C compiler" programs
+        add "PostgreSQL, PgBouncer and a C compiler" programs
         add "Node.js, the official client, Chromium (npm)" javascript
         add "Python, Schemathesis (PyPI)" python
         add_checks
@@ -83,7 +85,7 @@ case ${1:-all} in
         add "Tests over HTTP, with browser and Schemathesis" http_tests
         ;;
     fast)
-        add "PostgreSQL and a C compiler" programs
+        add "PostgreSQL, PgBouncer and a C compiler" programs
         add_quick_checks
         add "Build the tests" build_tests
         add "Unit tests" unit_tests

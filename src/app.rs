@@ -20,6 +20,7 @@ use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::domain::user::UserRules;
 use crate::drain::Drain;
+use crate::hasura::background::MetadataState;
 use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
@@ -60,6 +61,8 @@ pub struct App {
     pub security: SecurityEvents,
     pub mail_stats: Arc<MailStats>,
     pub sms: SmsStats,
+    /// How far Hasura's metadata is.
+    pub hasura: MetadataState,
     pub started_at: OffsetDateTime,
     /// Held while a new configuration is read and put in force.
     pub reloading: Mutex<()>,
@@ -95,6 +98,7 @@ impl App {
             security: SecurityEvents::default(),
             mail_stats: parts.mail_stats,
             sms: SmsStats::default(),
+            hasura: MetadataState::default(),
             started_at: parts.clock.now(),
             config: parts.config,
             clock: parts.clock,

@@ -12,6 +12,7 @@ pub mod drain;
 pub mod flows;
 pub mod hasura;
 pub mod http;
+pub mod http_client;
 pub mod metrics;
 pub mod node;
 pub mod notify;

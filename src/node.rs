@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
+use sqlx::Connection as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::actors::parts::Parts;
 use crate::actors::tree::{self, Root};
@@ -17,7 +19,7 @@ use crate::app::App;
 use crate::config::{Config, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
-use crate::hasura::{self, Retry};
+use crate::hasura::background;
 use crate::http::admin::{self, Admin, AdminError, AdminServer};
 use crate::http::layers::proxy_watch::ProxyWatch;
 use crate::http::layers::rate_limit::RateLimitParts;
@@ -28,9 +30,10 @@ use crate::http::routes;
 use crate::http::serve::server;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::passwords::{PasswordForm, PasswordSettings};
+use crate::persistence::connection_string::ConnectionString;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::{Origin, StoredKey};
-use crate::persistence::{migrate, pool, settings, user_providers};
+use crate::persistence::{migrate, pool, settings, start_wait, user_providers};
 use crate::sealing::{InvalidKey, Sealer, SecretStorage};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::keys::{KeyError, KeySet};
@@ -41,31 +44,29 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why a server did not start; every text names what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{0}")]
+    #[error(transparent)]
     Keys(#[from] KeyError),
-    #[error("{0}")]
+    #[error(transparent)]
     Mail(#[from] MailSetupError),
-    #[error("{0}")]
+    #[error(transparent)]
     Migrate(#[from] migrate::MigrateError),
-    #[error("POSTGRES_CONNECTION: cannot use the database: {0}")]
+    #[error("POSTGRES_CONNECTION: cannot use the database")]
     Database(#[from] sqlx::Error),
-    #[error("{0}")]
-    Hasura(#[from] hasura::HasuraError),
-    #[error("{0}")]
+    #[error(transparent)]
     Listen(#[from] server::BindError),
-    #[error("{0}")]
+    #[error(transparent)]
     Admin(#[from] AdminError),
-    #[error("AUTH_BIND: the address cannot be read: {0}")]
+    #[error("AUTH_BIND: the address cannot be read")]
     Address(#[source] std::io::Error),
-    #[error("AUTH_API_PREFIX: {0}")]
+    #[error("AUTH_API_PREFIX")]
     Routes(#[from] crate::http::pipeline::router::RouteError),
-    #[error("AUTH_PASSWORD_*: {0}")]
+    #[error("AUTH_PASSWORD_*")]
     Passwords(#[from] AuthError),
-    #[error("AUTH_ENCRYPTION_KEY: {0}")]
+    #[error("AUTH_ENCRYPTION_KEY")]
     Sealing(#[from] InvalidKey),
-    #[error("cannot make an HTTP client: {0}")]
+    #[error("cannot make an HTTP client")]
     Outside(#[from] reqwest::Error),
-    #[error("the supervision tree did not start: {0}")]
+    #[error("the supervision tree did not start")]
     Tree(#[from] ractor::SpawnErr),
 }
 
@@ -77,6 +78,8 @@ pub struct Node {
     gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     admin: Option<AdminServer>,
+    /// Ends with the node, wherever it has come to.
+    _metadata: AbortOnDropHandle<()>,
 }
 
 impl Node {
@@ -90,7 +93,6 @@ impl Node {
         let (pool, origin) = prepare_database(&config).await?;
         let default_locale = config.accounts.locales.default_locale();
         let mail = MailSender::from_config(&config.mail, default_locale, origin)?;
-        hasura::apply_metadata(&config.hasura, Retry::default()).await?;
         let (rotation_key, password_settings, secrets) =
             read_shared_settings(&config, &pool).await?;
 
@@ -120,7 +122,8 @@ impl Node {
             app.drain.clone(),
         );
         drop(loaded);
-        Ok(Self { app, address, root, gave_up, front_end, admin })
+        let metadata = tell_hasura(&app);
+        Ok(Self { app, address, root, gave_up, front_end, admin, _metadata: metadata })
     }
 
     /// Where the front end listens.
@@ -172,6 +175,15 @@ impl Node {
     }
 }
 
+/// Beside everything else: Hasura is a neighbour, and may itself be waiting for our keys.
+#[expect(clippy::disallowed_methods, reason = "the node holds the task")]
+fn tell_hasura(app: &Arc<App>) -> AbortOnDropHandle<()> {
+    let app = Arc::clone(app);
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        background::keep_applying(Arc::clone(&app.config), &app.hasura).await;
+    }))
+}
+
 /// The listener for operators.
 fn start_admin(
     listener: TcpListener,
@@ -206,6 +218,10 @@ fn guards(app: &App) -> Guards {
 async fn prepare_database(config: &Config) -> Result<(MeasuredPool, Origin), StartError> {
     let report = migrate::migrate(&config.database).await?;
     tracing::info!(report = %report, "database is ready");
+    if config.database.migrations_url.is_some() {
+        // Another way to Postgres, a pooler perhaps, which may come up later.
+        await_run_time_connection(config).await?;
+    }
     let pool = pool::connect(&config.database).await?;
     let roles = &config.accounts.roles;
     let mut wanted = roles.allowed().to_vec();
@@ -216,6 +232,14 @@ async fn prepare_database(config: &Config) -> Result<(MeasuredPool, Origin), Sta
     }
     user_providers::seed(&pool, &config.providers.custom_ids()).await?;
     Ok((pool, report.origin))
+}
+
+async fn await_run_time_connection(config: &Config) -> Result<(), StartError> {
+    let string = ConnectionString::parse(&config.database.url)
+        .map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+    let limit = config.database.start_timeout;
+    start_wait::connect("POSTGRES_CONNECTION", &string, limit).await?.close().await?;
+    Ok(())
 }
 
 /// What all nodes on this database must agree on.

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::config::{AdminConfig, Sources, rows};
+use crate::http_client;
 
 /// Where `keywright dev` writes how to reach it.
 pub const DEV_FILE: &str = "admin.env";
@@ -59,7 +60,7 @@ impl AdminClient {
 
     fn new(url: String, token: SecretString) -> anyhow::Result<Self> {
         // A server that is asked for its state is asked directly.
-        let http = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build()?;
+        let http = http_client::builder().timeout(DEADLINE).no_proxy().build()?;
         Ok(Self { url, token, http })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use secrecy::ExposeSecret;
+use sqlx::Connection as _;
 
 use super::admin_client::AdminClient;
 use super::terminal;
@@ -14,13 +15,15 @@ use crate::domain::clock::Clock;
 use crate::domain::error::chain;
 use crate::domain::schema_origin::Origin;
 use crate::flows::providers::endpoints::callback_url;
+use crate::hasura;
 use crate::http::admin::report::TreeReport;
 use crate::notify::sender::MailSender;
 use crate::oauth::configured::Endpoints;
 use crate::oauth::discovery::Discovery;
+use crate::persistence::connection_string::ConnectionString;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::StoredKey;
-use crate::persistence::{diagnosis, pool, settings, totp};
+use crate::persistence::{diagnosis, pool, settings, start_wait, totp};
 use crate::sealing::{Sealer, context};
 use crate::tokens::keys::KeySet;
 
@@ -55,6 +58,7 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let origin = check_database(&mut checks, &loaded.config).await;
             check_mail(&mut checks, &loaded.config, origin).await;
             check_providers(&mut checks, &loaded.config).await;
+            check_hasura(&mut checks, &loaded.config).await;
             check_actors(&mut checks, &loaded.config).await;
         }
         Err(errors) => report_errors(&mut checks, &errors),
@@ -105,6 +109,10 @@ async fn check_actors(checks: &mut Vec<Check>, config: &Config) {
             return;
         }
     };
+    if let Some(failure) = &report.hasura_metadata_failure {
+        let detail = format!("the server here has not told it the metadata yet: {failure}");
+        add(checks, "Hasura", State::Warning, detail);
+    }
     if !report.standing {
         let detail = "not every vital actor runs, `keywright actors` says which and why";
         add(checks, "actors", State::Failed, detail);
@@ -117,8 +125,25 @@ async fn check_actors(checks: &mut Vec<Check>, config: &Config) {
     }
 }
 
+/// A server goes on without Hasura, so that this is no failure.
+async fn check_hasura(checks: &mut Vec<Check>, config: &Config) {
+    match hasura::check(&config.hasura).await {
+        Ok(None) => {}
+        Ok(Some(())) => add(checks, "Hasura", State::Ok, "takes metadata with our admin secret"),
+        Err(error) => {
+            let detail = format!("{error}; a server goes on trying, and serves meanwhile");
+            add(checks, "Hasura", State::Warning, detail);
+        }
+    }
+}
+
 /// Also finds out who made the database, as far as it can be asked.
 async fn check_database(checks: &mut Vec<Check>, config: &Config) -> Origin {
+    // The pool would try again, and say only that it took too long.
+    if let Err(error) = probe(config).await {
+        add(checks, "database", State::Failed, format!("POSTGRES_CONNECTION: {error}"));
+        return Origin::Adopted;
+    }
     let pool = match tokio::time::timeout(DEADLINE, pool::connect(&config.database)).await {
         Ok(Ok(pool)) => pool,
         Ok(Err(error)) => {
@@ -135,6 +160,13 @@ async fn check_database(checks: &mut Vec<Check>, config: &Config) -> Origin {
         add(checks, "database", State::Failed, detail);
         Origin::Adopted
     })
+}
+
+async fn probe(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let string = ConnectionString::parse(&config.database.url)?;
+    string.check_files()?;
+    let connecting = start_wait::connect("POSTGRES_CONNECTION", &string, Duration::ZERO).await?;
+    Ok(connecting.close().await?)
 }
 
 async fn examine(

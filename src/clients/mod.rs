@@ -16,6 +16,7 @@ use reqwest::{ClientBuilder, Response, redirect};
 use url::Url;
 
 use self::public_network::PublicOnly;
+use crate::http_client;
 
 /// Most bytes that are read of a response; the longest that is expected has some 50,000.
 const MAX_RESPONSE: usize = 1024 * 1024;
@@ -56,7 +57,7 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
 }
 
 fn builder() -> ClientBuilder {
-    reqwest::Client::builder()
+    http_client::builder()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!("keywright/", env!("CARGO_PKG_VERSION")))

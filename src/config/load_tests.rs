@@ -13,7 +13,7 @@ use crate::domain::notice::{NoticeKind, NoticeKinds};
 use crate::domain::rate_limit::Policy;
 use crate::domain::schema_origin::Origin;
 use crate::oauth::providers::ALL as PROVIDERS;
-use crate::settings::{Setting, Support};
+use crate::settings::{Kind, Setting, Support};
 
 const JWT_SECRET: (&str, &str) =
     ("HASURA_GRAPHQL_JWT_SECRET", r#"{"type":"HS256","key":"0123456789abcdef0123456789abcdef"}"#);
@@ -471,4 +471,41 @@ fn fewer_connections_than_a_node_keeps_busy_are_refused() {
     assert!(refusals(&[most("2")])[0].contains("a node needs 3"));
     assert_eq!(load(&[most("6"), shards]).config.database.max_connections, 6);
     assert!(refusals(&[most("5"), shards])[0].contains("AUTH_POSTGRES_MAX_CONNECTIONS"));
+}
+
+/// Docker's `--env-file` and systemd's `EnvironmentFile` disagree about them.
+#[test]
+fn quotes_around_a_value_do_not_count_and_around_a_secret_they_are_refused() {
+    let url = ("AUTH_CLIENT_URL", "'https://app.example.com'");
+    let postgres = ("POSTGRES_CONNECTION", "\"postgres://u:p@h/db?pool_max_conns=20\"");
+    let key = (
+        "HASURA_GRAPHQL_JWT_SECRET",
+        "'{\"type\":\"HS256\",\"key\":\"0123456789abcdef0123456789abcdef\"}'",
+    );
+    let quoted = [
+        url,
+        postgres,
+        key,
+        ("AUTH_DISABLE_SIGNUP", "\"true\""),
+        ("AUTH_ACCESS_TOKEN_EXPIRES_IN", "'60'"),
+        ("AUTH_POSTGRES_ACQUIRE_TIMEOUT", "\"7s\""),
+        ("AUTH_USER_DEFAULT_ALLOWED_ROLES", "\"me,user,editor\""),
+    ];
+    let loaded = load(&quoted);
+    assert_eq!(loaded.config.database.max_connections, 20);
+    assert_eq!(loaded.config.database.acquire_timeout, Duration::from_secs(7));
+    assert!(loaded.config.accounts.roles.allowed().contains(&"editor".to_owned()));
+    for (variable, _) in quoted {
+        let about = loaded.notices.iter().filter(|notice| notice.variable == variable);
+        let mentions = about.filter(|notice| notice.to_string().contains("quotes")).count();
+        assert!(mentions >= 1, "{variable}");
+    }
+    let secrets = table::all().filter(|setting| setting.secret && setting.kind == Kind::Text);
+    for setting in secrets.filter(|setting| setting.support == Support::Supported) {
+        let is_connection = setting.variable.starts_with("POSTGRES_");
+        let errors = refusals(&[(setting.variable, "\"0123456789abcdef0123456789abcdef\"")]);
+        let named = errors.iter().any(|e| e.contains("quotes") && e.contains(setting.variable));
+        assert_eq!(named, !is_connection, "{}: {errors:?}", setting.variable);
+        assert!(!errors.iter().any(|error| error.contains("0123456789")), "{errors:?}");
+    }
 }

@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 pub use self::change_env::ChangeEnvError;
 pub use self::load::Loaded;
 pub use self::printing::{arguments, settings_markdown};
+pub use self::reading::env_file_fuzz;
 pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Sources};
 pub use self::sections::accounts::{AccountLists, AccountsConfig, ProofClears};
 pub use self::sections::actors::ActorsConfig;

@@ -2,6 +2,7 @@
 //!
 //! Idempotent, and never changes what Hasura already has.
 
+pub mod background;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -10,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use self::tables::{ENUM_TABLE, RELATIONSHIPS, TABLES, set_enum};
 use crate::config::HasuraConfig;
+use crate::http_client;
 
 /// The longest time for one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +30,12 @@ pub struct Retry {
     pub longest: Duration,
     /// When to give up, counted from the first call.
     pub total: Duration,
+}
+
+impl Retry {
+    /// One attempt.
+    pub const NONE: Self =
+        Self { first: Duration::ZERO, longest: Duration::ZERO, total: Duration::ZERO };
 }
 
 impl Default for Retry {
@@ -70,18 +78,9 @@ pub async fn apply_metadata(
     config: &HasuraConfig,
     retry: Retry,
 ) -> Result<Option<MetadataReport>, HasuraError> {
-    let Some(graphql_url) = &config.graphql_url else {
+    let Some(hasura) = Hasura::of(config, retry)? else {
         tracing::info!("no Hasura is configured: leaving out its metadata");
         return Ok(None);
-    };
-    let client =
-        reqwest::Client::builder().timeout(CALL_TIMEOUT).build().map_err(HasuraError::Client)?;
-    let hasura = Hasura {
-        client,
-        url: metadata_url(graphql_url),
-        secret: config.admin_secret.expose_secret(),
-        started: Instant::now(),
-        retry,
     };
     let mut report = MetadataReport::default();
     for table in &TABLES {
@@ -99,6 +98,13 @@ pub async fn apply_metadata(
         report.relationships += usize::from(outcome == Outcome::Done);
     }
     Ok(Some(report))
+}
+
+/// Whether Hasura can be reached and takes the admin secret; `None` without one. Changes nothing.
+pub async fn check(config: &HasuraConfig) -> Result<Option<()>, HasuraError> {
+    let Some(hasura) = Hasura::of(config, Retry::NONE)? else { return Ok(None) };
+    hasura.call("an empty list of calls", &json!({ "type": "bulk", "args": [] })).await?;
+    Ok(Some(()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +133,21 @@ struct Hasura<'a> {
     retry: Retry,
 }
 
-impl Hasura<'_> {
+impl<'a> Hasura<'a> {
+    fn of(config: &'a HasuraConfig, retry: Retry) -> Result<Option<Self>, HasuraError> {
+        let Some(graphql_url) = &config.graphql_url else { return Ok(None) };
+        Ok(Some(Self {
+            client: http_client::builder()
+                .timeout(CALL_TIMEOUT)
+                .build()
+                .map_err(HasuraError::Client)?,
+            url: metadata_url(graphql_url),
+            secret: config.admin_secret.expose_secret(),
+            started: Instant::now(),
+            retry,
+        }))
+    }
+
     /// Repeats a call until Hasura gives a final response or time is up.
     async fn call(&self, name: &str, payload: &Value) -> Result<Outcome, HasuraError> {
         let mut wait = self.retry.first;
@@ -137,7 +157,7 @@ impl Hasura<'_> {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Passing(cause)) => cause,
             };
-            if self.started.elapsed() + wait > self.retry.total {
+            if self.started.elapsed() + wait >= self.retry.total {
                 let after = self.started.elapsed();
                 return Err(HasuraError::Unreachable {
                     url: Box::new(self.url.clone()),

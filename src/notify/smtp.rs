@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use keywright_tls::{Checks, Trust, Verifier};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::Data;
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use tokio::time::timeout;
@@ -43,6 +44,7 @@ pub struct SmtpTransport {
     implicit_tls: bool,
     starttls: SmtpTls,
     tls: TlsParametersBox,
+    verifier: Verifier,
     auth: Option<SmtpAuth>,
     hello: ClientId,
     send_timeout: Duration,
@@ -68,16 +70,17 @@ impl SmtpTransport {
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(&config.host)
             .to_owned();
-        let mut tls = TlsParameters::builder(host.clone());
-        if let Some(path) = &config.ca_file {
+        let trust = if let Some(path) = &config.ca_file {
             let pem = std::fs::read(path)
                 .map_err(|source| SmtpSetupError::CaFile { path: path.clone(), source })?;
-            if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
-                return Err(SmtpSetupError::NoCertificate { path: path.clone() });
-            }
-            tls =
-                tls.add_root_certificate(Certificate::from_pem(&pem).map_err(SmtpSetupError::Tls)?);
-        }
+            Trust::system_and(&pem)
+                .map_err(|_none| SmtpSetupError::NoCertificate { path: path.clone() })?
+        } else {
+            Trust::system()
+        };
+        // lettre would refuse a certificate that is trusted itself, if it calls itself an authority.
+        // So it verifies nothing, and the certificate is verified before anything of worth is said.
+        let tls = TlsParameters::builder(host.clone()).dangerous_accept_invalid_certs(true);
         let has_credentials =
             !config.user.is_empty() || !config.password.expose_secret().is_empty();
         let starttls = config.tls.unwrap_or_else(|| default_tls(&host, origin));
@@ -87,6 +90,7 @@ impl SmtpTransport {
             implicit_tls: config.implicit_tls,
             starttls,
             tls: TlsParametersBox(tls.build().map_err(SmtpSetupError::Tls)?),
+            verifier: Verifier::new(trust, Checks::ChainAndName),
             auth: has_credentials.then(|| SmtpAuth {
                 method: config.auth_method,
                 user: config.user.clone(),
@@ -182,6 +186,10 @@ impl SmtpTransport {
                 .starttls(tls.clone(), &self.hello)
                 .await
                 .map_err(SmtpError::at("STARTTLS"))?;
+        }
+        if connection.is_encrypted() {
+            let chain = connection.certificate_chain().map_err(SmtpError::at("TLS"))?;
+            self.verifier.check(&chain, &self.host).map_err(SmtpError::Certificate)?;
         }
         // Somebody on the way may have kept the offer back.
         if self.starttls == SmtpTls::Required && !connection.is_encrypted() {

@@ -14,6 +14,8 @@ pub enum SmtpError {
         #[source]
         source: lettre::transport::smtp::Error,
     },
+    #[error("the certificate of the smtp server cannot be trusted (see AUTH_SMTP_CA_FILE)")]
+    Certificate(#[source] keywright_tls::TlsError),
     #[error("AUTH_SMTP_AUTH_METHOD PLAIN and LOGIN need an encrypted connection")]
     Unencrypted,
     #[error(
@@ -43,7 +45,11 @@ impl SmtpError {
                 matches!(*step, "RCPT TO" | "DATA") && source.is_permanent()
             }
             Self::Address | Self::NoSmtpUtf8 => true,
-            Self::NoTls | Self::Unencrypted | Self::UnexpectedChallenge | Self::Timeout => false,
+            Self::Certificate(_)
+            | Self::NoTls
+            | Self::Unencrypted
+            | Self::UnexpectedChallenge
+            | Self::Timeout => false,
         }
     }
 }

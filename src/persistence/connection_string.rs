@@ -1,20 +1,44 @@
 //! Reads what operators already have: pgx-style URLs and libpq keyword/value strings.
 
+pub mod fuzz;
+mod parameters;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::fmt;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use url::Url;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+use url::form_urlencoded::Serializer;
 
+use self::parameters::Rule;
+use self::tls::TlsFiles;
+use crate::persistence::session::SessionSettings;
 use crate::settings::value::parse_duration;
 
 /// A connection string, understood.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectionString {
     /// Where and as whom to connect.
     pub options: PgConnectOptions,
     /// The pgx pool parameters that the string carried.
     pub pool: PoolParameters,
+    /// What to set once connected: poolers refuse most of what comes with the start-up message.
+    pub session: SessionSettings,
+    /// The longest wait for a connection (`connect_timeout`); `None`: as long as it takes.
+    pub connect_timeout: Option<Duration>,
+    tls: TlsFiles,
+}
+
+/// Without what the options know, the password.
+impl fmt::Debug for ConnectionString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionString").field("pool", &self.pool).finish_non_exhaustive()
+    }
 }
 
 /// `pool_*` parameters of a pgx-style connection string; `None` where absent.
@@ -30,104 +54,225 @@ pub struct PoolParameters {
     pub idle_timeout: Option<Duration>,
 }
 
-/// Why a connection string cannot be used; never contains the string, which has a password in it.
+/// Why a connection string cannot be used; never contains any of it but names that we know.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConnectionStringError {
     #[error("it is neither a postgres:// URL nor keyword=value pairs ({0})")]
-    Syntax(String),
+    Syntax(&'static str),
     #[error("parameter `{name}` must be {expected}")]
-    Parameter { name: String, expected: &'static str },
+    Parameter { name: &'static str, expected: &'static str },
+    #[error("parameter `{name}` is not supported with this value: {reason}")]
+    Unsupported { name: &'static str, reason: &'static str },
+    #[error("a parameter has a name that no parameter has (a quote or a blank too many?)")]
+    Name,
+    #[error("parameter `{name}`: {path}: {cause}")]
+    File { name: &'static str, path: String, cause: String },
 }
-
-/// Parameters of other drivers that have no meaning here.
-const OTHER_DRIVERS: [&str; 19] = [
-    "binary_parameters",
-    "channel_binding",
-    "connect_timeout",
-    "default_query_exec_mode",
-    "description_cache_capacity",
-    "fallback_application_name",
-    "gssencmode",
-    "krbspn",
-    "krbsrvname",
-    "passfile",
-    "pool_health_check_period",
-    "pool_max_conn_lifetime_jitter",
-    "pool_min_idle_conns",
-    "service",
-    "servicefile",
-    "sslpassword",
-    "sslsni",
-    "statement_cache_capacity",
-    "target_session_attrs",
-];
 
 impl ConnectionString {
     /// Parses either form; what is missing comes from the `PG*` variables, as everywhere in Postgres.
+    /// No file is looked at.
     pub fn parse(text: &SecretString) -> Result<Self, ConnectionStringError> {
-        let text = text.expose_secret().trim();
-        let pairs = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            pairs_of_url(text)?
-        } else {
-            pairs_of_keywords(text)?
-        };
-        let mut parsed = Self { options: PgConnectOptions::new(), pool: PoolParameters::default() };
-        for (name, value) in &pairs {
-            parsed.apply(name, value)?;
+        let mut read = Read::default();
+        for (name, value) in syntax::pairs(text.expose_secret())? {
+            read.apply(&name, value)?;
         }
-        if parsed.options.get_application_name().is_none() {
-            parsed.options = parsed.options.application_name("keywright");
-        }
-        Ok(parsed)
+        read.finish()
     }
 
-    fn apply(&mut self, name: &str, value: &str) -> Result<(), ConnectionStringError> {
-        let wrong = |expected| ConnectionStringError::Parameter { name: name.to_owned(), expected };
-        let options = self.options.clone();
-        self.options = match name {
-            "host" | "hostaddr" => {
-                let first = first_of(name, value);
-                if first.starts_with('/') { options.socket(first) } else { options.host(first) }
+    /// Whether the files can be used that it names for TLS.
+    pub fn check_files(&self) -> Result<(), ConnectionStringError> {
+        self.tls.check()
+    }
+
+    /// One connection outside the pool, with the settings that the string asks for.
+    pub async fn connect(&self) -> sqlx::Result<PgConnection> {
+        let connecting = async {
+            let mut connection = self.options.connect().await?;
+            self.session.apply(&mut connection, &[]).await?;
+            Ok(connection)
+        };
+        match self.connect_timeout {
+            Some(limit) => tokio::time::timeout(limit, connecting)
+                .await
+                .unwrap_or_else(|_late| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+            None => connecting.await,
+        }
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Read {
+    host: Option<String>,
+    hostaddr: Option<String>,
+    port: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+    database: Option<String>,
+    application_name: Option<String>,
+    fallback_application_name: Option<String>,
+    /// Words for the start-up message.
+    startup: Vec<String>,
+    session: Vec<(String, String)>,
+    statement_cache: Option<usize>,
+    connect_timeout: Option<Duration>,
+    pool: PoolParameters,
+    tls: tls::Given,
+}
+
+impl Read {
+    fn apply(&mut self, name: &str, value: String) -> Result<(), ConnectionStringError> {
+        let Some((name, rule)) = parameters::find(name) else {
+            return self.set(name.to_owned(), value);
+        };
+        match rule {
+            Rule::Used => self.take(name, value),
+            Rule::Harmless(_) => Ok(()),
+            Rule::Only(values, _) if values.contains(&value.as_str()) => {
+                match (name, value.as_str()) {
+                    ("ssl", _) => self.tls.mode = Some("require".to_owned()),
+                    ("statement_cache_mode", "describe") => self.cache_statements(0),
+                    _ => {}
+                }
+                Ok(())
+            }
+            Rule::Only(_, reason) | Rule::Refused(reason) => {
+                Err(ConnectionStringError::Unsupported { name, reason })
+            }
+        }
+    }
+
+    /// A setting of the session, `search_path` for example.
+    fn set(&mut self, name: String, value: String) -> Result<(), ConnectionStringError> {
+        let is_name = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+            && name.chars().all(|c| matches!(c, '_' | '.') || c.is_ascii_alphanumeric());
+        if !is_name {
+            return Err(ConnectionStringError::Name);
+        }
+        self.session.push((name, value));
+        Ok(())
+    }
+
+    fn take(&mut self, name: &'static str, value: String) -> Result<(), ConnectionStringError> {
+        let wrong = |expected| ConnectionStringError::Parameter { name, expected };
+        let number = || value.parse().map_err(|_| wrong("a number"));
+        let duration =
+            || parse_duration(&value).map_err(|_| wrong("a duration such as 30m or 1h30m"));
+        match name {
+            "host" => self.host = Some(first_of(name, &value).to_owned()),
+            "hostaddr" => {
+                let first = first_of(name, &value);
+                if first.parse::<std::net::IpAddr>().is_err() {
+                    return Err(wrong("an IP address"));
+                }
+                self.hostaddr = Some(first.to_owned());
             }
             "port" => {
-                options.port(first_of(name, value).parse().map_err(|_| wrong("a port number"))?)
+                let first = first_of(name, &value);
+                if first.parse::<u16>().is_err() {
+                    return Err(wrong("a port number"));
+                }
+                self.port = Some(first.to_owned());
             }
-            "user" => options.username(value),
-            "password" => options.password(value),
-            "dbname" | "database" => options.database(value),
-            "application_name" => options.application_name(value),
-            "sslmode" => options.ssl_mode(value.parse::<PgSslMode>().map_err(|_| {
-                wrong("one of disable, allow, prefer, require, verify-ca, verify-full")
-            })?),
-            "sslrootcert" => options.ssl_root_cert(value),
-            "sslcert" => options.ssl_client_cert(value),
-            "sslkey" => options.ssl_client_key(value),
+            "user" => self.user = Some(value),
+            "password" => self.password = Some(value),
+            "dbname" | "database" => self.database = Some(value),
+            "application_name" => self.application_name = Some(value),
+            "fallback_application_name" => self.fallback_application_name = Some(value),
+            "sslmode" => self.tls.mode = Some(value),
+            "sslrootcert" => self.tls.root = Some(value),
+            "sslcert" => self.tls.certificate = Some(value),
+            "sslkey" => self.tls.key = Some(value),
             "options" => {
-                options.options(switches(value).ok_or_else(|| wrong("a list of `-c name=value`"))?)
+                let switches = syntax::switches(&value)
+                    .ok_or_else(|| wrong("a list of `-c name=value`, blanks in values as `\\ `"))?;
+                self.startup.extend(switches.others);
+                for (name, value) in switches.settings {
+                    self.set(name, value)?;
+                }
             }
-            "pool_max_conns" => {
-                self.pool.max_connections = Some(value.parse().map_err(|_| wrong("a number"))?);
-                options
+            "connect_timeout" => {
+                let seconds: i64 = value.parse().map_err(|_| wrong("a number of seconds"))?;
+                let seconds = u64::try_from(seconds).unwrap_or(0);
+                self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
             }
-            "pool_min_conns" => {
-                self.pool.min_connections = Some(value.parse().map_err(|_| wrong("a number"))?);
-                options
+            "statement_cache_capacity" => {
+                self.cache_statements(value.parse().map_err(|_| wrong("a number"))?);
             }
-            "pool_max_conn_lifetime" => {
-                self.pool.max_lifetime =
-                    Some(parse_duration(value).map_err(|_| wrong("a duration such as 1h30m"))?);
-                options
-            }
-            "pool_max_conn_idle_time" => {
-                self.pool.idle_timeout =
-                    Some(parse_duration(value).map_err(|_| wrong("a duration such as 30m"))?);
-                options
-            }
-            other if OTHER_DRIVERS.contains(&other) => options,
-            // As pgx does: everything else is a setting of the session, `search_path` for example.
-            other => options.options([(other, value)]),
-        };
+            "default_query_exec_mode" => match value.as_str() {
+                "cache_statement" => {}
+                "cache_describe" | "describe_exec" | "exec" => self.cache_statements(0),
+                _ => {
+                    return Err(ConnectionStringError::Unsupported {
+                        name,
+                        reason: "it is one of cache_statement, cache_describe, describe_exec, exec",
+                    });
+                }
+            },
+            "pool_max_conns" => self.pool.max_connections = Some(number()?),
+            "pool_min_conns" => self.pool.min_connections = Some(number()?),
+            "pool_max_conn_lifetime" => self.pool.max_lifetime = Some(duration()?),
+            "pool_max_conn_idle_time" => self.pool.idle_timeout = Some(duration()?),
+            _ => unreachable!("a test takes every parameter that is used"),
+        }
         Ok(())
+    }
+
+    /// Without a cache sqlx would leave every statement behind in the session, by a name that it
+    /// forgets. With room for one it closes each when the next comes.
+    fn cache_statements(&mut self, capacity: usize) {
+        self.statement_cache = Some(capacity.max(1));
+    }
+
+    fn finish(self) -> Result<ConnectionString, ConnectionStringError> {
+        let host = match (self.host.filter(|host| !host.is_empty()), self.hostaddr) {
+            (Some(host), Some(address)) if host != address => {
+                return Err(ConnectionStringError::Unsupported {
+                    name: "hostaddr",
+                    reason: "the address of a host is looked up; write one of host and hostaddr",
+                });
+            }
+            (host, address) => host.or(address),
+        };
+        // sqlx reads the password file for the right server, and takes words of `options` as they
+        // are, only where all comes in a URL.
+        let mut query = Serializer::new(String::new());
+        let startup = self.startup.join(" ");
+        for (name, value) in [
+            ("host", &host),
+            ("port", &self.port),
+            ("user", &self.user),
+            ("password", &self.password),
+            ("dbname", &self.database),
+            ("options", &(!startup.is_empty()).then_some(startup)),
+        ] {
+            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+                query.append_pair(name, value);
+            }
+        }
+        let mut options: PgConnectOptions = format!("postgres:///?{}", query.finish())
+            .parse()
+            .map_err(|_cause| ConnectionStringError::Syntax("host, port or user"))?;
+        // Poolers know this parameter as little as `options`; `SessionSettings` has it.
+        options = options.extra_float_digits(None);
+        if let Some(capacity) = self.statement_cache {
+            options = options.statement_cache_capacity(capacity);
+        }
+        if let Some(name) = self.application_name.as_deref().filter(|name| !name.is_empty()) {
+            options = options.application_name(name);
+        } else if options.get_application_name().is_none() {
+            let name = self.fallback_application_name.filter(|name| !name.is_empty());
+            options = options.application_name(name.as_deref().unwrap_or("keywright"));
+        }
+        let (options, tls) = self.tls.apply(options)?;
+        Ok(ConnectionString {
+            options,
+            pool: self.pool,
+            session: SessionSettings::new(self.session),
+            connect_timeout: self.connect_timeout,
+            tls,
+        })
     }
 }
 
@@ -139,167 +284,5 @@ fn first_of<'a>(name: &str, value: &'a str) -> &'a str {
             first
         }
         None => value,
-    }
-}
-
-fn pairs_of_url(text: &str) -> Result<Vec<(String, String)>, ConnectionStringError> {
-    let syntax = |cause: &dyn std::fmt::Display| ConnectionStringError::Syntax(cause.to_string());
-    let url = Url::parse(&without_further_hosts(text)).map_err(|e| syntax(&e))?;
-    let host = url.host_str().unwrap_or_default();
-    let parts = [
-        ("host", host.trim_start_matches('[').trim_end_matches(']')),
-        ("user", url.username()),
-        ("password", url.password().unwrap_or_default()),
-        ("dbname", url.path().trim_start_matches('/')),
-    ];
-    let mut pairs = Vec::new();
-    for (name, part) in parts {
-        if !part.is_empty() {
-            pairs.push((name.to_owned(), percent_decoded(part)));
-        }
-    }
-    if let Some(port) = url.port() {
-        pairs.push(("port".to_owned(), port.to_string()));
-    }
-    pairs.extend(url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())));
-    Ok(pairs)
-}
-
-/// Outside the query a `+` is a plus and a `&` an ampersand, unlike in forms.
-fn percent_decoded(part: &str) -> String {
-    let escaped = part.replace('+', "%2B").replace('&', "%26");
-    url::form_urlencoded::parse(format!("={escaped}").as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
-}
-
-/// `scheme://user@a:1,b:2/db` with only the first host, because URLs proper have one.
-fn without_further_hosts(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(u, h)| (u, h));
-    let at = if user.is_empty() { "" } else { "@" };
-    format!("{scheme}://{user}{at}{}{tail}", first_of("host", hosts))
-}
-
-/// `key = value key='quoted \' value'`, libpq's other form.
-fn pairs_of_keywords(text: &str) -> Result<Vec<(String, String)>, ConnectionStringError> {
-    let wrong = |what: &str| ConnectionStringError::Syntax(what.to_owned());
-    let mut rest = text;
-    let mut pairs = Vec::new();
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once('=').ok_or_else(|| wrong("a word without `=`"))?;
-        let name = name.trim();
-        if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(wrong("a word without `=`"));
-        }
-        let (value, after) =
-            keyword_value(after.trim_start()).ok_or_else(|| wrong("a quote is not closed"))?;
-        pairs.push((name.to_owned(), value));
-        rest = after.trim_start();
-    }
-    Ok(pairs)
-}
-
-fn keyword_value(text: &str) -> Option<(String, &str)> {
-    let quoted = text.starts_with('\'');
-    let mut value = String::new();
-    let mut chars = text.char_indices().skip(usize::from(quoted));
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => value.push(chars.next()?.1),
-            '\'' if quoted => return Some((value, &text[at + 1..])),
-            c if !quoted && c.is_whitespace() => return Some((value, &text[at..])),
-            c => value.push(c),
-        }
-    }
-    (!quoted).then_some((value, ""))
-}
-
-/// `-c a=b --c=d` as pairs.
-fn switches(text: &str) -> Option<Vec<(String, String)>> {
-    let mut pairs = Vec::new();
-    let mut words = text.split_whitespace();
-    while let Some(word) = words.next() {
-        let setting = match word {
-            "-c" => words.next()?,
-            _ => word.strip_prefix("--").or_else(|| word.strip_prefix("-c"))?,
-        };
-        let (name, value) = setting.split_once('=')?;
-        pairs.push((name.to_owned(), value.to_owned()));
-    }
-    Some(pairs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<ConnectionString, ConnectionStringError> {
-        ConnectionString::parse(&SecretString::from(text))
-    }
-
-    #[test]
-    fn a_pgx_url_gives_up_its_pool_parameters() {
-        let parsed = parse(
-            "postgres://me:p%40ss%2Fw+d@db.example:6432/local?sslmode=disable&pool_max_conns=42\
-             &pool_min_conns=3&pool_max_conn_lifetime=1h30m&pool_max_conn_idle_time=90s\
-             &pool_health_check_period=1m&search_path=app,public&target_session_attrs=any",
-        )
-        .unwrap();
-        assert_eq!(parsed.options.get_host(), "db.example");
-        assert_eq!(parsed.options.get_port(), 6432);
-        assert_eq!(parsed.options.get_username(), "me");
-        assert_eq!(parsed.options.get_database(), Some("local"));
-        assert_eq!(parsed.options.get_application_name(), Some("keywright"));
-        assert_eq!(parsed.options.get_options(), Some("-c search_path=app,public"));
-        assert!(matches!(parsed.options.get_ssl_mode(), PgSslMode::Disable));
-        let url = format!("{:?}", parsed.options);
-        assert!(url.contains("p@ss/w+d"), "password decoded: {url}");
-        assert_eq!(
-            parsed.pool,
-            PoolParameters {
-                max_connections: Some(42),
-                min_connections: Some(3),
-                max_lifetime: Some(Duration::from_mins(90)),
-                idle_timeout: Some(Duration::from_secs(90)),
-            }
-        );
-    }
-
-    #[test]
-    fn keyword_value_strings_work_with_quotes_and_escapes() {
-        let parsed = parse(
-            r"host=/var/run/postgresql port = 5433 user='o\'neil' dbname='a b' options='-c geqo=off'",
-        )
-        .unwrap();
-        assert_eq!(parsed.options.get_socket().unwrap().to_str(), Some("/var/run/postgresql"));
-        assert_eq!(parsed.options.get_port(), 5433);
-        assert_eq!(parsed.options.get_username(), "o'neil");
-        assert_eq!(parsed.options.get_database(), Some("a b"));
-        assert_eq!(parsed.options.get_options(), Some("-c geqo=off"));
-    }
-
-    #[test]
-    fn sockets_and_lists_of_hosts_in_urls_work() {
-        let socket = parse("postgresql:///app?host=/tmp/x&user=me").unwrap();
-        assert_eq!(socket.options.get_socket().unwrap().to_str(), Some("/tmp/x"));
-        let list = parse("postgres://me@a.example:1,b.example:2/db").unwrap();
-        assert_eq!((list.options.get_host(), list.options.get_port()), ("a.example", 1));
-        let six = parse("postgres://me@[::1]:5432/db").unwrap();
-        assert_eq!(six.options.get_host(), "::1");
-    }
-
-    #[test]
-    fn mistakes_are_named_without_repeating_the_secret() {
-        for text in ["nonsense", "host='x", "postgres://a:secret@h:port/db", "=x"] {
-            let error = parse(text).unwrap_err();
-            assert!(matches!(error, ConnectionStringError::Syntax(_)), "{text}");
-            assert!(!error.to_string().contains("secret"));
-        }
-        let error = parse("host=a sslmode=sometimes").unwrap_err();
-        assert!(error.to_string().contains("`sslmode` must be one of disable"));
     }
 }

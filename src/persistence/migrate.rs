@@ -7,8 +7,7 @@
 use std::fmt;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::config::DatabaseConfig;
 use crate::passwords::PasswordForm;
@@ -17,10 +16,10 @@ use crate::persistence::connection_string::{ConnectionString, ConnectionStringEr
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, migration_lock};
 use crate::persistence::settings::{self, Origin};
-use crate::persistence::{grants, pool};
+use crate::persistence::{grants, pool, start_wait};
 
 /// The longest wait for another node's migration, and for locks on busy tables.
-const LOCK_TIMEOUT: &str = "set lock_timeout = '60s'";
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '60s'";
 
 /// Our additions, with bookkeeping apart from the reference's.
 fn own_migrations() -> Migrator {
@@ -106,13 +105,14 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<MigrationReport, Migrate
         Some(url) => ("POSTGRES_MIGRATIONS_CONNECTION", url),
         None => ("POSTGRES_CONNECTION", &config.url),
     };
-    let options = parse(setting, url)?;
-    let run_time_role = parse("POSTGRES_CONNECTION", &config.url)?.get_username().to_owned();
-    let connection =
-        options.connect().await.map_err(|cause| MigrateError::Connect { setting, cause })?;
-    let mut run = Run { setting, role: options.get_username().to_owned(), connection };
+    let string = parse(setting, url)?;
+    let run_time = parse("POSTGRES_CONNECTION", &config.url)?;
+    let run_time_role = run_time.options.get_username().to_owned();
+    let connection = start_wait::connect(setting, &string, config.start_timeout)
+        .await
+        .map_err(|cause| MigrateError::Connect { setting, cause })?;
+    let mut run = Run { setting, role: string.options.get_username().to_owned(), connection };
     let result = run.migrate(&run_time_role).await;
-    // Closing gives the lock back in every case.
     let _ = run.connection.close().await;
     result
 }
@@ -131,9 +131,9 @@ pub async fn seed_roles(pool: &MeasuredPool, roles: &[String]) -> sqlx::Result<V
 fn parse(
     setting: &'static str,
     url: &secrecy::SecretString,
-) -> Result<PgConnectOptions, MigrateError> {
+) -> Result<ConnectionString, MigrateError> {
     ConnectionString::parse(url)
-        .map(|parsed| parsed.options)
+        .and_then(|string| string.check_files().map(|()| string))
         .map_err(|cause| MigrateError::ConnectionString { setting, cause })
 }
 
@@ -145,9 +145,9 @@ struct Run {
 
 impl Run {
     async fn migrate(&mut self, run_time_role: &str) -> Result<MigrationReport, MigrateError> {
-        self.lock().await?;
         let blame = Blame { setting: self.setting, role: self.role.clone() };
         let mut tx = self.connection.begin().await.map_err(blame.doing("begin"))?;
+        lock(&mut tx, &blame).await?;
         let found = adopt::inspect(&mut tx).await.map_err(blame.doing("read schema auth"))?;
         let Plan { situation, applied } = adopt::decide(&found)
             .map_err(|refusal| MigrateError::Refused { setting: blame.setting, refusal })?;
@@ -175,31 +175,35 @@ impl Run {
             level: applied.max(REFERENCE_LEVEL),
         })
     }
+}
 
-    async fn lock(&mut self) -> Result<(), MigrateError> {
-        let blame = Blame { setting: self.setting, role: self.role.clone() };
-        let conn = &mut self.connection;
-        let (database, number, version) = sqlx::query_as::<_, (String, i32, String)>(
-            "select current_database()::text, current_setting('server_version_num')::int,
-                    current_setting('server_version')",
-        )
-        .fetch_one(&mut *conn)
+/// Takes the lock and sets its limits for this transaction alone: behind a pooler the session goes on
+/// to somebody else.
+async fn lock(conn: &mut PgConnection, blame: &Blame) -> Result<(), MigrateError> {
+    // What others commit while the lock is waited for must be seen, whatever the role's default is.
+    execute(conn, "set transaction isolation level read committed, read write")
         .await
-        .map_err(blame.doing("ask for the version"))?;
-        if number < 120_000 {
-            return Err(MigrateError::TooOld { setting: self.setting, version });
-        }
-        // The role's own limits are for requests, not for migrations.
-        for statement in [LOCK_TIMEOUT, "set statement_timeout = 0"] {
-            sqlx::query(statement).execute(&mut *conn).await.map_err(blame.doing("set"))?;
-        }
-        sqlx::query("select pg_advisory_lock($1)")
-            .bind(migration_lock(&database))
-            .execute(conn)
-            .await
-            .map_err(blame.doing("take the migration lock"))?;
-        Ok(())
+        .map_err(blame.doing("begin"))?;
+    let (database, number, version) = sqlx::query_as::<_, (String, i32, String)>(
+        "select current_database()::text, current_setting('server_version_num')::int,
+                current_setting('server_version')",
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .map_err(blame.doing("ask for the version"))?;
+    if number < 120_000 {
+        return Err(MigrateError::TooOld { setting: blame.setting, version });
     }
+    // The role's own limits are for requests, not for migrations.
+    for statement in [LOCK_TIMEOUT, "set local statement_timeout = 0"] {
+        execute(conn, statement).await.map_err(blame.doing("set"))?;
+    }
+    sqlx::query("select pg_advisory_xact_lock($1)")
+        .bind(migration_lock(&database))
+        .execute(conn)
+        .await
+        .map_err(blame.doing("take the migration lock"))?;
+    Ok(())
 }
 
 /// Turns database errors into ours.

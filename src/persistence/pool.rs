@@ -28,8 +28,9 @@ pub const LISTENERS: u32 = 1;
 /// configuration allows, for the change feed ([`listener`]).
 pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<MeasuredPool> {
     let parsed = ConnectionString::parse(&config.url).map_err(configuration)?;
+    parsed.check_files().map_err(configuration)?;
     let max_connections = config.max_connections.saturating_sub(LISTENERS).max(1);
-    let pool = options(config)
+    let pool = options(&parsed, config)
         .max_connections(max_connections)
         .min_connections(config.min_connections.min(max_connections))
         .acquire_timeout(config.acquire_timeout)
@@ -53,7 +54,7 @@ pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<MeasuredPool> {
 /// wait for that.
 pub async fn listener(config: &DatabaseConfig) -> sqlx::Result<PgListener> {
     let parsed = ConnectionString::parse(&config.url).map_err(configuration)?;
-    let alone = options(config)
+    let alone = options(&parsed, config)
         .max_connections(LISTENERS)
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(None)
@@ -65,11 +66,12 @@ pub async fn listener(config: &DatabaseConfig) -> sqlx::Result<PgListener> {
     Ok(listener)
 }
 
-fn options(config: &DatabaseConfig) -> PgPoolOptions {
-    let statement_timeout = config.statement_timeout;
+fn options(parsed: &ConnectionString, config: &DatabaseConfig) -> PgPoolOptions {
+    let (session, ours) = (parsed.session.clone(), settings(config));
     PgPoolOptions::new().after_connect(move |connection, _meta| {
+        let (session, ours) = (session.clone(), ours.clone());
         Box::pin(async move {
-            set_up(connection, statement_timeout).await?;
+            session.apply(connection, &ours).await?;
             reach_extensions(connection, false).await
         })
     })
@@ -81,40 +83,28 @@ fn options(config: &DatabaseConfig) -> PgPoolOptions {
 /// migration of an application) must not take the whole pool away by the requests that wait.
 const LOCK_TIMEOUT_MS: u32 = 500;
 
-/// Sets what every connection needs.
+/// What every connection of ours needs besides what the connection string says.
 ///
 /// - Every statement goes through an index. The planner sees a table that is empty or small at that
 ///   time, prefers to read all of it, and stays with that plan while the table fills. What has no
 ///   index is read as a whole all the same, which must not look dear enough to be compiled (`jit`).
 /// - Postgres notices clients that are gone, also while a statement of theirs waits for a lock.
-async fn set_up(db: &mut PgConnection, statement_timeout: Duration) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        select set_config('statement_timeout', $1, false) as statement_timeout,
-               set_config('lock_timeout', $2, false) as lock_timeout,
-               set_config('enable_seqscan', 'off', false) as seqscan,
-               set_config('jit', 'off', false) as jit,
-               set_config('tcp_user_timeout', '10s', false) as tcp_user_timeout,
-               set_config('tcp_keepalives_idle', '5', false) as idle,
-               set_config('tcp_keepalives_interval', '2', false) as interval,
-               set_config('tcp_keepalives_count', '3', false) as count
-        "#,
-        format!("{}ms", statement_timeout.as_millis()),
-        format!("{LOCK_TIMEOUT_MS}ms"),
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    // Where the server's operating system cannot tell, it refuses the setting.
-    let checks = sqlx::query!(
-        "select set_config('client_connection_check_interval', '250ms', false) as interval"
-    );
-    if let Err(error) = checks.fetch_one(db).await {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "Postgres does not look after clients that are gone"
-        );
-    }
-    Ok(())
+fn settings(config: &DatabaseConfig) -> Vec<(&'static str, String)> {
+    let fixed = [
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
+        ("tcp_user_timeout", "10s"),
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+        ("client_connection_check_interval", "250ms"),
+    ];
+    let mut settings = vec![
+        ("statement_timeout", format!("{}ms", config.statement_timeout.as_millis())),
+        ("lock_timeout", format!("{LOCK_TIMEOUT_MS}ms")),
+    ];
+    settings.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+    settings
 }
 
 /// The pgx pool parameters in a connection string, for the defaults of the settings.

@@ -235,7 +235,7 @@ struct Client {
 
 impl Client {
     fn new(timeout: Duration) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = crate::http_client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(timeout)
             .build()?;

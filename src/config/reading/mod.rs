@@ -1,9 +1,11 @@
 //! From texts to values: where a value comes from, how it is read, and what is wrong with it.
 
 mod env_file;
+pub mod env_file_fuzz;
 mod error;
 mod ignored;
 mod notice;
+mod quotes;
 mod reader;
 mod sources;
 

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::notice::{Notice, NoticeLevel};
+use super::quotes;
 use super::sources::{Origin, Raw, Sources};
 use crate::settings::value::{
     Malformed, parse_bool, parse_choice, parse_duration, parse_http_url, parse_int, parse_list,
@@ -211,7 +212,19 @@ impl<'a> Reader<'a> {
     fn look_up(&mut self, setting: &'static Setting) -> Option<Raw<'a>> {
         #[cfg(test)]
         self.seen.insert(setting.variable);
+        if self.sources.is_quoted(setting) {
+            self.note_quotes(setting);
+        }
         self.sources.lookup(setting)
+    }
+
+    /// Quotes that are taken off are mentioned; those that may be a part of a secret are refused.
+    fn note_quotes(&mut self, setting: &Setting) {
+        if quotes::may_be_meant(setting) {
+            self.refuse(setting, "there are quotes around the value: take them off");
+        } else {
+            self.warn(setting, "there were quotes around the value, which do not count");
+        }
     }
 
     fn accept<T>(

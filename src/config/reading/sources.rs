@@ -14,6 +14,7 @@ use clap::ArgMatches;
 use super::env_file;
 use super::error::ConfigError;
 use super::notice::{Notice, NoticeLevel};
+use super::quotes;
 use crate::config::rows::server::ENV_FILE;
 use crate::config::table;
 use crate::settings::{Setting, Support};
@@ -161,7 +162,9 @@ impl Sources {
                 None => {}
                 Some("") if setting.kind.ignores_empty_variable() => {}
                 Some(value) => {
-                    return Some(Raw { values: vec![value], origin: Origin::Variable(variable) });
+                    let is_kept = quotes::may_be_meant(setting);
+                    let inner = quotes::between(value).filter(|_| !is_kept).unwrap_or(value);
+                    return Some(Raw { values: vec![inner], origin: Origin::Variable(variable) });
                 }
             }
         }
@@ -187,6 +190,16 @@ impl Sources {
     /// The text in force, in the syntax of the setting.
     pub fn effective(&self, setting: &Setting) -> String {
         self.lookup(setting).map_or_else(|| setting.default.to_owned(), |raw| raw.values.join(","))
+    }
+
+    /// Whether quotes stand around the value of the variable that counts.
+    pub(in crate::config) fn is_quoted(&self, setting: &Setting) -> bool {
+        match self.lookup(setting).map(|raw| raw.origin) {
+            Some(Origin::Variable(name)) => {
+                self.variable(name).is_some_and(|value| quotes::between(value).is_some())
+            }
+            _ => false,
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

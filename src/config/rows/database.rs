@@ -8,6 +8,7 @@ pub(crate) const ROWS: &[Setting] = &[
     POSTGRES_MAX_CONNECTIONS,
     POSTGRES_MIN_CONNECTIONS,
     POSTGRES_ACQUIRE_TIMEOUT,
+    POSTGRES_START_TIMEOUT,
     POSTGRES_STATEMENT_TIMEOUT,
     STORAGE_COMPATIBILITY,
 ];
@@ -48,6 +49,14 @@ pub(crate) const POSTGRES_ACQUIRE_TIMEOUT: Setting = Setting::duration(
     "AUTH_POSTGRES_ACQUIRE_TIMEOUT",
     "5s",
     "Longest wait for a free connection",
+)
+.own();
+
+pub(crate) const POSTGRES_START_TIMEOUT: Setting = Setting::duration(
+    "postgres-start-timeout",
+    "AUTH_POSTGRES_START_TIMEOUT",
+    "60s",
+    "Longest wait at start for a Postgres that is not up yet; 0 means not to wait",
 )
 .own();
 

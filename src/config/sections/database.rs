@@ -30,6 +30,8 @@ pub struct DatabaseConfig {
     pub min_connections: u32,
     /// `AUTH_POSTGRES_ACQUIRE_TIMEOUT` (ours), default 5 s.
     pub acquire_timeout: Duration,
+    /// `AUTH_POSTGRES_START_TIMEOUT` (ours), default 60 s; zero: no wait.
+    pub start_timeout: Duration,
     /// `AUTH_POSTGRES_STATEMENT_TIMEOUT` (ours), default 10 s.
     pub statement_timeout: Duration,
     /// `AUTH_STORAGE_COMPATIBILITY` (ours); `None`: by the origin of the database.
@@ -70,6 +72,7 @@ impl DatabaseConfig {
             max_connections,
             min_connections,
             acquire_timeout: reader.duration(&rows::database::POSTGRES_ACQUIRE_TIMEOUT, false),
+            start_timeout: reader.duration(&rows::database::POSTGRES_START_TIMEOUT, true),
             statement_timeout: reader.duration(&rows::database::POSTGRES_STATEMENT_TIMEOUT, false),
             storage: match reader.choice(&rows::database::STORAGE_COMPATIBILITY) {
                 Some("reference") => Some(StorageCompatibility::Reference),

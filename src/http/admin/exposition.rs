@@ -14,6 +14,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use super::Admin;
 use crate::actors::limits::counters::Guard;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
+use crate::hasura::background::Progress;
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
 use crate::metrics::{ActorStats, BatcherStats, CacheStats, SecurityEvent, Snapshot};
@@ -65,6 +66,17 @@ impl Exposition {
             "keywright_degraded_actors",
             "Actors without which the node goes on, and which do not run or fail too often",
             number(app.tree.degraded(app.restart_policy.get()).len()),
+        )?;
+        let is_pending = matches!(app.hasura.progress(), Progress::Failing(_));
+        page.gauge(
+            "keywright_hasura_metadata_pending",
+            "Whether Hasura does not have its metadata yet and this node is still trying (1)",
+            f64::from(u8::from(is_pending)),
+        )?;
+        page.counters(
+            "keywright_hasura_metadata_failures",
+            "Attempts to give Hasura its metadata that failed",
+            [(Vec::new(), app.hasura.failures.get())],
         )?;
         page.counters(
             "keywright_housekeeping_removed_rows",

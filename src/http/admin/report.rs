@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus, Criticality};
 use crate::app::App;
+use crate::hasura::background::Progress;
 use crate::metrics::{ActorStats, BatcherStats, Snapshot};
 
 /// One node and its tree.
@@ -26,6 +27,9 @@ pub struct TreeReport {
     /// Paths of actors without which the node goes on, and which do not run or fail too often.
     #[serde(default)]
     pub degraded: Vec<String>,
+    /// Why Hasura does not have its metadata yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hasura_metadata_failure: Option<String>,
     pub root: ActorReport,
 }
 
@@ -204,6 +208,10 @@ impl TreeReport {
             uptime_s: root.uptime_s,
             standing: app.tree.is_standing() && !gave_up,
             degraded: app.tree.degraded(policy),
+            hasura_metadata_failure: match app.hasura.progress() {
+                Progress::Failing(cause) => Some(cause),
+                Progress::Nothing | Progress::Applied => None,
+            },
             root,
         }
     }

@@ -117,6 +117,9 @@ fn spawn(cluster: Cluster, options: &EmbeddedOptions) -> Result<Server, Embedded
     ] {
         command.arg("-c").arg(format!("{name}={value}"));
     }
+    for (name, value) in &options.settings {
+        command.arg("-c").arg(format!("{name}={value}"));
+    }
     command.process_group(0).stdin(Stdio::piped()).stdout(output).stderr(errors);
     let mut shell = command
         .spawn()

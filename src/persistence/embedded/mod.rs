@@ -30,6 +30,8 @@ pub struct EmbeddedOptions {
     pub max_connections: u16,
     /// The longest wait for the server to accept connections, recovery after a crash included.
     pub start_timeout: Duration,
+    /// Settings of the server, over those that it would have.
+    pub settings: Vec<(String, String)>,
     /// Added to the environment of the server.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -42,6 +44,7 @@ impl EmbeddedOptions {
             durable: true,
             max_connections: 100,
             start_timeout: Duration::from_mins(1),
+            settings: Vec::new(),
             environment: Vec::new(),
         }
     }

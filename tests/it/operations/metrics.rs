@@ -34,6 +34,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_cache_misses_total", "counter"),
     ("keywright_degraded_actors", "gauge"),
     ("keywright_guard_refusals_total", "counter"),
+    ("keywright_hasura_metadata_failures_total", "counter"),
+    ("keywright_hasura_metadata_pending", "gauge"),
     ("keywright_housekeeping_removed_rows_total", "counter"),
     ("keywright_http_bodies_refused_total", "counter"),
     ("keywright_http_connections_closed_total", "counter"),
@@ -130,6 +132,8 @@ fn dashboard_and_documentation_speak_of_metrics_that_exist() {
     let left_out = [
         "keywright_actor_calls_in_flight_max",
         "keywright_cache_entries",
+        "keywright_hasura_metadata_failures_total",
+        "keywright_hasura_metadata_pending",
         "keywright_mail_delivery_duration_seconds",
         "keywright_mail_tasks_in_flight",
         "keywright_tree_standing",

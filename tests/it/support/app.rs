@@ -37,6 +37,7 @@ pub(crate) fn settings<'a>(
         ("AUTH_PASSWORD_ARGON2_ITERATIONS", "1"),
         ("AUTH_PASSWORD_BCRYPT_COST", "4"),
         ("AUTH_POSTGRES_MAX_CONNECTIONS", "4"),
+        ("AUTH_POSTGRES_START_TIMEOUT", "0s"),
         ("AUTH_SHUTDOWN_GRACE", "0s"),
     ];
     all.extend_from_slice(more);

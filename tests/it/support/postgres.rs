@@ -155,6 +155,7 @@ pub(crate) fn config(url: &str) -> DatabaseConfig {
         max_connections: 5,
         min_connections: 0,
         acquire_timeout: Duration::from_secs(10),
+        start_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(10),
         storage: None,
     }

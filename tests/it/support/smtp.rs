@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use keywright::config::{SmtpAuthMethod, SmtpConfig};
 use md5::Md5;
-use rcgen::generate_simple_self_signed;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -94,16 +94,20 @@ impl SmtpServer {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let names = ["localhost", "127.0.0.1", "127.0.0.2", "::1"].map(ToOwned::to_owned);
-        let certified = generate_simple_self_signed(names).expect("names are valid");
+        // It signs itself and calls itself an authority, as most do that people make.
+        let mut params = CertificateParams::new(names).expect("names are valid");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
         let ca_file =
             std::env::temp_dir().join(format!("keywright-smtp-{}.pem", uuid::Uuid::new_v4()));
-        std::fs::write(&ca_file, certified.cert.pem()).expect("the temp folder is writable");
-        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
+        std::fs::write(&ca_file, certificate.pem()).expect("the temp folder is writable");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("aws-lc-rs has them")
             .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
+            .with_single_cert(vec![certificate.der().clone()], key)
             .expect("key and certificate fit");
         let acceptor = TlsAcceptor::from(Arc::new(config));
 

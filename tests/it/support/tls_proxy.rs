@@ -13,6 +13,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// A listening proxy; ends when dropped.
 pub(crate) struct TlsProxy {
     pub(crate) port: u16,
+    /// Its certificate, which signs itself, as PEM.
+    pub(crate) certificate: String,
     task: JoinHandle<()>,
 }
 
@@ -21,6 +23,7 @@ impl TlsProxy {
     #[expect(clippy::disallowed_methods, reason = "a server of a test")]
     pub(crate) async fn start(host: &str, server: &str) -> Self {
         let certified = generate_simple_self_signed([host.to_owned()]).unwrap();
+        let certificate = certified.cert.pem();
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -42,7 +45,7 @@ impl TlsProxy {
                 });
             }
         });
-        Self { port, task }
+        Self { port, certificate, task }
     }
 }
 
