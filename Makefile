@@ -1,6 +1,6 @@
 # Two commands matter: `make run` (a working server) and `make test` (everything CI checks).
 
-.PHONY: help run test test-fast soak check docs dist sqlx bench clean
+.PHONY: help run test test-fast soak fuzz check docs dist sqlx bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -20,6 +20,9 @@ test-fast: ## Format, lints, unit tests and the quick HTTP tests: minutes, for w
 
 soak: ## Fault tests and random interleavings for MINUTES (10), with a table of what was seen
 	@scripts/soak.sh $(MINUTES)
+
+fuzz: ## Every parser of foreign text under libFuzzer, SECONDS (60) for each target of src/fuzz/
+	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
 check: ## Format, lints, documentation and own checks, without running anything
 	@scripts/check.sh

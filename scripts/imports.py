@@ -25,6 +25,7 @@ ORDER = {
         "http",
         "node",
         "cli",
+        "fuzz",
     ],
     "src/flows": [
         "guards",

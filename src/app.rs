@@ -24,6 +24,7 @@ use crate::hasura::background::MetadataState;
 use crate::metrics::{MailStats, SecurityEvents, SmsStats};
 use crate::notify::sender::MailSender;
 use crate::oauth::Issuers;
+use crate::persistence::health::SharedPing;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::Origin;
 use crate::sealing::SecretStorage;
@@ -64,6 +65,8 @@ pub struct App {
     /// How far Hasura's metadata is.
     pub hasura: MetadataState,
     pub started_at: OffsetDateTime,
+    /// For those who ask whether this node is ready.
+    pub ping: SharedPing,
     /// Held while a new configuration is read and put in force.
     pub reloading: Mutex<()>,
 }
@@ -104,6 +107,7 @@ impl App {
             clock: parts.clock,
             pool: parts.pool,
             origin: parts.origin,
+            ping: SharedPing::default(),
             reloading: Mutex::default(),
         })
     }

@@ -10,6 +10,8 @@ pub mod config;
 pub mod domain;
 pub mod drain;
 pub mod flows;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod hasura;
 pub mod http;
 pub mod http_client;

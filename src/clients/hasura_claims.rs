@@ -3,11 +3,11 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
 use super::{ClientError, read};
 use crate::domain::custom_claims::CustomClaims;
+use crate::domain::exact_json::ExactJson;
 use crate::domain::ids::UserId;
 
 const ADMIN_SECRET: HeaderName = HeaderName::from_static("x-hasura-admin-secret");
@@ -32,7 +32,7 @@ struct GraphqlResponse {
 
 #[derive(Deserialize)]
 struct Data {
-    user: Option<Value>,
+    user: Option<ExactJson>,
 }
 
 /// What the claims need of this user. The caller limits the time.
@@ -42,7 +42,7 @@ pub async fn ask(
     admin_secret: &SecretString,
     claims: &CustomClaims,
     user: UserId,
-) -> Result<Value, ClientError> {
+) -> Result<ExactJson, ClientError> {
     let selection = claims.selection().graphql();
     let query = format!("query GetClaims($id: uuid!) {{ user(id:$id) {selection} }}");
     let request = GraphqlRequest { query, variables: Variables { id: user } };

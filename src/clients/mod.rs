@@ -16,6 +16,7 @@ use reqwest::{ClientBuilder, Response, redirect};
 use url::Url;
 
 use self::public_network::PublicOnly;
+use crate::domain::json::without_mark;
 use crate::http_client;
 
 /// Most bytes that are read of a response; the longest that is expected has some 50,000.
@@ -123,5 +124,6 @@ pub(crate) async fn read(mut response: Response) -> Result<Bytes, ClientError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    let body = body.freeze();
+    Ok(body.slice_ref(without_mark(&body)))
 }

@@ -16,10 +16,11 @@ use super::sections::claims::ClaimsSource;
 use super::sections::server::check_client_url;
 use super::sections::webauthn::RelyingPartyConfig;
 use crate::domain::email_access::EmailAccess;
+use crate::domain::json::without_mark;
 use crate::domain::locale::Locales;
 use crate::domain::redirect::RedirectRules;
 use crate::domain::roles::RoleRules;
-use crate::settings::value::{parse_http_url, parse_list};
+use crate::settings::value::{parse_http_url, parse_list, trimmed};
 
 /// Why a body was refused; the text is for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ impl Config {
     ///
     /// Missing members and nulls change nothing, unknown members are ignored.
     pub fn with_change_env(&self, body: &[u8]) -> Result<Self, ChangeEnvError> {
-        let body: Map<String, Value> = serde_json::from_slice(body)
+        let body: Map<String, Value> = serde_json::from_slice(without_mark(body))
             .map_err(|error| ChangeEnvError::NotAnObject(error.to_string()))?;
         let members = Members(&body);
         members.check_those_without_effect()?;
@@ -276,7 +277,7 @@ impl<'a> Members<'a> {
     }
 
     fn text(&self, member: &'static str) -> Result<Option<&'a str>, ChangeEnvError> {
-        self.typed(member, "a string", Value::as_str)
+        Ok(self.typed(member, "a string", Value::as_str)?.map(trimmed))
     }
 
     fn comma_list(&self, member: &'static str) -> Result<Option<Vec<String>>, ChangeEnvError> {
@@ -285,8 +286,8 @@ impl<'a> Members<'a> {
 
     fn list(&self, member: &'static str) -> Result<Option<Vec<String>>, ChangeEnvError> {
         self.typed(member, "an array of strings", |value| {
-            let texts = value.as_array()?.iter().map(|text| text.as_str().map(ToOwned::to_owned));
-            texts.filter(|text| text.as_deref() != Some("")).collect()
+            let texts = value.as_array()?.iter().map(|text| text.as_str().map(trimmed));
+            texts.filter(|text| *text != Some("")).map(|text| text.map(ToOwned::to_owned)).collect()
         })
     }
 

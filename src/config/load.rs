@@ -100,6 +100,15 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
         ),
         (false, _) => {}
     }
+    if sends_mail
+        && config.server.client_url.is_empty()
+        && config.accounts.lists.redirects.is_empty()
+    {
+        reader.refuse(
+            &rows::server::CLIENT_URL,
+            "not set, and AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS is empty: the links in mails have no target",
+        );
+    }
     if sends_mail && config.server.server_url.is_none() {
         reader.warn(&rows::server::SERVER_URL, "not set: the links in mails lead nowhere");
     }
@@ -115,3 +124,7 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
 #[cfg(test)]
 #[path = "load_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "environment_tests.rs"]
+mod environment_tests;

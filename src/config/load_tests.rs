@@ -18,6 +18,9 @@ use crate::settings::{Kind, Setting, Support};
 const JWT_SECRET: (&str, &str) =
     ("HASURA_GRAPHQL_JWT_SECRET", r#"{"type":"HS256","key":"0123456789abcdef0123456789abcdef"}"#);
 
+/// Mail is not sent without a target for its links.
+const CLIENT: (&str, &str) = ("AUTH_CLIENT_URL", "https://app.example.com");
+
 fn with(variables: &[(&str, &str)]) -> Sources {
     Sources::from_env(std::iter::once(JWT_SECRET).chain(variables.iter().copied()))
 }
@@ -154,7 +157,7 @@ fn an_empty_variable_empties_texts_and_switches_and_keeps_other_defaults() {
 #[test]
 fn lists_replace_their_default_and_repeated_flags_add_up() {
     let config = load(&[("AUTH_USER_DEFAULT_ALLOWED_ROLES", "a, b,,")]).config;
-    assert_eq!(config.accounts.roles.allowed(), ["a", " b", "user"]);
+    assert_eq!(config.accounts.roles.allowed(), ["a", "b", "user"]);
     let sources = with(&[("AUTH_USER_DEFAULT_ALLOWED_ROLES", "x")])
         .with_flag("default-allowed-roles", "a,b")
         .with_flag("default-allowed-roles", "c");
@@ -228,7 +231,7 @@ fn everything_that_is_wrong_is_reported_at_once_by_variable() {
 
 #[test]
 fn ports_and_prefixes_have_one_form() {
-    for port in ["http", "-1", "+80", " 80", "0x50", "99999999999"] {
+    for port in ["http", "-1", "+80", "8 0", "0x50", "99999999999"] {
         assert_eq!(refusals(&[("AUTH_PORT", port)]).len(), 1, "{port}");
     }
     for prefix in ["v1", "/", "//v1", "/v1//a", "/v 1", "/v1?x", "/{a}", "/../a"] {
@@ -276,7 +279,7 @@ fn limits_of_recipients_are_numbers_in_a_time_and_keep_their_defaults() {
 fn postmark_needs_its_token() {
     let errors = refusals(&[("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_SENDER", "a@b.co")]);
     assert!(errors[0].contains("AUTH_SMTP_PASS"), "{errors:?}");
-    let mail = load(&[("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_PASS", "x")]).config.mail;
+    let mail = load(&[CLIENT, ("AUTH_SMTP_HOST", "postmark"), ("AUTH_SMTP_PASS", "x")]).config.mail;
     assert!(matches!(mail.transport, MailTransport::Postmark(_)));
 }
 
@@ -367,10 +370,10 @@ fn what_will_not_work_or_is_dangerous_is_a_warning() {
     let verification = "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED";
     let smtp = ("AUTH_SMTP_HOST", "mail.example.com");
     assert_eq!(notices_about(&[], verification).len(), 1);
-    assert_eq!(notices_about(&[smtp], verification), []);
+    assert_eq!(notices_about(&[CLIENT, smtp], verification), []);
     assert_eq!(notices_about(&[(verification, "false")], verification), []);
-    assert_eq!(notices_about(&[smtp], "AUTH_SERVER_URL").len(), 1);
-    assert_eq!(notices_about(&[smtp], "AUTH_SMTP_SENDER").len(), 1);
+    assert_eq!(notices_about(&[CLIENT, smtp], "AUTH_SERVER_URL").len(), 1);
+    assert_eq!(notices_about(&[CLIENT, smtp], "AUTH_SMTP_SENDER").len(), 1);
     assert_eq!(notices_about(&[], "AUTH_CLIENT_URL").len(), 1);
     let change_env = ("AUTH_ENABLE_CHANGE_ENV", "true");
     assert_eq!(notices_about(&[change_env], change_env.0)[0].level, NoticeLevel::Warning);
@@ -394,7 +397,7 @@ fn a_bad_redirect_pattern_is_refused() {
 
 #[test]
 fn secrets_do_not_show_in_debug_output() {
-    let sources = with(&[("AUTH_SMTP_HOST", "mail"), ("AUTH_SMTP_PASS", "sesame")]);
+    let sources = with(&[CLIENT, ("AUTH_SMTP_HOST", "mail"), ("AUTH_SMTP_PASS", "sesame")]);
     let config = Config::from_sources(&sources).unwrap().config;
     for text in [format!("{sources:?}"), format!("{config:?}")] {
         assert!(!text.contains("sesame") && !text.contains("0123456789abcdef"), "{text}");

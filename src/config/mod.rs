@@ -21,7 +21,8 @@ use arc_swap::ArcSwap;
 pub use self::change_env::ChangeEnvError;
 pub use self::load::Loaded;
 pub use self::printing::{arguments, settings_markdown};
-pub use self::reading::env_file_fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::reading::env_file;
 pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Sources};
 pub use self::sections::accounts::{AccountLists, AccountsConfig, ProofClears};
 pub use self::sections::actors::ActorsConfig;
@@ -37,7 +38,7 @@ pub use self::sections::providers::{ConnectFrom, KeepTokens, ProvidersConfig};
 pub use self::sections::recipients::{RecipientLimits, RecipientsConfig};
 pub use self::sections::runtime::RuntimeConfig;
 pub use self::sections::sealing::SealingConfig;
-pub use self::sections::server::{LogConfig, ServerConfig};
+pub use self::sections::server::{LogConfig, ServerConfig, VerifyLink};
 pub use self::sections::sms::{SmsConfig, SmsProvider};
 pub use self::sections::tokens::TokensConfig;
 pub use self::sections::traces::{TraceSampler, TracesConfig};

@@ -8,6 +8,8 @@ pub use self::evaluate::Evaluation;
 pub use self::parse::InvalidPath;
 pub use self::selection::Selection;
 
+use super::exact_json::ExactJson;
+
 /// The path of one claim.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimPath {
@@ -47,7 +49,7 @@ struct Filter {
 enum Operand {
     /// `@.a.b`.
     Element(Vec<String>),
-    Literal(serde_json::Value),
+    Literal(ExactJson),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

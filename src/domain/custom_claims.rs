@@ -1,11 +1,9 @@
 //! Custom claims: which there are, and what becomes of the user's data in them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use serde_json::{Map, Value};
 
 use super::claim_path::{ClaimPath, Evaluation, Selection};
+use super::exact_json::ExactJson;
 
 const PREFIX: &str = "x-hasura-";
 
@@ -30,7 +28,18 @@ pub struct CustomClaims {
 struct Claim {
     name: String,
     path: ClaimPath,
-    default: String,
+    /// `None`: the claim is left out.
+    default: Option<String>,
+}
+
+/// What becomes of a claim whose path leads nowhere and that has no default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// The text `null`, as with the reference.
+    #[default]
+    Null,
+    /// The token has no such claim.
+    Omit,
 }
 
 /// Which path cannot be used, and why.
@@ -45,7 +54,8 @@ impl CustomClaims {
     /// Paths and defaults by name; `None` if there are no claims.
     pub fn new(
         paths: &BTreeMap<String, String>,
-        defaults: &Map<String, Value>,
+        defaults: &BTreeMap<String, ExactJson>,
+        missing: Missing,
     ) -> Result<Option<Self>, InvalidClaim> {
         let mut selection = Selection::default();
         let mut claims = Vec::with_capacity(paths.len());
@@ -53,7 +63,8 @@ impl CustomClaims {
             let refused = |reason: String| InvalidClaim { claim: name.clone(), reason };
             let path = ClaimPath::parse(path).map_err(|error| refused(error.to_string()))?;
             selection.add(&path).map_err(|error| refused(error.to_string()))?;
-            let default = encode(defaults.get(name).unwrap_or(&Value::Null));
+            let default = defaults.get(name).map(encode);
+            let default = default.or((missing == Missing::Null).then(|| "null".to_owned()));
             claims.push(Claim { name: name.clone(), path, default });
         }
         Ok((!claims.is_empty()).then_some(Self { claims, selection }))
@@ -71,12 +82,13 @@ impl CustomClaims {
     }
 
     /// Names and texts of the claims of this user, whose data is shaped as the selection is.
-    pub fn values(&self, user: &Value) -> Vec<(String, String)> {
+    pub fn values(&self, user: &ExactJson) -> Vec<(String, String)> {
         let text = |claim: &Claim| match claim.path.evaluate(user) {
-            Evaluation::Found(value) => encode(&value),
+            Evaluation::Found(value) => Some(encode(&value)),
             Evaluation::Missing => claim.default.clone(),
         };
-        self.claims.iter().map(|claim| (claim.name.clone(), text(claim))).collect()
+        let pair = |claim: &Claim| Some((claim.name.clone(), text(claim)?));
+        self.claims.iter().filter_map(pair).collect()
     }
 }
 
@@ -96,28 +108,29 @@ pub fn claim_name(configured: &str) -> String {
 }
 
 /// A claim is always text: strings are themselves, arrays literals of Postgres, all else is JSON.
-fn encode(value: &Value) -> String {
-    if let Value::String(text) = value {
+fn encode(value: &ExactJson) -> String {
+    if let ExactJson::String(text) = value {
         return text.clone();
     }
     let mut text = String::new();
     write_json(value, &mut text);
-    if value.is_array() {
+    if matches!(value, ExactJson::Array(_)) {
         text.replace_range(..1, "{");
         text.replace_range(text.len() - 1.., "}");
     }
     text
 }
 
-/// JSON as the reference writes it, for the texts end up in comparisons: members sorted, numbers
-/// as doubles, and what HTML could take for its own escaped.
-fn write_json(value: &Value, text: &mut String) {
+/// JSON as the reference writes it, for the texts end up in comparisons: members sorted, and what
+/// HTML could take for its own escaped. Numbers keep their digits
+/// (docs/reference-behaviour.md#numbers-in-claims-keep-their-digits).
+fn write_json(value: &ExactJson, text: &mut String) {
     match value {
-        Value::Null => text.push_str("null"),
-        Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => write_number(number.as_f64().unwrap_or_default(), text),
-        Value::String(value) => write_string(value, text),
-        Value::Array(array) => {
+        ExactJson::Null => text.push_str("null"),
+        ExactJson::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+        ExactJson::Number(number) => text.push_str(&number.text()),
+        ExactJson::String(value) => write_string(value, text),
+        ExactJson::Array(array) => {
             text.push('[');
             for (at, element) in array.iter().enumerate() {
                 if at > 0 {
@@ -127,10 +140,9 @@ fn write_json(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
-        Value::Object(object) => {
-            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
+        ExactJson::Object(object) => {
             text.push('{');
-            for (at, (name, member)) in sorted.into_iter().enumerate() {
+            for (at, (name, member)) in object.iter().enumerate() {
                 if at > 0 {
                     text.push(',');
                 }
@@ -141,18 +153,6 @@ fn write_json(value: &Value, text: &mut String) {
             text.push('}');
         }
     }
-}
-
-fn write_number(number: f64, text: &mut String) {
-    let size = number.abs();
-    let written = if size == 0.0 || (1e-6..1e21).contains(&size) {
-        write!(text, "{number}")
-    } else {
-        let written = format!("{number:e}");
-        let signed = if size >= 1.0 { written.replace('e', "e+") } else { written };
-        write!(text, "{signed}")
-    };
-    written.expect("a String can always be written to");
 }
 
 fn write_string(value: &str, text: &mut String) {
@@ -171,17 +171,23 @@ fn write_string(value: &str, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn object(value: Value) -> BTreeMap<String, ExactJson> {
+        match value.into() {
+            ExactJson::Object(members) => members,
+            other => panic!("{other:?}"),
+        }
+    }
 
     /// The claim of this path, with and without a default.
     fn claim(path: &str, user: &Value) -> (String, String) {
         let paths = BTreeMap::from([("c".to_owned(), path.to_owned())]);
         let of = |defaults: Value| {
-            let defaults = defaults.as_object().unwrap();
-            let claims = CustomClaims::new(&paths, defaults).unwrap().unwrap();
-            claims.values(user).remove(0).1
+            let claims = CustomClaims::new(&paths, &object(defaults), Missing::Null);
+            claims.unwrap().unwrap().values(&user.clone().into()).remove(0).1
         };
         (of(json!({})), of(json!({"c": "default"})))
     }
@@ -235,12 +241,12 @@ mod tests {
             (
                 "metadata.n",
                 json!({"metadata": {"n": 12_345_678_901_234_567_u64}}),
-                "12345678901234568",
+                "12345678901234567",
             ),
             (
                 "metadata.n",
                 json!({"metadata": {"n": 12_345_678_901_234_567_890_u64}}),
-                "12345678901234567000",
+                "12345678901234567890",
             ),
             ("metadata.n", json!({"metadata": {"n": 1e21}}), "1e+21"),
             ("metadata.n", json!({"metadata": {"n": -1e-7}}), "-1e-7"),
@@ -280,6 +286,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_can_be_left_out() {
+        let paths = [("a", "a"), ("b", "b"), ("c", "c.d"), ("d", "e")];
+        let paths = paths.map(|(name, path)| (name.to_owned(), path.to_owned())).into();
+        let defaults = object(json!({"c": "default"}));
+        let claims = CustomClaims::new(&paths, &defaults, Missing::Omit).unwrap().unwrap();
+        let user = json!({"a": null, "b": "x", "c": {}, "e": [null]});
+        let expected = [("b", "x"), ("c", "default"), ("d", "{null}")];
+        let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(claims.values(&user.into()), expected);
+    }
+
+    #[test]
+    fn large_numbers_are_told_apart_by_filters() {
+        let user =
+            r#"{"teams": [{"id": 9007199254740992, "n": 1}, {"id": 9007199254740993, "n": 2}]}"#;
+        let user: ExactJson = serde_json::from_str(user).unwrap();
+        let path = "teams[?(@.id == 9007199254740993)].n".to_owned();
+        let paths = BTreeMap::from([("c".to_owned(), path)]);
+        let claims = CustomClaims::new(&paths, &BTreeMap::new(), Missing::Null);
+        assert_eq!(claims.unwrap().unwrap().values(&user)[0].1, "{2}");
+    }
+
+    #[test]
     fn defaults_are_written_as_values_are() {
         let paths = BTreeMap::from([("C".to_owned(), "a".to_owned())]);
         for (default, text) in [
@@ -290,8 +319,11 @@ mod tests {
             (json!([]), "{}"),
         ] {
             let defaults = json!({"C": default, "c": "of another claim"});
-            let claims = CustomClaims::new(&paths, defaults.as_object().unwrap()).unwrap().unwrap();
-            assert_eq!(claims.values(&json!({})), [("C".to_owned(), text.to_owned())]);
+            for missing in [Missing::Null, Missing::Omit] {
+                let claims = CustomClaims::new(&paths, &object(defaults.clone()), missing);
+                let values = claims.unwrap().unwrap().values(&json!({}).into());
+                assert_eq!(values, [("C".to_owned(), text.to_owned())]);
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::database_error::Meaning;
+
 /// The codes of the contract's `ErrorResponse` and the few that the transport adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -44,9 +46,11 @@ pub enum ErrorCode {
     MisdirectedRequest,
     NotFound,
     PayloadTooLarge,
+    PrefetchRefused,
     RequestTimeout,
     ServiceUnavailable,
     TooManyRequests,
+    UnsupportedContentEncoding,
 }
 
 /// One row of the error table.
@@ -64,6 +68,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// The row of the table for this code.
+    #[expect(clippy::too_many_lines, reason = "a table, one row a code")]
     pub const fn row(self) -> ErrorRow {
         let (code, status, message, sensitive) = match self {
             Self::CannotSendSms => (
@@ -157,12 +162,18 @@ impl ErrorCode {
             Self::PayloadTooLarge => {
                 ("payload-too-large", 413, "The request body is too large", false)
             }
+            Self::PrefetchRefused => {
+                ("prefetch-refused", 403, "This is only there for whoever follows the link", false)
+            }
             Self::RequestTimeout => ("request-timeout", 408, "The request took too long", false),
             Self::ServiceUnavailable => {
                 ("service-unavailable", 503, "Temporarily unavailable, try again", false)
             }
             Self::TooManyRequests => {
                 ("too-many-requests", 429, "Too many attempts, try again later", false)
+            }
+            Self::UnsupportedContentEncoding => {
+                ("unsupported-content-encoding", 415, "Send the body as it is", false)
             }
         };
         ErrorRow { code, status, message, sensitive }
@@ -232,8 +243,12 @@ impl AuthError {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::Unavailable { .. } => ErrorCode::ServiceUnavailable,
             Self::TooManyAttempts { .. } => ErrorCode::TooManyRequests,
-            Self::Storage(error) if is_outage(error) => ErrorCode::ServiceUnavailable,
-            Self::Storage(_) | Self::Internal { .. } => ErrorCode::InternalServerError,
+            Self::Storage(error) => match Meaning::of(error) {
+                Meaning::Outage => ErrorCode::ServiceUnavailable,
+                Meaning::Value | Meaning::Raised(_) => ErrorCode::InvalidRequest,
+                Meaning::Fault => ErrorCode::InternalServerError,
+            },
+            Self::Internal { .. } => ErrorCode::InternalServerError,
         }
     }
 }
@@ -241,21 +256,6 @@ impl AuthError {
 impl From<sqlx::Error> for AuthError {
     fn from(error: sqlx::Error) -> Self {
         Self::Storage(Arc::new(error))
-    }
-}
-
-/// Whether Postgres is away or too busy, so that the same request may succeed a little later.
-fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // Classes 08 connection, 40 rollback (of a deadlock), 53 resources, 57 operator intervention;
-        // 25006 read-only, 55P03 a lock that somebody keeps, and 55000 for a database that an operator
-        // has closed to connections.
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
-                || matches!(&*code, "25006" | "55000" | "55P03")
-        }),
-        _ => false,
     }
 }
 

@@ -29,6 +29,11 @@ pub fn raw<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Box<RawValue>
     RawValue::from_string(text)
 }
 
+/// JSON text without the byte order mark that some programs write before it (RFC 8259 section 8.1).
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
 /// Compact JSON without characters that mean something to an HTML parser.
 struct HtmlSafe;
 

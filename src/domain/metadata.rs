@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 /// Most digits behind the point that `numeric` holds.
 const MAX_SCALE: i64 = 16_383;
 
+/// Most digits before it.
+const MAX_WHOLE: i64 = 131_072;
+
 /// Stands for exponents beyond everything.
 const FAR: i64 = 1 << 32;
 
@@ -117,6 +120,9 @@ fn number(text: &str) -> usize {
     }
     let before = if is_zero { 1 } else { (count(whole.len()) + exponent - count(zeros)).max(1) };
     let behind = if places > 0 { places + 1 } else { 0 };
+    if before > MAX_WHOLE {
+        return usize::MAX;
+    }
     usize::try_from(sign + before + behind).unwrap_or(usize::MAX)
 }
 
@@ -148,7 +154,10 @@ mod tests {
         for endless in ["1e-20000", "1e-99999999999999999999", "0e-16384"] {
             assert_eq!(stored_length(endless), usize::MAX, "{endless}");
         }
-        assert!(stored_length("1e99999999999999999999") > 1 << 31);
+        for endless in ["1e131072", "1e99999999999999999999"] {
+            assert_eq!(stored_length(endless), usize::MAX, "{endless}");
+        }
+        assert_eq!(stored_length("1e131071"), 131_072);
     }
 
     #[test]

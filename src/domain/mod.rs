@@ -1,15 +1,18 @@
 //! Types and rules without I/O.
 
 pub mod asked_by;
+pub mod auth_scheme;
 pub mod challenge;
 pub mod claim_path;
 pub mod client_network;
 pub mod clock;
 pub mod code_challenge;
 pub mod custom_claims;
+pub mod database_error;
 pub mod email;
 pub mod email_access;
 pub mod error;
+pub mod exact_json;
 pub mod gravatar;
 pub mod ids;
 pub mod json;

@@ -26,9 +26,12 @@ pub struct RedirectRuleError {
 
 impl RedirectRules {
     /// Compiles the patterns; an empty client URL allows nothing by itself.
+    ///
+    /// Of the client URL what is before its query and its fragment stands for everything below it.
     pub fn new(client_url: &str, allowed: &[String]) -> Result<Self, RedirectRuleError> {
         let mut patterns = Vec::with_capacity(allowed.len() + 1);
-        let entries = std::iter::once(client_url).chain(allowed.iter().map(String::as_str));
+        let base = client_url.split(['?', '#']).next().unwrap_or_default();
+        let entries = std::iter::once(base).chain(allowed.iter().map(String::as_str));
         for entry in entries.filter(|entry| !entry.is_empty()) {
             let compiled = Pattern::compile(entry)
                 .map_err(|reason| RedirectRuleError { pattern: entry.to_owned(), reason })?;
@@ -46,16 +49,25 @@ impl RedirectRules {
         }
     }
 
-    /// Whether users may be sent there; query and fragment do not matter.
+    /// Whether users may be sent there: to the client URL itself, and where a pattern leads, for which
+    /// query and fragment do not matter.
     pub fn is_allowed(&self, url: &str) -> bool {
-        Target::parse(url)
-            .is_some_and(|target| self.patterns.iter().any(|pattern| pattern.matches(&target)))
+        let is_client_url = !url.is_empty() && url == self.client_url;
+        is_client_url
+            || Target::parse(url)
+                .is_some_and(|target| self.patterns.iter().any(|pattern| pattern.matches(&target)))
     }
 
     /// `AUTH_CLIENT_URL` as configured; empty when unset.
     pub fn client_url(&self) -> &str {
         &self.client_url
     }
+}
+
+/// Whether users can be sent there at all, whatever the rules say: an address with a scheme, in a form
+/// of which there is one reading.
+pub fn is_target(url: &str) -> bool {
+    Url::parse(url).is_ok() && Target::parse(url).is_some_and(|target| target.has_scheme())
 }
 
 /// Sets query parameters of a target, replacing those of the same name.

@@ -12,6 +12,8 @@ const MAX_ALTERNATIVES: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     scheme: Option<Regex>,
+    /// Of the form `scheme:/path`, which has no host.
+    is_bare: bool,
     host: Regex,
     port: Port,
     path: Regex,
@@ -32,6 +34,8 @@ enum Port {
 /// A candidate, cut where the query or the fragment begins.
 pub(super) struct Target<'a> {
     scheme: Option<String>,
+    /// Of the form `scheme:/path`, as applications on phones have it (RFC 8252 section 7.1).
+    is_bare: bool,
     /// In lower case and, for http(s), as browsers will read it.
     host: String,
     /// What follows the colon; for other schemes it stays in `host`.
@@ -43,14 +47,25 @@ impl Pattern {
     /// Compiles one configured entry; alternatives in braces give one pattern each.
     pub(super) fn compile(entry: &str) -> Result<Vec<Self>, &'static str> {
         let mut unfolded = Vec::new();
-        unfold(&with_everything_below(entry), &mut unfolded)?;
+        unfold(&with_everything_below(without_query(entry)), &mut unfolded)?;
         unfolded.iter().map(|glob| Self::compile_one(glob)).collect()
     }
 
     fn compile_one(glob: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = match glob.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_lowercase()), rest),
-            None => (None, glob),
+            None => match split_bare(glob) {
+                Some((scheme, path)) => {
+                    return Ok(Self {
+                        scheme: Some(translate(&scheme)?),
+                        is_bare: true,
+                        host: translate("")?,
+                        port: Port::Unparsed,
+                        path: translate(path)?,
+                    });
+                }
+                None => (None, glob),
+            },
         };
         let (authority, path) = split_path(rest);
         // Braces are gone, so a wildcard is the only way to cover http with more than its name.
@@ -64,6 +79,7 @@ impl Pattern {
         let (host, port) = if is_web { split_port(authority) } else { (authority, None) };
         Ok(Self {
             scheme: scheme.as_deref().map(translate).transpose()?,
+            is_bare: false,
             host: translate_host(host)?,
             port: match port {
                 None if is_web => Port::Default,
@@ -85,6 +101,7 @@ impl Pattern {
             _ => false,
         };
         scheme_matches
+            && self.is_bare == target.is_bare
             && self.host.is_match(&target.host)
             && self.port.matches(target)
             && (self.path.is_match(target.path) || self.path.is_match(&format!("{}/", target.path)))
@@ -120,7 +137,16 @@ impl<'a> Target<'a> {
             return None;
         }
         let Some((scheme, rest)) = value.split_once("://") else {
-            return Self::parse_relative(value);
+            return match split_bare(value) {
+                Some((scheme, path)) => Some(Self {
+                    scheme: Some(scheme),
+                    is_bare: true,
+                    host: String::new(),
+                    port: None,
+                    path,
+                }),
+                None => Self::parse_relative(value),
+            };
         };
         let scheme = scheme.to_lowercase();
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -131,6 +157,7 @@ impl<'a> Target<'a> {
             }
             return Some(Self {
                 scheme: Some(scheme),
+                is_bare: false,
                 host: authority.to_lowercase(),
                 port: None,
                 path,
@@ -143,7 +170,11 @@ impl<'a> Target<'a> {
         }
         // As browsers will read it: percent escapes decoded, full-width letters and dots folded.
         let host = Url::parse(&format!("{scheme}://{host}/")).ok()?.host_str()?.to_owned();
-        Some(Self { scheme: Some(scheme), host, port, path })
+        Some(Self { scheme: Some(scheme), is_bare: false, host, port, path })
+    }
+
+    pub(super) const fn has_scheme(&self) -> bool {
+        self.scheme.is_some()
     }
 
     /// A value without a scheme. With two slashes in front it would still name a host.
@@ -152,7 +183,7 @@ impl<'a> Target<'a> {
             return None;
         }
         let (first, path) = value.split_at(value.find('/').unwrap_or(value.len()));
-        Some(Self { scheme: None, host: first.to_lowercase(), port: None, path })
+        Some(Self { scheme: None, is_bare: false, host: first.to_lowercase(), port: None, path })
             // `javascript:` and the like have a scheme after all.
             .filter(|_| !first.contains(':'))
     }
@@ -169,6 +200,49 @@ fn default_port(scheme: &str) -> Option<&'static str> {
         "https" => Some("443"),
         _ => None,
     }
+}
+
+/// Scheme, in lower case, and path of `scheme:/path`.
+///
+/// What browsers read as an address of the web all the same (`https:/evil.example`), or run or show
+/// themselves, has no such form.
+fn split_bare(text: &str) -> Option<(String, &str)> {
+    const NOT_OF_APPLICATIONS: [&str; 14] = [
+        "about",
+        "blob",
+        "data",
+        "file",
+        "filesystem",
+        "ftp",
+        "http",
+        "https",
+        "intent",
+        "javascript",
+        "vbscript",
+        "view-source",
+        "ws",
+        "wss",
+    ];
+    let (scheme, path) = text.split_once(':')?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let scheme = scheme.to_ascii_lowercase();
+    let is_of_application = !NOT_OF_APPLICATIONS.contains(&scheme.as_str());
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    (is_scheme && is_of_application && is_path).then_some((scheme, path))
+}
+
+/// An entry without its fragment and its query, which targets are compared without, too.
+///
+/// A question mark stands for a letter elsewhere; a query is known by the name and the `=` behind it.
+fn without_query(entry: &str) -> &str {
+    let entry = entry.split('#').next().unwrap_or_default();
+    let is_query = |rest: &str| {
+        let name = rest.find(['=', '?', '/', '&', '*', '{']);
+        name.is_some_and(|end| end > 0 && rest.as_bytes()[end] == b'=')
+    };
+    let mut marks = entry.match_indices('?').map(|(at, _)| at);
+    marks.find(|at| is_query(&entry[at + 1..])).map_or(entry, |at| &entry[..at])
 }
 
 /// Every entry means itself and everything below it.

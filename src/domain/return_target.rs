@@ -13,6 +13,13 @@ pub struct ReturnTarget {
     pub code_challenge: Option<CodeChallenge>,
 }
 
+impl ReturnTarget {
+    /// Whether there is none: nothing was asked for, and there is no client URL.
+    pub fn leads_nowhere(&self) -> bool {
+        self.redirect_to.is_empty()
+    }
+}
+
 /// What an application requests about it.
 #[derive(Clone, Debug, Default)]
 pub struct RequestedTarget {
@@ -24,6 +31,7 @@ impl RequestedTarget {
     /// The return target, if it is allowed.
     pub fn resolve(self, redirects: &RedirectRules) -> Result<ReturnTarget, ErrorCode> {
         let redirect_to = redirects.choose(self.redirect_to.as_deref())?;
-        Ok(ReturnTarget { redirect_to, code_challenge: self.code_challenge })
+        let target = ReturnTarget { redirect_to, code_challenge: self.code_challenge };
+        if target.leads_nowhere() { Err(ErrorCode::RedirectToNotAllowed) } else { Ok(target) }
     }
 }

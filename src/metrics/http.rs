@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use super::{Counter, Histogram};
+use crate::domain::database_error::Meaning;
 use crate::domain::error::AuthError;
 
 /// Of one front end.
@@ -97,7 +98,10 @@ impl Failure {
             AuthError::Storage(cause) if matches!(**cause, sqlx::Error::PoolTimedOut) => {
                 Some(Self::PoolTimeout)
             }
-            AuthError::Storage(_) => Some(Self::Postgres),
+            AuthError::Storage(cause) => match Meaning::of(cause) {
+                Meaning::Value | Meaning::Raised(_) => None,
+                Meaning::Outage | Meaning::Fault => Some(Self::Postgres),
+            },
             AuthError::Internal { .. } => Some(Self::Internal),
             AuthError::Provider { .. } => Some(Self::Provider),
             AuthError::Refused(_)

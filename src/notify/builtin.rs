@@ -11,7 +11,7 @@ use crate::notify::html;
 use crate::notify::rendered::{Rendered, Values};
 
 /// Each locale with its words, `templates/words/<locale>.json`.
-const WORDS: [(&str, &str); 5] = [
+pub(super) const WORDS: [(&str, &str); 5] = [
     ("bg", include_str!("../../templates/words/bg.json")),
     ("cs", include_str!("../../templates/words/cs.json")),
     ("en", include_str!("../../templates/words/en.json")),

@@ -1,13 +1,15 @@
 //! The mail as bytes: headers, body, and the link in it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use lettre::Address;
 use lettre::message::header::{Date, Header, HeaderName, HeaderValue, Headers, Subject};
 use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart};
 use secrecy::ExposeSecret;
-use url::Url;
 use url::form_urlencoded;
+use url::{Host, Url};
 
 use crate::domain::mail::OutboxMessage;
 use crate::notify::rendered::Rendered;
@@ -113,52 +115,86 @@ pub fn envelope_address(text: &str) -> &str {
         .map_or(text, |(address, _)| address)
 }
 
-/// `AUTH_SMTP_SENDER`, checked.
+/// The address with its domain as the mail system knows it (RFC 5890); what is no domain stays.
+pub fn with_ascii_domain(address: &str) -> Cow<'_, str> {
+    let ascii = address.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii()).and_then(
+        |(local, domain)| match Host::parse(domain) {
+            Ok(Host::Domain(domain)) => Some(format!("{local}@{domain}")),
+            _ => None,
+        },
+    );
+    ascii.map_or(Cow::Borrowed(address), Cow::Owned)
+}
+
+/// `AUTH_SMTP_SENDER`, checked: one mailbox, written by the library of mails.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    configured: String,
+    mailbox: Mailbox,
+    text: String,
     header: String,
-    address: String,
 }
 
 impl Sender {
-    /// `None` for what cannot stand in a `From` header.
+    /// `None` for what is not one address, with or without a name.
+    ///
+    /// The name is taken as people write it: with commas and brackets, in quotes or not.
     pub fn parse(configured: &str) -> Option<Self> {
-        let address = envelope_address(configured).trim().to_owned();
-        if address.is_empty() || one_line(configured) != configured {
+        if one_line(configured) != configured {
             return None;
         }
-        let header = if configured.is_ascii() {
-            configured.to_owned()
+        let address = envelope_address(configured).trim();
+        let (local, domain) = address.rsplit_once('@')?;
+        let domain = with_ascii_domain(address)
+            .rsplit_once('@')
+            .map_or_else(|| domain.to_owned(), |(_, domain)| domain.to_owned());
+        let name = configured.split_once('<').filter(|(_, rest)| rest.contains('>'));
+        let name = name.map(|(name, _)| unquoted(name)).filter(|name| !name.is_empty());
+        let mailbox = Mailbox::new(name, Address::new(local, domain).ok()?);
+        let text = mailbox.to_string();
+        let header = if text.is_ascii() {
+            text.clone()
         } else {
-            let mailbox: Mailbox = configured.parse().ok()?;
-            let from = lettre::message::header::From::from(Mailboxes::from(mailbox));
+            let from = lettre::message::header::From::from(Mailboxes::from(mailbox.clone()));
             let mut headers = Headers::new();
             headers.set(from);
             headers.to_string().strip_prefix("From: ")?.trim_end().to_owned()
         };
-        Some(Self { configured: configured.to_owned(), header, address })
+        Some(Self { mailbox, text, header })
     }
 
     /// For `MAIL FROM`.
     pub fn address(&self) -> &str {
-        &self.address
+        self.mailbox.email.as_ref()
     }
 
-    /// As configured.
-    pub fn configured(&self) -> &str {
-        &self.configured
+    /// For those who encode it themselves.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
-    /// As configured, encoded where needed.
+    /// For the `From` header.
     pub fn header(&self) -> &str {
         &self.header
     }
 
     fn domain(&self) -> &str {
-        let domain = self.address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let domain = self.mailbox.email.domain();
         if domain.is_ascii() { domain } else { "localhost" }
     }
+}
+
+/// A name without the quotes that may be around it, and what they protect.
+fn unquoted(name: &str) -> String {
+    let name = name.trim();
+    let Some(inner) = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return name.to_owned();
+    };
+    let mut text = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(c) = characters.next() {
+        text.extend(if c == '\\' { characters.next() } else { Some(c) });
+    }
+    text
 }
 
 /// The whole message with CRLF line ends, without dot-stuffing; ASCII unless an address is not.
@@ -176,7 +212,7 @@ pub fn build(
         raw(&mut headers, name, value);
     }
     raw(&mut headers, "From", sender.header.clone());
-    raw(&mut headers, "To", one_line(&message.recipient));
+    raw(&mut headers, "To", with_ascii_domain(&one_line(&message.recipient)).into_owned());
     headers.set(Date::new(SystemTime::from(message.created_at)));
     // The same for every attempt, so that a mail that was delivered twice is shown once.
     raw(&mut headers, "Message-ID", format!("<{}@{}>", message.id, sender.domain()));
@@ -273,9 +309,47 @@ mod tests {
         assert!(Sender::parse("").is_none());
         assert!(Sender::parse("a@b\r\nBcc: c@d").is_none());
         assert_eq!(Sender::parse("admin@localhost").unwrap().address(), "admin@localhost");
+        assert!(Sender::parse("a@example.com, b@example.com").is_none());
         let sender = Sender::parse("Zoë <zoe@example.com>").unwrap();
         assert!(sender.header().is_ascii() && sender.header().ends_with("<zoe@example.com>"));
         assert_eq!(sender.address(), "zoe@example.com");
+    }
+
+    #[test]
+    fn a_sender_is_one_mailbox_whatever_is_in_its_name_and_its_domain() {
+        for (configured, header, address) in [
+            ("Acme, Inc. <a@b.example>", "\"Acme, Inc.\" <a@b.example>", "a@b.example"),
+            ("\"Acme, Inc.\" <a@b.example>", "\"Acme, Inc.\" <a@b.example>", "a@b.example"),
+            (
+                "Keywright <no-reply@b.example>",
+                "Keywright <no-reply@b.example>",
+                "no-reply@b.example",
+            ),
+            ("a@b.example", "a@b.example", "a@b.example"),
+            ("<a@b.example>", "a@b.example", "a@b.example"),
+            ("a@b\u{fc}cher.example", "a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+            (
+                "Shop <a@B\u{dc}CHER.example>",
+                "Shop <a@xn--bcher-kva.example>",
+                "a@xn--bcher-kva.example",
+            ),
+            ("Acme (Mail) <a@b.example>", "\"Acme (Mail)\" <a@b.example>", "a@b.example"),
+        ] {
+            let sender = Sender::parse(configured).unwrap_or_else(|| panic!("{configured}"));
+            assert_eq!((sender.header(), sender.address()), (header, address), "{configured}");
+            let message = format!("From: {}\r\n\r\n", sender.header());
+            let parsed = mail_parser::MessageParser::default().parse(&message).unwrap();
+            let from: Vec<_> = parsed.from().unwrap().iter().collect();
+            assert_eq!(from.len(), 1, "{configured}: {from:?}");
+            assert_eq!(from[0].address.as_deref(), Some(address));
+        }
+        assert_eq!(
+            with_ascii_domain("j\u{f6}rg@b\u{fc}cher.example"),
+            "j\u{f6}rg@xn--bcher-kva.example"
+        );
+        for same in ["a@b.example", "b\u{fc}cher", "a@b\u{fc}cher.example, c@d"] {
+            assert_eq!(with_ascii_domain(same), same);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod builtin;
 pub mod html;
 pub mod inbox;
+pub mod link_page;
 pub mod message;
 pub mod operator;
 pub mod rendered;

@@ -149,14 +149,15 @@ impl MailSender {
                 }
                 let bytes = message::build(message, &render()?, sender, &self.smtpapi_header);
                 let to = message::envelope_address(&message.recipient);
-                Ok(transport.deliver(sender.address(), to, &bytes).await?)
+                let to = message::with_ascii_domain(to);
+                Ok(transport.deliver(sender.address(), &to, &bytes).await?)
             }
             Way::Postmark { client, config, sender } => {
                 let values = Values::new(&message.variables, &message.locale);
                 let mail = TemplatedMail {
                     template_alias: format!("{}.{}", message.locale, message.template.name()),
                     template_model: values.pairs().collect::<BTreeMap<_, _>>(),
-                    from: sender.configured(),
+                    from: sender.text(),
                     to: &message.recipient,
                 };
                 match postmark::send(client, config, &mail).await {
@@ -166,7 +167,7 @@ impl MailSender {
                     {
                         let rendered = render()?;
                         let mail = RenderedMail {
-                            from: sender.configured(),
+                            from: sender.text(),
                             to: &message.recipient,
                             subject: &rendered.subject,
                             html_body: &rendered.html,
@@ -200,11 +201,10 @@ pub fn describe(error: &SendError, message: &OutboxMessage) -> String {
         source = cause.source();
     }
     let text = message::one_line(&text);
-    let secrets = [
-        message.recipient.as_str(),
-        message::envelope_address(&message.recipient),
-        message.variables.ticket.expose_secret(),
-    ];
+    let address = message::envelope_address(&message.recipient);
+    let as_sent = message::with_ascii_domain(address);
+    let secrets =
+        [message.recipient.as_str(), address, &as_sent, message.variables.ticket.expose_secret()];
     secrets
         .iter()
         .filter(|secret| !secret.is_empty())

@@ -1,5 +1,6 @@
 //! Delivery by SMTP: one connection a message, over lettre's connection.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub struct SmtpTransport {
     tls: TlsParametersBox,
     verifier: Verifier,
     auth: Option<SmtpAuth>,
-    hello: ClientId,
+    /// `None` for the address of this machine.
+    hello: Option<ClientId>,
     send_timeout: Duration,
 }
 
@@ -96,7 +98,7 @@ impl SmtpTransport {
                 user: config.user.clone(),
                 password: config.password.clone(),
             }),
-            hello: ClientId::default(),
+            hello: hello(&config.helo),
             send_timeout: SEND_TIMEOUT,
         })
     }
@@ -171,10 +173,14 @@ impl SmtpTransport {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let tls = &self.tls.0;
+        let hello = match &self.hello {
+            Some(hello) => hello.clone(),
+            None => own_address(&self.host, self.port).await,
+        };
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             (self.host.as_str(), self.port),
             Some(CONNECT_TIMEOUT),
-            &self.hello,
+            &hello,
             self.implicit_tls.then(|| tls.clone()),
             None,
         )
@@ -182,10 +188,7 @@ impl SmtpTransport {
         .map_err(SmtpError::at("connection"))?;
         // A server that offers TLS gets it; a bad certificate ends the delivery.
         if self.starttls != SmtpTls::None && connection.can_starttls() {
-            connection
-                .starttls(tls.clone(), &self.hello)
-                .await
-                .map_err(SmtpError::at("STARTTLS"))?;
+            connection.starttls(tls.clone(), &hello).await.map_err(SmtpError::at("STARTTLS"))?;
         }
         if connection.is_encrypted() {
             let chain = connection.certificate_chain().map_err(SmtpError::at("TLS"))?;
@@ -196,6 +199,37 @@ impl SmtpTransport {
             return Err(SmtpError::NoTls);
         }
         Ok(connection)
+    }
+}
+
+/// A name that servers take: as configured, or the host's if it is a whole one (RFC 5321 section
+/// 4.1.4). Many refuse a name without a dot, which is what containers have.
+fn hello(configured: &str) -> Option<ClientId> {
+    match configured {
+        "" => match ClientId::default() {
+            ClientId::Domain(name) if name.contains('.') => Some(ClientId::Domain(name)),
+            _ => None,
+        },
+        // As it is, an address in its brackets too.
+        name => Some(ClientId::Domain(name.to_owned())),
+    }
+}
+
+/// The address by which this machine reaches the server, without sending anything.
+async fn own_address(host: &str, port: u16) -> ClientId {
+    let address = async {
+        let remote = tokio::net::lookup_host((host, port)).await?.next();
+        let remote = remote.ok_or(std::io::ErrorKind::NotFound)?;
+        let any = if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = tokio::net::UdpSocket::bind(any).await?;
+        socket.connect(remote).await?;
+        socket.local_addr()
+    };
+    match address.await.map(|address| address.ip().to_canonical()) {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        // The server cannot be reached either, which will be told.
+        Err(_) => ClientId::Ipv4(Ipv4Addr::LOCALHOST),
     }
 }
 

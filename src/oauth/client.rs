@@ -194,11 +194,22 @@ impl ProviderClient<'_> {
         let profile = self.get(profile, access_token).await?;
         let emails = match &self.endpoints.emails {
             Some(at) if self.config.provider.source == Source::ProfileAndEmails => {
-                self.get(at, access_token).await?
+                unless_refused(self.get(at, access_token).await)?
             }
-            _ => Value::Null,
+            _ => Some(Value::Null),
         };
-        Ok(ProviderResponses { profile, emails, form_user: Value::Null })
+        let hides_emails = emails.is_none();
+        let emails = emails.unwrap_or_default();
+        Ok(ProviderResponses { profile, emails, hides_emails, form_user: Value::Null })
+    }
+
+    /// What the profile endpoint says besides an id token, if this application may see it.
+    pub async fn more_claims(
+        &self,
+        access_token: &SecretString,
+    ) -> Result<Option<Value>, ProviderError> {
+        let profile = self.endpoints.profile.as_ref().ok_or(ProviderError::Unreadable)?;
+        Ok(unless_refused(self.get(profile, access_token).await)?)
     }
 
     async fn get(&self, at: &Address, access_token: &SecretString) -> Result<Value, ClientError> {
@@ -373,6 +384,15 @@ impl From<StandardTokenResponse<IdTokenField, BasicTokenType>> for ProviderToken
             expires_in: response.expires_in(),
             id_token: response.extra_fields().id_token.as_deref().map(Into::into),
         }
+    }
+}
+
+/// An application that may not see a part of a profile, or has none to see, goes without it. Other
+/// failures may be over in a moment, and whoever signs up meanwhile would be without an address.
+fn unless_refused(response: Result<Value, ClientError>) -> Result<Option<Value>, ClientError> {
+    match response {
+        Err(ClientError::Status(403 | 404)) => Ok(None),
+        response => response.map(Some),
     }
 }
 

@@ -6,6 +6,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -90,20 +91,30 @@ impl IdTokenVerifier<'_> {
         if header.crit.is_some() {
             return Err(IdTokenError::UnknownExtension);
         }
-        let key = self
-            .keys
-            .find(self.clients, self.timeout, &rules.jwks, header.kid.as_deref(), self.now)
+        let (keys, kid) = (self.keys, header.kid.as_deref());
+        let key = keys
+            .find(self.clients, self.timeout, &rules.jwks, kid, self.now)
             .await
             .map_err(IdTokenError::Keys)?
             .ok_or(IdTokenError::UnknownKey)?;
-        let key = DecodingKey::from_jwk(&key).map_err(|_| IdTokenError::UnknownKey)?;
-        let claims = decode::<Value>(token, &key, &signature_only(header.alg))
-            .map_err(|_| IdTokenError::BadSignature)?
-            .claims;
+        let claims = match signed_claims(token, &key, header.alg) {
+            Err(IdTokenError::BadSignature) => {
+                let (clients, jwks) = (self.clients, &rules.jwks);
+                let other = keys.find_other(clients, self.timeout, jwks, kid, self.now, &key).await;
+                signed_claims(token, &other.ok_or(IdTokenError::BadSignature)?, header.alg)?
+            }
+            claims => claims?,
+        };
         check_claims(&claims, rules, self.now)?;
         check_nonce(&claims, nonce)?;
         Ok(claims)
     }
+}
+
+fn signed_claims(token: &str, key: &Jwk, algorithm: Algorithm) -> Result<Value, IdTokenError> {
+    let key = DecodingKey::from_jwk(key).map_err(|_| IdTokenError::UnknownKey)?;
+    let decoded = decode::<Value>(token, &key, &signature_only(algorithm));
+    Ok(decoded.map_err(|_| IdTokenError::BadSignature)?.claims)
 }
 
 /// Everything else is checked here, by our clock.

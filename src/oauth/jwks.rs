@@ -1,8 +1,9 @@
 //! Public keys of issuers, kept as long as they may be.
 //!
-//! A set is fetched when it is first needed, by one caller for all who wait; again after an hour, and
-//! when a token names a key that is not in it, but then not more often than every five minutes. If that
-//! fails, the keys at hand serve for a day more.
+//! A set is fetched when it is first needed, by one caller for all who wait; again after an hour, when
+//! a token names a key that is not in it, but then not more often than every five minutes, and when a
+//! signature is not that of its key, which some issuers replace under the same name, but not more often
+//! than every minute. If that fails, the keys at hand serve for a day more.
 
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ const FRESH: Duration = Duration::hours(1);
 
 /// Age below which an unknown key id is believed to be unknown.
 const SETTLED: Duration = Duration::minutes(5);
+
+/// Age below which a signature that does not fit is believed to be wrong.
+const DOUBTED: Duration = Duration::minutes(1);
 
 /// Age at which keys are not used any more, whatever happens.
 const DEAD: Duration = Duration::hours(25);
@@ -75,33 +79,60 @@ impl IssuerKeys {
     ) -> Result<Option<Jwk>, Arc<ClientError>> {
         let known = self.sets.get(at).await.filter(|set| now - set.fetched_at < DEAD);
         if let Some(set) = known {
-            let age = now - set.checked_at;
             let found = set.find(kid).cloned();
-            if age < SETTLED || (found.is_some() && age < FRESH) {
+            let is_old = found.is_none() || now - set.fetched_at >= FRESH;
+            if !is_old || now - set.checked_at < SETTLED {
                 return Ok(found);
             }
-            self.sets.invalidate(at).await;
-            return match self.fetch(clients, timeout, at, now).await {
-                Ok(fresh) => Ok(fresh.find(kid).cloned()),
-                Err(error) => {
-                    tracing::warn!(
-                        url = %at.url,
-                        error = &*error as &dyn std::error::Error,
-                        "public keys of an issuer not fetched again, using those at hand"
-                    );
-                    // Not again for everybody who comes now.
-                    let again = KeySet {
-                        keys: set.keys.clone(),
-                        fetched_at: set.fetched_at,
-                        checked_at: now - FRESH + SETTLED,
-                    };
-                    self.sets.insert(at.clone(), Arc::new(again)).await;
-                    Ok(found)
-                }
-            };
+            let fresh = self.fetch_again(clients, timeout, at, &set, now).await;
+            return Ok(fresh.map_or(found, |fresh| fresh.find(kid).cloned()));
         }
         let set = self.fetch(clients, timeout, at, now).await?;
         Ok(set.find(kid).cloned())
+    }
+
+    /// Another key of this id than the one by which a signature turned out to be wrong.
+    pub async fn find_other(
+        &self,
+        clients: &HttpClients,
+        timeout: std::time::Duration,
+        at: &Address,
+        kid: Option<&str>,
+        now: OffsetDateTime,
+        tried: &Jwk,
+    ) -> Option<Jwk> {
+        let mut set = self.sets.get(at).await?;
+        if now - set.checked_at >= DOUBTED {
+            set = self.fetch_again(clients, timeout, at, &set, now).await?;
+        }
+        set.find(kid).filter(|found| *found != tried).cloned()
+    }
+
+    /// Replaces a set; `None` if that fails, and then the old one stays.
+    async fn fetch_again(
+        &self,
+        clients: &HttpClients,
+        timeout: std::time::Duration,
+        at: &Address,
+        old: &KeySet,
+        now: OffsetDateTime,
+    ) -> Option<Arc<KeySet>> {
+        self.sets.invalidate(at).await;
+        match self.fetch(clients, timeout, at, now).await {
+            Ok(fresh) => Some(fresh),
+            Err(error) => {
+                tracing::warn!(
+                    url = %at.url,
+                    error = &*error as &dyn std::error::Error,
+                    "public keys of an issuer not fetched again, using those at hand"
+                );
+                // Not again for everybody who comes now.
+                let again =
+                    KeySet { keys: old.keys.clone(), fetched_at: old.fetched_at, checked_at: now };
+                self.sets.insert(at.clone(), Arc::new(again)).await;
+                None
+            }
+        }
     }
 
     async fn fetch(

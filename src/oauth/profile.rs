@@ -52,6 +52,8 @@ pub struct ProviderResponses {
     pub profile: Value,
     /// The response about e-mail addresses, from providers that keep them apart.
     pub emails: Value,
+    /// This application may not see addresses, or there are none to see.
+    pub hides_emails: bool,
     /// `user` of a form post (Apple, at the first authorization only).
     pub form_user: Value,
 }

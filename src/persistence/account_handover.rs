@@ -154,9 +154,3 @@ pub async fn replace_pending(
     users::replace_roles(db, id, user.roles, user.created_at).await?;
     Ok(Some(id))
 }
-
-/// Whether a row of another table refers to the user, so that the id cannot change.
-pub fn is_referred_to(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
-        && !users::is_refused_value(error)
-}

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
 use sqlx::AssertSqlSafe;
+use sqlx::types::Json;
 
 use crate::domain::claim_path::Selection;
+use crate::domain::exact_json::ExactJson;
 use crate::domain::ids::UserId;
 use crate::persistence::measured_pool::MeasuredPool;
 
@@ -73,12 +74,16 @@ impl ClaimsQuery {
     }
 
     /// What the user's rows say, shaped as the selection is.
-    pub async fn read(&self, pool: &MeasuredPool, user: UserId) -> Result<Value, ClaimsQueryError> {
-        sqlx::query_scalar::<_, Value>(AssertSqlSafe(self.sql.as_str()))
+    pub async fn read(
+        &self,
+        pool: &MeasuredPool,
+        user: UserId,
+    ) -> Result<ExactJson, ClaimsQueryError> {
+        let found = sqlx::query_scalar::<_, Json<ExactJson>>(AssertSqlSafe(self.sql.as_str()))
             .bind(user.0)
             .fetch_optional(pool)
-            .await?
-            .ok_or(ClaimsQueryError::NoUser)
+            .await?;
+        found.map(|Json(user)| user).ok_or(ClaimsQueryError::NoUser)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Reads what operators already have: pgx-style URLs and libpq keyword/value strings.
 
-pub mod fuzz;
 mod parameters;
 mod syntax;
 #[cfg(test)]

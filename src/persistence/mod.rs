@@ -6,6 +6,7 @@ pub mod challenges;
 pub mod changes;
 pub mod claims;
 pub mod connection_string;
+pub mod constraints;
 pub mod credentials;
 pub mod dedicated_connection;
 pub mod diagnosis;

@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::stored_time::StoredTime;
-use crate::domain::error::AuthError;
 use crate::domain::ids::{SecurityKeyId, UserId};
 use crate::domain::security_key::{KeyUse, ListedKey, NewSecurityKey};
 
@@ -107,22 +106,6 @@ pub async fn insert(
     .execute(db)
     .await?;
     Ok(id)
-}
-
-/// Whether the credential id of a new key is stored already.
-fn is_duplicate(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.constraint() == Some("user_security_key_credential_id_key"))
-}
-
-/// What the client is told about a key that the database refused.
-pub fn refusal(error: sqlx::Error) -> AuthError {
-    if is_duplicate(&error) {
-        AuthError::InvalidRequest("this security key is registered already".to_owned())
-    } else {
-        error.into()
-    }
 }
 
 /// Records a use; `false` if the counter did not advance (WebAuthn 7.2 step 22), which is decided here

@@ -5,7 +5,6 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
 use crate::domain::email::EmailAddress;
-use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::metadata::Metadata;
 use crate::domain::sign_up_options::ResolvedOptions;
@@ -188,7 +187,7 @@ impl<'a> NewUser<'a> {
 
 /// Writes exactly one row and its roles; the caller owns the transaction.
 ///
-/// A duplicate address fails with `users_email_key` (see [`is_duplicate_email`]).
+/// A duplicate address breaks [`USERS_EMAIL`](super::constraints::USERS_EMAIL).
 pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
@@ -253,38 +252,6 @@ pub(super) async fn replace_roles(
 ) -> sqlx::Result<()> {
     sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
     insert_roles(db, id, roles, now).await
-}
-
-/// What the client is told about a registration that the database refused.
-pub fn refusal(error: sqlx::Error) -> AuthError {
-    if is_duplicate_email(&error) {
-        ErrorCode::EmailAlreadyInUse.into()
-    } else if is_refused_value(&error) {
-        ErrorCode::RoleNotAllowed.into()
-    } else {
-        error.into()
-    }
-}
-
-/// Whether the address of a registration belongs to somebody already.
-pub fn is_duplicate_email(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.constraint() == Some("users_email_key"))
-}
-
-/// Whether the number of a registration belongs to somebody already.
-pub fn is_duplicate_phone(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.constraint() == Some("users_phone_number_key"))
-}
-
-/// Whether the database refuses a value of the request: a role that is not in `auth.roles` or a
-/// locale that is too long for the column.
-pub fn is_refused_value(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| {
-        matches!(error.constraint(), Some("fk_role" | "fk_default_role"))
-            || error.code().is_some_and(|code| code == "22001")
-    })
 }
 
 /// Records that a user was seen; never moves the value back.
@@ -478,7 +445,7 @@ pub struct Registration<'a> {
 /// Turns an anonymous user into a registered one; tells whether they still were anonymous and
 /// enabled. The caller owns the transaction.
 ///
-/// A duplicate address fails with `users_email_key` (see [`is_duplicate_email`]).
+/// A duplicate address breaks [`USERS_EMAIL`](super::constraints::USERS_EMAIL).
 pub async fn register_anonymous(
     db: &mut PgConnection,
     id: UserId,

@@ -142,9 +142,26 @@ fn scaled(whole: &str, fraction: &str, unit: u128) -> u128 {
     digits(whole).saturating_mul(unit).saturating_add(digits(fraction) * unit / 10_u128.pow(places))
 }
 
-/// Split at commas, not trimmed, empty elements dropped.
+/// Split at commas, each element [`trimmed`], empty ones dropped.
 pub fn parse_list(text: &str) -> Vec<String> {
-    text.split(',').filter(|element| !element.is_empty()).map(ToOwned::to_owned).collect()
+    text.split(',')
+        .map(trimmed)
+        .filter(|element| !element.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// Whether an element of a list has something at its ends that [`trimmed`] takes off.
+pub fn has_untrimmed_element(text: &str) -> bool {
+    text.split(',').any(|element| trimmed(element).len() < element.len())
+}
+
+/// Without what nobody means at the ends: blanks, line feeds, and marks that cannot be seen.
+///
+/// They come from files of secrets, from lists that are written for people, and from pages that
+/// values were copied from.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\0'))
 }
 
 /// One of `allowed`, in exactly that spelling and case.
@@ -251,9 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_not_trimmed_and_lose_empty_elements() {
-        assert_eq!(parse_list("a, b,,c,"), ["a", " b", "c"]);
-        assert!(parse_list(",").is_empty());
+    fn lists_lose_empty_elements_and_what_is_at_the_ends_of_others() {
+        assert_eq!(parse_list("a, b,,c,"), ["a", "b", "c"]);
+        assert_eq!(parse_list("\u{feff}a b\t,\u{a0}c\r\n"), ["a b", "c"]);
+        assert!(parse_list(", ,").is_empty());
+        assert!(has_untrimmed_element("a, b") && !has_untrimmed_element("a b,,c"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const QUIET: usize = 4;
 const WHITE: u8 = 0xff;
 const BLACK: u8 = 0;
 
-/// Colons are escaped: one stands between issuer and account.
+/// What means something in an address is escaped.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
@@ -39,8 +39,12 @@ pub struct Enrolment {
 impl Enrolment {
     /// For this account, as the application will list it.
     pub fn new(issuer: &str, account: &str, secret: &SecretString) -> Self {
-        let issuer = utf8_percent_encode(issuer, ESCAPED);
-        let account = utf8_percent_encode(account, ESCAPED);
+        // One colon stands between issuer and account; applications take another one for it, escaped
+        // or not, and keep a name that is none.
+        let without_colons = |name: &str| name.replace(':', "");
+        let (issuer, account) = (without_colons(issuer), without_colons(account));
+        let issuer = utf8_percent_encode(&issuer, ESCAPED);
+        let account = utf8_percent_encode(&account, ESCAPED);
         let secret = secret.expose_secret();
         let address = format!(
             "otpauth://totp/{issuer}:{account}?algorithm=SHA1&digits={DIGITS}&issuer={issuer}\
@@ -113,12 +117,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_no_colon() {
+        let address = address("Acme: Inc.", "a:b@ex.com");
+        assert!(address.starts_with("otpauth://totp/Acme%20Inc.:ab@ex.com?"), "{address}");
+        assert!(!address.contains("%3A") && address.contains("&issuer=Acme%20Inc.&"), "{address}");
+    }
+
+    #[test]
     fn nothing_in_a_name_can_add_a_parameter() {
         let address = address("My App: 1&2", "a?secret=x&b#/%41@ex.com");
         assert_eq!(
             address,
-            "otpauth://totp/My%20App%3A%201%262:a%3Fsecret%3Dx%26b%23%2F%2541@ex.com\
-             ?algorithm=SHA1&digits=6&issuer=My%20App%3A%201%262&period=30&secret=L5ZSH2"
+            "otpauth://totp/My%20App%201%262:a%3Fsecret%3Dx%26b%23%2F%2541@ex.com\
+             ?algorithm=SHA1&digits=6&issuer=My%20App%201%262&period=30&secret=L5ZSH2"
         );
     }
 

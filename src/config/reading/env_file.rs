@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// The variables of a file, or the number of the line that cannot be read and why.
 ///
 /// The reason never repeats the line, which may hold a secret.
-pub(in crate::config) fn parse(
+pub(crate) fn parse(
     text: &str,
 ) -> Result<HashMap<String, String>, (usize, &'static str)> {
     let mut variables = HashMap::new();
@@ -116,25 +116,6 @@ exported=yes
     }
 
     /// A short run of what the fuzzer does for as long as it is let.
-    #[test]
-    fn nothing_made_of_the_signs_of_env_files_panics() {
-        const WORDS: &[&str] = &[
-            "A", "B_1", "=", "'", "\"", "\\", "\\n", "$", "`", "#", " ", "\t", "\n", "\r\n", "\r",
-            "export ", "\u{feff}", "\u{e4}", "\u{2028}", "\0", "9",
-        ];
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut below = |limit: usize| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            usize::try_from(random >> 33).unwrap() % limit
-        };
-        for _ in 0..20_000 {
-            let text: String = (0..below(16)).map(|_| WORDS[below(WORDS.len())]).collect();
-            crate::config::reading::env_file_fuzz::run(text.as_bytes());
-        }
-    }
-
     #[test]
     fn unreadable_lines_are_named_by_their_number() {
         for (file, line) in

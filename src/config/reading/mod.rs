@@ -1,12 +1,12 @@
 //! From texts to values: where a value comes from, how it is read, and what is wrong with it.
 
-mod env_file;
-pub mod env_file_fuzz;
+pub(crate) mod env_file;
 mod error;
 mod ignored;
 mod notice;
 mod quotes;
 mod reader;
+mod service_links;
 mod sources;
 
 pub use self::error::{ConfigError, ConfigErrors};

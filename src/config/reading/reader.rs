@@ -12,7 +12,8 @@ use super::notice::{Notice, NoticeLevel};
 use super::quotes;
 use super::sources::{Origin, Raw, Sources};
 use crate::settings::value::{
-    Malformed, parse_bool, parse_choice, parse_duration, parse_http_url, parse_int, parse_list,
+    Malformed, has_untrimmed_element, parse_bool, parse_choice, parse_duration, parse_http_url,
+    parse_int, parse_list,
 };
 use crate::settings::{Kind, Setting};
 
@@ -215,7 +216,33 @@ impl<'a> Reader<'a> {
         if self.sources.is_quoted(setting) {
             self.note_quotes(setting);
         }
-        self.sources.lookup(setting)
+        let raw = self.sources.lookup(setting);
+        if let Some(link) = self.sources.service_link(setting) {
+            let text = format!(
+                "{link} is the address of a service, as an orchestrator sets it, and not taken for a port; \
+                 enableServiceLinks: false keeps Kubernetes from that"
+            );
+            self.notice_once(NoticeLevel::Warning, setting, text);
+        }
+        let is_list = setting.kind == Kind::List;
+        let is_trimmed = |raw: &Raw<'_>| {
+            raw.was_trimmed
+                || is_list && raw.values.iter().any(|value| has_untrimmed_element(value))
+        };
+        if raw.as_ref().is_some_and(is_trimmed) {
+            let what = if is_list { "elements" } else { "the value" };
+            let text = format!("blanks or line feeds at the ends of {what} were taken off");
+            self.notice_once(NoticeLevel::Info, setting, text);
+        }
+        raw
+    }
+
+    /// A setting may be asked for several times.
+    fn notice_once(&mut self, level: NoticeLevel, setting: &Setting, text: String) {
+        let notice = Notice::new(level, setting.variable, text);
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// Quotes that are taken off are mentioned; those that may be a part of a secret are refused.

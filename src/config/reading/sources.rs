@@ -15,8 +15,10 @@ use super::env_file;
 use super::error::ConfigError;
 use super::notice::{Notice, NoticeLevel};
 use super::quotes;
+use super::service_links::{is_link_name, is_service_link};
 use crate::config::rows::server::ENV_FILE;
 use crate::config::table;
+use crate::settings::value::trimmed;
 use crate::settings::{Setting, Support};
 
 /// Everything that was given, as text.
@@ -47,6 +49,21 @@ pub(in crate::config) enum Origin {
 pub(in crate::config) struct Raw<'a> {
     pub(in crate::config) values: Vec<&'a str>,
     pub(in crate::config) origin: Origin,
+    /// Something that nobody means was at the end of a value.
+    pub(in crate::config) was_trimmed: bool,
+}
+
+impl<'a> Raw<'a> {
+    /// The one place where values lose what nobody means at their ends.
+    fn new(given: impl IntoIterator<Item = &'a str>, origin: Origin) -> Self {
+        let mut was_trimmed = false;
+        let values = given.into_iter().map(|text| {
+            let kept = trimmed(text);
+            was_trimmed |= kept.len() < text.len();
+            kept
+        });
+        Self { values: values.collect(), origin, was_trimmed }
+    }
 }
 
 impl Sources {
@@ -151,25 +168,33 @@ impl Sources {
     /// What was given for a setting, by precedence.
     pub(in crate::config) fn lookup(&self, setting: &Setting) -> Option<Raw<'_>> {
         if let Some(value) = self.overrides.get(setting.variable) {
-            return Some(Raw { values: vec![value], origin: Origin::Override });
+            return Some(Raw::new([value.as_str()], Origin::Override));
         }
         if let Some(values) = setting.flag.and_then(|flag| self.flags.get(flag)) {
-            let values = values.iter().map(String::as_str).collect();
-            return Some(Raw { values, origin: Origin::Flag });
+            return Some(Raw::new(values.iter().map(String::as_str), Origin::Flag));
         }
         for variable in setting.variables() {
             match self.variable(variable) {
                 None => {}
-                Some("") if setting.kind.ignores_empty_variable() => {}
+                Some(value) if is_service_link(variable, value) => {}
+                Some(value)
+                    if trimmed(value).is_empty() && setting.kind.ignores_empty_variable() => {}
                 Some(value) => {
                     let is_kept = quotes::may_be_meant(setting);
                     let inner = quotes::between(value).filter(|_| !is_kept).unwrap_or(value);
-                    return Some(Raw { values: vec![inner], origin: Origin::Variable(variable) });
+                    return Some(Raw::new([inner], Origin::Variable(variable)));
                 }
             }
         }
         let value = self.fallbacks.get(setting.variable)?;
-        Some(Raw { values: vec![value], origin: Origin::Fallback })
+        Some(Raw::new([value.as_str()], Origin::Fallback))
+    }
+
+    /// The variable of this setting that an orchestrator has set to something else.
+    pub(in crate::config) fn service_link(&self, setting: &Setting) -> Option<&'static str> {
+        setting.variables().find(|variable| {
+            self.variable(variable).is_some_and(|value| is_service_link(variable, value))
+        })
     }
 
     /// One notice for each setting that differs from `before` and takes effect only at the next
@@ -214,7 +239,7 @@ impl Sources {
             .iter()
             .chain(&self.file)
             .filter(|(name, value)| !value.is_empty() && name.starts_with("AUTH_"))
-            .filter(|(name, _)| table::find(name).is_none())
+            .filter(|(name, _)| table::find(name).is_none() && !is_link_name(name))
             .map(|(name, _)| name.clone())
             .collect()
     }

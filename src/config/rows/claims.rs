@@ -5,6 +5,7 @@ use crate::settings::Setting;
 pub(crate) const ROWS: &[Setting] = &[
     JWT_CUSTOM_CLAIMS,
     JWT_CUSTOM_CLAIMS_DEFAULTS,
+    JWT_CUSTOM_CLAIMS_MISSING,
     JWT_CUSTOM_CLAIMS_SOURCE,
     JWT_CUSTOM_CLAIMS_TIMEOUT,
     JWT_CUSTOM_CLAIMS_MAX_AGE,
@@ -23,6 +24,16 @@ pub(crate) const JWT_CUSTOM_CLAIMS_DEFAULTS: Setting = Setting::json(
     "AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS",
     "Values of custom claims whose path leads nowhere, a JSON object",
 )
+.live();
+
+pub(crate) const JWT_CUSTOM_CLAIMS_MISSING: Setting = Setting::choice(
+    "custom-claims-missing",
+    "AUTH_JWT_CUSTOM_CLAIMS_MISSING",
+    &["null", "omit"],
+    "null",
+    "A custom claim whose path leads nowhere and that has no default: the text null, or no claim",
+)
+.own()
 .live();
 
 pub(crate) const JWT_CUSTOM_CLAIMS_SOURCE: Setting = Setting::choice(

@@ -15,6 +15,7 @@ pub(crate) const ROWS: &[Setting] = &[
     POSTMARK_URL,
     POSTMARK_TIMEOUT,
     SMTP_CA_FILE,
+    SMTP_HELO,
     EMAIL_TEMPLATES_PATH,
     MAIL_CAPTURE_FOLDER,
 ];
@@ -103,6 +104,15 @@ pub(crate) const SMTP_CA_FILE: Setting = Setting::text(
     "AUTH_SMTP_CA_FILE",
     "",
     "PEM file of certificates that are trusted besides the system's when mail is sent",
+)
+.own()
+.live();
+
+pub(crate) const SMTP_HELO: Setting = Setting::text(
+    "smtp-helo",
+    "AUTH_SMTP_HELO",
+    "",
+    "Name by which this server greets the SMTP server; default is the host's name if it has a dot, else its address in brackets",
 )
 .own()
 .live();

@@ -6,7 +6,8 @@ use crate::settings::Setting;
 pub(crate) const PROCESS: &[Setting] = &[ENV_FILE, DEBUG, LOG_FORMAT_TEXT, SERVER_URL, CLIENT_URL];
 
 /// What the server tells and takes.
-pub(crate) const RESPONSES: &[Setting] = &[CONCEAL_ERRORS, ENABLE_CHANGE_ENV, DEV_ROUTES];
+pub(crate) const RESPONSES: &[Setting] =
+    &[CONCEAL_ERRORS, VERIFY_LINK, ENABLE_CHANGE_ENV, DEV_ROUTES];
 
 /// Where it listens.
 pub(crate) const LISTENER: &[Setting] = &[BIND, PORT, API_PREFIX, TRUSTED_PROXIES];
@@ -65,6 +66,16 @@ pub(crate) const CONCEAL_ERRORS: Setting = Setting::boolean(
     "Replace errors that reveal something about accounts by a general one",
 )
 .live();
+
+pub(crate) const VERIFY_LINK: Setting = Setting::choice(
+    "verify-link",
+    "AUTH_VERIFY_LINK",
+    &["direct", "confirm"],
+    "direct",
+    "What a mailed link does: direct signs in at once; confirm shows a page with a button, for readers whose mail \
+     passes programs that open links",
+)
+.own();
 
 pub(crate) const ENABLE_CHANGE_ENV: Setting = Setting::boolean(
     "enable-change-env",

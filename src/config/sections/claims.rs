@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::config::reading::Reader;
 use crate::config::rows;
-use crate::domain::custom_claims::{CustomClaims, InvalidClaim};
+use crate::domain::custom_claims::{CustomClaims, InvalidClaim, Missing};
+use crate::domain::exact_json::ExactJson;
 use crate::settings::{Setting, place};
 
 /// Custom claims of access tokens.
@@ -39,16 +39,17 @@ pub enum ClaimsSource {
     Postgres,
 }
 
-/// Paths and defaults by name of the claim.
+/// Paths and defaults by name of the claim, and `AUTH_JWT_CUSTOM_CLAIMS_MISSING` (ours).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::config) struct GivenClaims {
     pub(in crate::config) paths: BTreeMap<String, String>,
-    pub(in crate::config) defaults: Map<String, Value>,
+    pub(in crate::config) defaults: BTreeMap<String, ExactJson>,
+    pub(in crate::config) missing: Missing,
 }
 
 impl GivenClaims {
     pub(in crate::config) fn check(&self) -> Result<Option<Arc<CustomClaims>>, InvalidClaim> {
-        Ok(CustomClaims::new(&self.paths, &self.defaults)?.map(Arc::new))
+        Ok(CustomClaims::new(&self.paths, &self.defaults, self.missing)?.map(Arc::new))
     }
 }
 
@@ -57,6 +58,10 @@ impl ClaimsConfig {
         let given = GivenClaims {
             paths: object(reader, &rows::claims::JWT_CUSTOM_CLAIMS, "an object of strings"),
             defaults: object(reader, &rows::claims::JWT_CUSTOM_CLAIMS_DEFAULTS, "an object"),
+            missing: match reader.choice(&rows::claims::JWT_CUSTOM_CLAIMS_MISSING) {
+                Some("omit") => Missing::Omit,
+                _ => Missing::Null,
+            },
         };
         let custom = given.check().unwrap_or_else(|error| {
             reader.refuse(&rows::claims::JWT_CUSTOM_CLAIMS, error);

@@ -49,6 +49,8 @@ pub struct SmtpConfig {
     pub auth_method: SmtpAuthMethod,
     /// `AUTH_SMTP_CA_FILE` (ours): PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// `AUTH_SMTP_HELO` (ours); empty is by the host.
+    pub helo: String,
 }
 
 /// `AUTH_SMTP_TLS`: whether mail may go in the clear.
@@ -117,7 +119,12 @@ fn read_transport(reader: &mut Reader<'_>) -> MailTransport {
         ca_file: Some(reader.text(&rows::mail::SMTP_CA_FILE))
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),
+        helo: reader.text(&rows::mail::SMTP_HELO),
     };
+    // It becomes a part of a command.
+    if !smtp.helo.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.refuse(&rows::mail::SMTP_HELO, "write a host name, or an address in brackets");
+    }
     if smtp.implicit_tls && smtp.tls == Some(SmtpTls::None) {
         reader.refuse(&rows::mail::SMTP_TLS, "AUTH_SMTP_SECURE asks for TLS; unset one of them");
     }

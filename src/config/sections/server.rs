@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use crate::config::reading::Reader;
 use crate::config::rows;
+use crate::domain::redirect::is_target;
 use crate::domain::schema_origin::Origin;
 
 /// Proxies on this machine.
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub client_url: String,
     /// `AUTH_CONCEAL_ERRORS`.
     pub conceal_errors: bool,
+    /// `AUTH_VERIFY_LINK` (ours).
+    pub verify_link: VerifyLink,
     /// `AUTH_ENABLE_CHANGE_ENV`.
     pub change_env: bool,
     /// `AUTH_DEV_ROUTES` (ours).
@@ -67,6 +70,15 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// `AUTH_ENV_FILE` (ours): file of `NAME=value` lines, read at start and again on SIGHUP.
     pub env_file: Option<PathBuf>,
+}
+
+/// `AUTH_VERIFY_LINK`: what following a mailed link does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyLink {
+    /// It is used up.
+    Direct,
+    /// It leads to a page, whose button uses it up.
+    Confirm,
 }
 
 /// What is logged and how.
@@ -111,6 +123,10 @@ impl ServerConfig {
             server_url: reader.http_url(&rows::server::SERVER_URL),
             client_url: read_client_url(reader),
             conceal_errors: reader.boolean(&rows::server::CONCEAL_ERRORS),
+            verify_link: match reader.choice(&rows::server::VERIFY_LINK) {
+                Some("confirm") => VerifyLink::Confirm,
+                _ => VerifyLink::Direct,
+            },
             change_env,
             dev_routes: reader.boolean(&rows::server::DEV_ROUTES),
             trusted_proxies: read_trusted_proxies(reader),
@@ -218,12 +234,23 @@ fn read_client_url(reader: &mut Reader<'_>) -> String {
     text
 }
 
-/// Applications on phones have addresses with schemes of their own.
+/// Whether people can be sent there. Applications on phones have addresses with schemes of their own.
 pub(in crate::config) fn check_client_url(text: &str) -> Result<(), &'static str> {
-    match Url::parse(text) {
-        Ok(_) => Ok(()),
-        Err(_) => Err("write an address with a scheme, such as https://app.example.com"),
+    if text.contains(['*', '{', '}', '\\']) || has_class(text) {
+        return Err("it is one address, without wildcards: those go into \
+             AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS");
     }
+    if !is_target(text) {
+        return Err("write an address with a scheme, such as https://app.example.com");
+    }
+    Ok(())
+}
+
+/// A bracket that does not belong to an IPv6 address.
+fn has_class(text: &str) -> bool {
+    let before = text.split(['?', '#']).next().unwrap_or_default();
+    let is_v6 = Url::parse(text).is_ok_and(|url| matches!(url.host(), Some(Host::Ipv6(_))));
+    before.matches('[').count() > usize::from(is_v6)
 }
 
 fn read_trusted_proxies(reader: &mut Reader<'_>) -> Option<Arc<[IpNet]>> {

@@ -1,13 +1,12 @@
 //! What a path finds in the user's data.
 
-use serde_json::Value;
-
 use super::{ClaimPath, Filter, Operand, Operator, Step};
+use crate::domain::exact_json::ExactJson;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evaluation {
-    Found(Value),
+    Found(ExactJson),
     /// The path leads nowhere, or to null.
     Missing,
 }
@@ -17,25 +16,25 @@ struct NoSuchThing;
 
 impl ClaimPath {
     /// Follows this path through `user`.
-    pub fn evaluate(&self, user: &Value) -> Evaluation {
+    pub fn evaluate(&self, user: &ExactJson) -> Evaluation {
         let found = if self.keeps_shape {
             let names: Vec<&str> = self.steps.iter().filter_map(Step::name).collect();
             Some(keep_shape(&names, user))
         } else {
             self.collect(user).and_then(|found| {
                 if self.has_many {
-                    return Some(Value::Array(found.into_iter().cloned().collect()));
+                    return Some(ExactJson::Array(found.into_iter().cloned().collect()));
                 }
                 found.into_iter().next().cloned()
             })
         };
         match found {
-            None | Some(Value::Null) => Evaluation::Missing,
+            None | Some(ExactJson::Null) => Evaluation::Missing,
             Some(value) => Evaluation::Found(value),
         }
     }
 
-    fn collect<'a>(&self, user: &'a Value) -> Option<Vec<&'a Value>> {
+    fn collect<'a>(&self, user: &'a ExactJson) -> Option<Vec<&'a ExactJson>> {
         let mut values = vec![user];
         for step in &self.steps {
             values = step.apply(&values).ok()?;
@@ -49,7 +48,7 @@ impl Step {
         if let Self::Field(name) = self { Some(name) } else { None }
     }
 
-    fn apply<'a>(&self, values: &[&'a Value]) -> Result<Vec<&'a Value>, NoSuchThing> {
+    fn apply<'a>(&self, values: &[&'a ExactJson]) -> Result<Vec<&'a ExactJson>, NoSuchThing> {
         match self {
             Self::Field(name) => fields(name, values),
             Self::Elements => elements(values, |array| Ok((0..array.len()).collect())),
@@ -74,7 +73,7 @@ impl Step {
             Self::Filter(filter) => {
                 let mut kept = Vec::new();
                 for value in values {
-                    let Value::Array(array) = value else { return Err(NoSuchThing) };
+                    let ExactJson::Array(array) = value else { return Err(NoSuchThing) };
                     kept.extend(array.iter().filter(|element| filter.is_true_of(element)));
                 }
                 Ok(kept)
@@ -84,21 +83,21 @@ impl Step {
 }
 
 /// It is an error if none of several has the member, but not if there are none.
-fn fields<'a>(name: &str, values: &[&'a Value]) -> Result<Vec<&'a Value>, NoSuchThing> {
-    let found: Vec<&Value> = values.iter().filter_map(|value| value.get(name)).collect();
+fn fields<'a>(name: &str, values: &[&'a ExactJson]) -> Result<Vec<&'a ExactJson>, NoSuchThing> {
+    let found: Vec<&ExactJson> = values.iter().filter_map(|value| value.get(name)).collect();
     if found.is_empty() && !values.is_empty() { Err(NoSuchThing) } else { Ok(found) }
 }
 
 /// The chosen elements of each array. Null has none; and behind an empty array the dialect looks no further.
 fn elements<'a>(
-    values: &[&'a Value],
-    choose: impl Fn(&[Value]) -> Result<Vec<usize>, NoSuchThing>,
-) -> Result<Vec<&'a Value>, NoSuchThing> {
+    values: &[&'a ExactJson],
+    choose: impl Fn(&[ExactJson]) -> Result<Vec<usize>, NoSuchThing>,
+) -> Result<Vec<&'a ExactJson>, NoSuchThing> {
     let mut chosen = Vec::new();
     for value in values {
         match value {
-            Value::Null => {}
-            Value::Array(array) => {
+            ExactJson::Null => {}
+            ExactJson::Array(array) => {
                 let indices = choose(array)?;
                 if indices.is_empty() {
                     break;
@@ -119,16 +118,16 @@ fn position(index: i64, length: usize) -> Option<usize> {
     length.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
 }
 
-fn children(value: &Value) -> Vec<&Value> {
+fn children(value: &ExactJson) -> Vec<&ExactJson> {
     match value {
-        Value::Array(array) => array.iter().collect(),
-        Value::Object(object) => object.values().collect(),
+        ExactJson::Array(array) => array.iter().collect(),
+        ExactJson::Object(object) => object.values().collect(),
         _ => Vec::new(),
     }
 }
 
 /// Values nest at most as deep as the JSON reader allows.
-fn descend<'a>(value: &'a Value, all: &mut Vec<&'a Value>) {
+fn descend<'a>(value: &'a ExactJson, all: &mut Vec<&'a ExactJson>) {
     all.push(value);
     for child in children(value) {
         descend(child, all);
@@ -136,19 +135,19 @@ fn descend<'a>(value: &'a Value, all: &mut Vec<&'a Value>) {
 }
 
 /// The way of paths that end with `[]`: arrays on the way stay arrays, what is missing becomes null.
-fn keep_shape(names: &[&str], value: &Value) -> Value {
+fn keep_shape(names: &[&str], value: &ExactJson) -> ExactJson {
     let Some((name, rest)) = names.split_first() else { return value.clone() };
     match value {
-        Value::Array(array) => array.iter().map(|element| keep_shape(names, element)).collect(),
-        Value::Object(object) => {
-            object.get(*name).map_or(Value::Null, |member| keep_shape(rest, member))
+        ExactJson::Array(array) => array.iter().map(|element| keep_shape(names, element)).collect(),
+        ExactJson::Object(object) => {
+            object.get(*name).map_or(ExactJson::Null, |member| keep_shape(rest, member))
         }
-        _ => Value::Null,
+        _ => ExactJson::Null,
     }
 }
 
 impl Filter {
-    fn is_true_of(&self, element: &Value) -> bool {
+    fn is_true_of(&self, element: &ExactJson) -> bool {
         let Some(left) = self.left.value(element) else { return false };
         match &self.comparison {
             None => true,
@@ -160,7 +159,7 @@ impl Filter {
 }
 
 impl Operand {
-    fn value<'a>(&'a self, element: &'a Value) -> Option<&'a Value> {
+    fn value<'a>(&'a self, element: &'a ExactJson) -> Option<&'a ExactJson> {
         match self {
             Self::Literal(value) => Some(value),
             Self::Element(names) => {
@@ -171,13 +170,11 @@ impl Operand {
 }
 
 impl Operator {
-    fn holds(self, left: &Value, right: &Value) -> bool {
+    fn holds(self, left: &ExactJson, right: &ExactJson) -> bool {
         use std::cmp::Ordering;
         let order = match (left, right) {
-            (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-            (Value::Number(left), Value::Number(right)) => {
-                left.as_f64().zip(right.as_f64()).and_then(|(left, right)| left.partial_cmp(&right))
-            }
+            (ExactJson::String(left), ExactJson::String(right)) => Some(left.cmp(right)),
+            (ExactJson::Number(left), ExactJson::Number(right)) => Some(left.cmp(right)),
             _ if left == right => Some(Ordering::Equal),
             // What cannot be compared is neither less nor greater, only different.
             _ => None,

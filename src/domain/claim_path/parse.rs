@@ -1,8 +1,7 @@
 //! From the text of a path to its steps.
 
-use serde_json::Value;
-
 use super::{ClaimPath, Filter, Operand, Operator, Step};
+use crate::domain::exact_json::ExactJson;
 
 /// A path is a line in a configuration; nothing sensible is longer.
 const LONGEST_PATH: usize = 1_000;
@@ -137,7 +136,7 @@ impl<'a> Parser<'a> {
             return Ok(Operand::Element(names));
         }
         if self.rest.starts_with(['\'', '"']) {
-            return self.quoted().map(|text| Operand::Literal(Value::String(text)));
+            return self.quoted().map(|text| Operand::Literal(ExactJson::String(text)));
         }
         let end = self.rest.find([')', ' ', '=', '!', '<', '>']).unwrap_or(self.rest.len());
         let literal = serde_json::from_str(&self.rest[..end])

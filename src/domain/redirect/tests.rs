@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn rules(client_url: &str) -> RedirectRules {
-    RedirectRules::new(client_url, &[]).unwrap()
+fn rules(pattern: &str) -> RedirectRules {
+    RedirectRules::new("", &[pattern.to_owned()]).unwrap()
 }
 
 /// Pattern, values that it allows, values that it does not.
@@ -208,8 +208,47 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["http://[::1]:3000", "http://[::1]:3000/x"],
         &["http://1:3000", "http://[::2]:3000", "http://[::1]"],
     ),
-    ("https://example.com?x=1", &[], &["https://example.com?x=1", "https://example.com"]),
-    ("https://example.com/#/cb", &[], &["https://example.com/#/cb", "https://example.com/"]),
+    (
+        "https://example.com?x=1",
+        &["https://example.com?x=1", "https://example.com", "https://example.com/a?y"],
+        &["https://example.community"],
+    ),
+    (
+        "https://pr-?.example.com/cb?next=/home",
+        &["https://pr-1.example.com/cb", "https://pr-1.example.com/cb?next=/x"],
+        &["https://pr-1.example.com/c", "https://pr-12.example.com/cb"],
+    ),
+    (
+        "https://spa.example.com/#/",
+        &["https://spa.example.com/#/", "https://spa.example.com/#/cb", "https://spa.example.com"],
+        &["https://spa.example.net/#/"],
+    ),
+    (
+        "https://example.com/app#/cb",
+        &["https://example.com/app#/cb", "https://example.com/app/x"],
+        &["https://example.com/", "https://example.com/apple#/cb"],
+    ),
+    (
+        "com.example.app:/oauth2redirect",
+        &[
+            "com.example.app:/oauth2redirect",
+            "COM.example.app:/oauth2redirect/provider?code=x#y",
+            "com.example.app:/oauth2redirect/",
+        ],
+        &[
+            "com.example.app:/other",
+            "com.example.app:oauth2redirect",
+            "com.example.app://oauth2redirect",
+            "com.example.app:///oauth2redirect",
+            "com.example.apple:/oauth2redirect",
+            "com.example.app:/oauth2redirect/../x",
+            "com.example.app:/\\evil.com",
+            "https:/oauth2redirect",
+        ],
+    ),
+    ("com.example.app:/", &["com.example.app:/", "com.example.app:/a/b"], &["com.example.app:"]),
+    ("https:/example.com", &[], &["https:/example.com", "https://example.com"]),
+    ("javascript:/x", &[], &["javascript:/x", "javascript:/x/alert(1)"]),
     ("example.com", &["example.com", "example.com/x"], &["https://example.com"]),
     ("*", &["a", "a/b"], &["a.b", "https://example.com", "javascript:x"]),
     ("**", &["a", "a.b/c"], &["https://example.com", "//evil.com", "javascript:alert(1)"]),
@@ -338,4 +377,43 @@ fn the_whole_query_is_encoded_again() {
         "http://a.io?d=The+value+of+%22options.redirectTo%22+is+not+allowed."
     );
     assert_eq!(with_query("http://a.io?#f", &[]), "http://a.io#f");
+}
+
+#[test]
+fn the_client_url_itself_is_always_allowed() {
+    for client_url in [
+        "http://localhost:5000/#/",
+        "https://app.example.com/start?from=mail#top",
+        "https://app.example.com/?x",
+        "com.example.app:/cb",
+        "myapp://",
+    ] {
+        assert!(is_target(client_url), "{client_url}");
+        let rules = RedirectRules::new(client_url, &[]).unwrap();
+        let chosen = rules.choose(None).unwrap();
+        assert_eq!(chosen, client_url);
+        assert!(rules.is_allowed(&chosen), "{client_url}");
+    }
+    let rules = RedirectRules::new("http://localhost:5000/#/", &[]).unwrap();
+    assert!(rules.is_allowed("http://localhost:5000/#/elsewhere"));
+    assert!(!RedirectRules::new("https://a.io/p?x", &[]).unwrap().is_allowed("https://a.io/pyx"));
+}
+
+#[test]
+fn nobody_can_be_sent_to_what_is_no_address() {
+    for text in [
+        "",
+        "app.example.com",
+        "/start",
+        "//app.example.com",
+        "javascript:alert(1)",
+        "javascript:/alert(1)",
+        "https:/app.example.com",
+        "https://a b",
+        "https://user@app.example.com",
+        "https://",
+        "mailto:ann@example.com",
+    ] {
+        assert!(!is_target(text), "{text}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::flows::passwords::rules;
 use crate::flows::tickets::ticket_mail::{
     Recipient, pretend_to_promise, promise_ticket, require_transport,
 };
+use crate::persistence::constraints;
 use crate::persistence::users::{self, Registration};
 use crate::tokens::ticket::TicketKind;
 
@@ -100,7 +101,7 @@ pub async fn deanonymize_user(
     let caller = caller.lock(app, &mut transaction).await?;
     let id = caller.id();
     let registered = users::register_anonymous(&mut transaction, id, &registration).await;
-    match registered.map_err(users::refusal) {
+    match registered.map_err(constraints::refusal) {
         Ok(true) => {}
         Ok(false) => return Err(ErrorCode::UserNotAnonymous.into()),
         // Somebody was faster.

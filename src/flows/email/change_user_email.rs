@@ -35,7 +35,11 @@ pub async fn change_user_email(
     if !config.accounts.email_access.allows(new_email.as_str()) {
         return Err(ErrorCode::InvalidEmailPassword.into());
     }
-    let is_taken = users::find_by_email(&app.pool, new_email).await?.is_some();
+    // Their own address in other capitals is nobody else's; to the letter there is nothing to change.
+    let found = users::find_by_email(&app.pool, new_email).await?;
+    let is_taken = found.is_some_and(|found| {
+        found.user.id != user.user.id || found.user.email.as_deref() == Some(new_email.as_str())
+    });
     if is_taken && !config.server.conceal_errors {
         return Err(ErrorCode::EmailAlreadyInUse.into());
     }

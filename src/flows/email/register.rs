@@ -15,8 +15,8 @@ use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::session::{IssuedSession, start};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::persistence::account_handover::{self, Replace};
-use crate::persistence::security_keys;
 use crate::persistence::users::{self, NewUser};
+use crate::persistence::{constraints, security_keys};
 use crate::tokens::ticket::TicketKind;
 
 /// A user to be, all checks passed.
@@ -73,12 +73,12 @@ pub async fn register(
     let replaced = replace_pending(app, &mut transaction, &user, replace).await?;
     let id = replaced.unwrap_or(id);
     if replaced.is_none() {
-        users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+        users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
     }
     if let Credential::SecurityKey(key, nickname) = credential {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
             .await
-            .map_err(security_keys::refusal)?;
+            .map_err(constraints::refusal)?;
     }
     if accounts.disable_new_users {
         // The row stays, for an administrator to enable.
@@ -139,8 +139,8 @@ pub async fn replace_pending(
     let replaced = account_handover::replace_pending(&mut *db, user, replace).await;
     let replaced = replaced.map_err(|error| {
         // An application's own table knows the account by its old id.
-        let is_kept = account_handover::is_referred_to(&error);
-        if is_kept { ErrorCode::EmailAlreadyInUse.into() } else { users::refusal(error) }
+        let is_kept = constraints::is_referred_to(&error);
+        if is_kept { ErrorCode::EmailAlreadyInUse.into() } else { constraints::refusal(error) }
     });
     let Some(id) = replaced? else { return Ok(None) };
     if replace != Replace::OnlyBare {

@@ -15,6 +15,7 @@ use crate::flows::tickets::ticket_mail::{
     PromisedMail, Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
 };
 use crate::persistence::account_handover::Replace;
+use crate::persistence::constraints;
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
 
@@ -63,6 +64,10 @@ pub async fn sign_in_by_mail(
             &accounts.locales,
             email.as_str(),
         )?;
+        // Before the address is looked up, so that it tells nothing.
+        if credential.ticket().is_link() && options.return_target.leads_nowhere() {
+            return Err(ErrorCode::RedirectToNotAllowed.into());
+        }
         require_transport(app)?;
         send(app, credential, email, &options).await
     } else {
@@ -136,7 +141,7 @@ async fn send_to_new_user(
         ..NewUser::with_options(UserId::random(), app.clock.now(), options)
     };
     let mut transaction = app.pool.begin().await?;
-    users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+    users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
     if accounts.disable_new_users {
         // The row stays, for an administrator to enable.
         transaction.commit().await?;

@@ -15,7 +15,7 @@ use crate::flows::guards::endings::{Because, end};
 use crate::flows::tickets::notices::{self, NoticeLink};
 use crate::notify::message::mail_link;
 use crate::persistence::tickets::NewTicket;
-use crate::persistence::{tickets, users};
+use crate::persistence::{constraints, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// Tells the old address of a user that it was replaced; `before` is the user before that. The caller
@@ -78,7 +78,7 @@ pub async fn undo_email_change(app: &App, ticket: &Ticket) -> Result<(), AuthErr
     if user.disabled {
         return Err(ErrorCode::DisabledUser.into());
     }
-    users::restore_email(&mut *transaction, id, &email).await.map_err(users::refusal)?;
+    users::restore_email(&mut *transaction, id, &email).await.map_err(constraints::refusal)?;
     end(app, &mut transaction, id, Because::AddressRestored).await?;
     notices::promise_to(app, &mut transaction, &user, Notice::EmailRestored).await?;
     transaction.commit().await?;

@@ -17,7 +17,7 @@ use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
 use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
 use crate::persistence::tickets::ConsumedTicket;
-use crate::persistence::{refresh_tokens, tickets, users};
+use crate::persistence::{constraints, refresh_tokens, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
 /// What the browser of whoever follows a link brings.
@@ -149,8 +149,7 @@ async fn confirm_change(
             end(app, db, before.id, Because::AddressChanged).await
         }
         Ok(false) => Err(ErrorCode::InvalidTicket.into()),
-        Err(error) if users::is_duplicate_email(&error) => Err(ErrorCode::EmailAlreadyInUse.into()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(constraints::refusal(error)),
     }
 }
 

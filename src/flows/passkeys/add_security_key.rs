@@ -11,7 +11,7 @@ use crate::flows::guards::bearer::{authenticate_elevated, registered};
 use crate::flows::guards::live_session::Sensitive;
 use crate::flows::tickets::notices;
 use crate::passkeys::options::CreationOptions;
-use crate::persistence::security_keys;
+use crate::persistence::{constraints, security_keys};
 
 /// Begins to make another key for the bearer.
 pub async fn begin(app: &App, token: Option<&str>) -> Result<CreationOptions, AuthError> {
@@ -43,7 +43,7 @@ pub async fn finish(
     let now = app.clock.now();
     let id = security_keys::insert(&mut transaction, caller.id(), &key, nickname, now)
         .await
-        .map_err(security_keys::refusal)?;
+        .map_err(constraints::refusal)?;
     Box::pin(notices::promise(app, &mut transaction, caller.id(), Notice::SecurityKeyAdded))
         .await?;
     transaction.commit().await?;

@@ -27,7 +27,7 @@ use crate::oauth::profile::{EmailAssurance, Profile};
 use crate::persistence::pooled_connection::Transaction;
 use crate::persistence::user_providers::ProviderLink;
 use crate::persistence::users::{self, LockedUser, NewUser};
-use crate::persistence::{pending_identity_links, user_providers};
+use crate::persistence::{constraints, pending_identity_links, user_providers};
 use crate::tokens::ticket::TicketKind;
 
 /// How often a sign-in is tried again that met another one of the same person.
@@ -288,8 +288,8 @@ async fn sign_up(
         ..NewUser::with_options(UserId::random(), now, &options)
     };
     if let Err(error) = users::insert(&mut transaction, &user).await {
-        let is_taken = users::is_duplicate_email(&error);
-        let refusal = users::refusal(error);
+        let is_taken = constraints::USERS_EMAIL.is_broken_by(&error);
+        let refusal = constraints::refusal(error);
         return Err(if is_taken { Collision::Lost(refusal) } else { refusal.into() });
     }
     let (provider, subject) = (&identity.provider_id, &identity.subject);

@@ -213,8 +213,8 @@ async fn ask(
     let mut claims = verifier.verify(id_token, rules, ExpectedNonce::Exactly(nonce)).await?;
     check_authorized_party(&claims, &rules.audiences)?;
     if claims["email"].is_null() && client.endpoints.profile.is_some() {
-        let more = client.profile(&tokens.access_token).await?.profile;
-        merge_claims(&mut claims, more);
+        let more = client.more_claims(&tokens.access_token).await?;
+        merge_claims(&mut claims, more.unwrap_or_default());
     }
     Ok(ProviderResponses { profile: claims, ..ProviderResponses::default() })
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::ops::compute::{CompResult, Op};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::actors::sessions::cached_user::CachedUser;
@@ -16,6 +15,7 @@ use crate::app::App;
 use crate::clients::{ClientError, hasura_claims};
 use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
+use crate::domain::exact_json::ExactJson;
 use crate::domain::ids::UserId;
 use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
 
@@ -123,7 +123,7 @@ async fn read(
     config: &Config,
     user: UserId,
     custom: &Arc<CustomClaims>,
-) -> Result<Value, ClaimsError> {
+) -> Result<ExactJson, ClaimsError> {
     let limit = config.claims.timeout;
     match config.claims.source {
         ClaimsSource::Postgres => {
@@ -149,7 +149,7 @@ async fn read_from_postgres(
     app: &App,
     user: UserId,
     custom: &Arc<CustomClaims>,
-) -> Result<Value, ClaimsError> {
+) -> Result<ExactJson, ClaimsError> {
     let slot = &app.claims.query;
     let cached = slot.load_full().filter(|cached| is_same(&cached.settings, custom));
     let prepared = if let Some(prepared) = cached {

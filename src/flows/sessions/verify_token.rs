@@ -1,6 +1,7 @@
 //! `POST /token/verify`: is this access token good?
 
 use crate::app::App;
+use crate::domain::auth_scheme::bearer_token;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::flows::guards::bearer::current_user;
 
@@ -16,7 +17,7 @@ pub async fn verify_token(
         current_user(app, Some(bearer)).await?;
         return Ok(());
     };
-    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let token = bearer_token(token).unwrap_or(token);
     app.keys
         .load()
         .verify(token, app.clock.now())

@@ -9,6 +9,7 @@ use crate::domain::ids::UserId;
 use crate::domain::phone;
 use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
 use crate::domain::user::User;
+use crate::persistence::constraints;
 use crate::persistence::tickets::{self, NewTicket};
 use crate::persistence::users::{self, NewUser};
 use crate::tokens::ticket::TicketKind;
@@ -88,7 +89,7 @@ async fn send_to_stranger(
     if disabled {
         // The row stays, for an administrator to enable; no message for a user who may not sign in.
         let mut transaction = app.pool.begin().await?;
-        users::insert(&mut transaction, &user).await.map_err(users::refusal)?;
+        users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
@@ -104,7 +105,7 @@ async fn send_to_stranger(
             Ok(())
         }
         // Somebody was faster, so now there is a user; the code that was sent last is theirs.
-        Err(error) if users::is_duplicate_phone(&error) => {
+        Err(error) if constraints::USERS_PHONE_NUMBER.is_broken_by(&error) => {
             drop(transaction);
             let found = users::find_by_phone(&app.pool, phone).await?;
             let id = found.ok_or(ErrorCode::CannotSendSms)?.id;
@@ -113,7 +114,7 @@ async fn send_to_stranger(
             transaction.commit().await?;
             Ok(())
         }
-        Err(error) => Err(users::refusal(error)),
+        Err(error) => Err(constraints::refusal(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::actors::courier::CourierMsg;
 use crate::app::App;
 use crate::domain::asked_by::AskedBy;
 use crate::domain::code_challenge::CodeChallenge;
-use crate::domain::error::AuthError;
+use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::mail::{MailTemplate, MailVariables, NewMessage};
 use crate::domain::return_target::ReturnTarget;
@@ -90,6 +90,9 @@ pub async fn promise_ticket(
 ) -> Result<PromisedMail, AuthError> {
     let template = kind.template();
     let template = template.ok_or_else(|| AuthError::internal("no mail brings it", kind.name()))?;
+    if kind.is_link() && return_target.leads_nowhere() {
+        return Err(ErrorCode::RedirectToNotAllowed.into());
+    }
     let config = app.config.load_full();
     let server_url = config.server.server_url.as_ref();
     let now = app.clock.now();

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::domain::auth_scheme::bearer_token;
 use crate::http::ApiResponse;
 use crate::http::layers::middleware::{Enter, Middleware};
 use crate::http::message::call::{Call, Reply};
@@ -53,14 +54,11 @@ impl Auth {
 
     fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
         let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else {
-            return false;
-        };
+        let Some(token) = value.and_then(bearer_token) else { return false };
         let config = self.app.config();
         let admin = &config.admin;
-        scheme.eq_ignore_ascii_case("bearer")
-            && (is_token(token, admin.token.as_ref())
-                || path == "/metrics" && is_token(token, admin.metrics_token.as_ref()))
+        is_token(token, admin.token.as_ref())
+            || path == "/metrics" && is_token(token, admin.metrics_token.as_ref())
     }
 }
 

@@ -12,6 +12,7 @@ use url::form_urlencoded;
 
 use super::fields::Object;
 use crate::domain::error::AuthError;
+use crate::domain::json::without_mark;
 use crate::http::ApiRequest;
 
 /// Longest reason that is sent back; what the client sent may be quoted in it.
@@ -46,6 +47,7 @@ fn check_content_type(request: &ApiRequest, expected: &str) -> Result<(), AuthEr
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
+    let body = without_mark(body);
     // Following the path costs time, so only a body that is wrong is read that way, a second time.
     let error = match Object::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
         Ok(Object(value)) => return Ok(value),
@@ -149,7 +151,9 @@ impl Parameters<'_> {
     /// A parameter that holds JSON.
     pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AuthError> {
         let Some(text) = self.optional(name)? else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|error| self.refusal(name, &error))
+        serde_json::from_slice(without_mark(text.as_bytes()))
+            .map(Some)
+            .map_err(|error| self.refusal(name, &error))
     }
 
     fn refusal(&self, name: &str, error: &dyn std::error::Error) -> AuthError {

@@ -93,7 +93,12 @@ impl<'de> Deserialize<'de> for PasswordField {
     }
 }
 
-/// A display name: 1 to 32 letters, numbers, symbols, spaces and `,.'-`.
+/// A display name: 1 to 32 letters, numbers, symbols, spaces and `,.'-`, with what belongs to them in
+/// the scripts of the world, of which one at least can be seen.
+///
+/// Marks above and below letters, joiners between them, selectors of variants, apostrophes and dashes
+/// as typed by phones, and the dots within Catalan and Japanese names: more than the contract's
+/// pattern has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayName(String);
 
@@ -112,10 +117,17 @@ impl DisplayName {
 impl<'de> Deserialize<'de> for DisplayName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r"^[\p{L}\p{N}\p{S} ,.'-]{1,32}$").expect("a constant that a test compiles")
+            Regex::new(concat!(
+                r"^[\p{L}\p{M}\p{N}\p{S} ,.'\-\x{200c}\x{200d}\x{2018}\x{2019}\x{2010}-\x{2015}",
+                r"\x{b7}\x{2027}\x{30fb}\x{5f3}\x{5f4}\x{a0}\x{3000}]{1,32}$"
+            ))
+            .expect("a constant that a test compiles")
+        });
+        static VISIBLE: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"[\p{L}\p{N}\p{S}]").expect("a constant that a test compiles")
         });
         let text = String::deserialize(deserializer)?;
-        if PATTERN.is_match(&text) {
+        if PATTERN.is_match(&text) && VISIBLE.is_match(&text) {
             Ok(Self(text))
         } else {
             Err(D::Error::custom(
@@ -461,8 +473,30 @@ mod tests {
 
     #[test]
     fn display_names_follow_the_pattern_and_the_limit() {
-        for good in ["a", "John Smith", "O'Neil, J. Jr-2", "<=+>", "名前", &"é".repeat(32)] {
+        for good in [
+            "a",
+            "John Smith",
+            "O'Neil, J. Jr-2",
+            "<=+>",
+            "名前",
+            &"é".repeat(32),
+            "O\u{2019}Brien",
+            "हिन्दी",
+            "Zoe\u{308}",
+            "नि\u{200d}शा",
+            "می\u{200c}خواهم",
+            "葛\u{e0100}城",
+            "\u{2764}\u{fe0f}",
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+            "Col\u{b7}lega",
+            "ジョン\u{30fb}スミス",
+            "Smith\u{2013}Jones",
+            "山田\u{3000}太郎",
+        ] {
             assert!(accepts::<DisplayName>(good), "{good}");
+        }
+        for bad in [" ", "\u{a0}\u{3000}", "\u{200d}", "\u{301}", "-'", "a\u{202e}b", "a\u{200b}"] {
+            assert!(!accepts::<DisplayName>(bad), "{bad:?}");
         }
         for bad in ["", "a&b", "a/b", "a:b", "a\nb", "a\n", "a\0", "a_b", &"a".repeat(33)] {
             assert!(!accepts::<DisplayName>(bad), "{bad:?}");

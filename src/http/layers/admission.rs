@@ -55,9 +55,13 @@ impl Admission {
 
 impl<B> Middleware<Routed<B>> for Admission {
     type Out = Routed<B>;
-    type Exit = Place;
+    /// Nothing for those who have no bound.
+    type Exit = Option<Place>;
 
-    fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, Place> {
+    fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, Option<Place>> {
+        if routed.is_probe() {
+            return Enter::Pass(routed, None);
+        }
         let gate = &self.gate;
         let mut place = Place { gate: Arc::clone(gate), cells: None };
         if gate.stats.in_flight.fetch_add(1, Ordering::Relaxed) >= gate.limit {
@@ -72,10 +76,10 @@ impl<B> Middleware<Routed<B>> for Admission {
             }
             place.cells = Some(cells);
         }
-        Enter::Pass(routed, place)
+        Enter::Pass(routed, Some(place))
     }
 
-    fn leave(_place: Place, reply: Reply) -> Reply {
+    fn leave(_place: Option<Place>, reply: Reply) -> Reply {
         reply
     }
 }

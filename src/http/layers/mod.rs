@@ -11,6 +11,7 @@ pub mod cors;
 pub mod local;
 pub mod middleware;
 pub mod no_store;
+pub mod prefetch;
 pub mod proxy_watch;
 pub mod rate_limit;
 pub mod trace;

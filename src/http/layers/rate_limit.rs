@@ -54,6 +54,9 @@ impl<B> Middleware<Routed<B>> for RateLimit {
 
     fn enter(&self, routed: Routed<B>) -> Enter<Routed<B>, Option<Headers>> {
         let Some(parts) = &self.parts else { return Enter::Pass(routed, None) };
+        if routed.is_probe() {
+            return Enter::Pass(routed, None);
+        }
         let config = parts.config.load();
         // What has no route falls under the limit of all requests.
         let limits = routed.route.as_ref().map_or(Limits::NONE, |found| found.rules.limits);

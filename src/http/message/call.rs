@@ -34,3 +34,10 @@ pub struct Routed<B> {
     pub call: Call<B>,
     pub route: Result<Found, Missed>,
 }
+
+impl<B> Routed<B> {
+    /// Whether it asks how this server is.
+    pub fn is_probe(&self) -> bool {
+        self.route.as_ref().is_ok_and(|found| found.rules.is_probe)
+    }
+}

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{ACCEPT_ENCODING, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::domain::database_error::{Meaning, Origin};
 use crate::domain::error::{AuthError, ErrorCode, chain};
 use crate::domain::json;
 use crate::domain::redirect::with_query;
@@ -29,6 +30,9 @@ struct ErrorBody<'a> {
 pub fn error_response(error: &AuthError, conceal: bool, request_id: &RequestId) -> ApiResponse {
     let code = error.code().concealed(conceal);
     log(error, request_id);
+    if let Some(message) = raised(error, conceal) {
+        return response(code, &message);
+    }
     match error {
         AuthError::Refused(_) | AuthError::Provider { .. } => code_response(code),
         AuthError::InvalidRequest(reason) => response(code, reason),
@@ -54,10 +58,24 @@ pub fn error_redirect(
 ) -> Result<ApiResponse, AuthError> {
     log(error, request_id);
     let row = error.code().concealed(conceal).row();
-    let mut pairs = vec![("error", row.code), ("errorDescription", row.message)];
+    let raised = raised(error, conceal);
+    let message = raised.as_deref().unwrap_or(row.message);
+    let mut pairs = vec![("error", row.code), ("errorDescription", message)];
     pairs.extend_from_slice(details);
     let response = ApiResponse::redirect(&with_query(target, &pairs))?;
     Ok(ApiResponse { failure: Failure::of(error), ..response })
+}
+
+/// The words of an application's function that refused the request, which wrote them for its users.
+/// Not where errors are concealed: they may tell more of an account than ours would.
+fn raised(error: &AuthError, conceal: bool) -> Option<String> {
+    match error {
+        AuthError::Storage(cause) if !conceal => match Meaning::of(cause) {
+            Meaning::Raised(message) => Some(message),
+            Meaning::Outage | Meaning::Value | Meaning::Fault => None,
+        },
+        _ => None,
+    }
 }
 
 /// What the client is not told.
@@ -70,15 +88,42 @@ fn log(error: &AuthError, request_id: &RequestId) {
         AuthError::Provider { provider, .. } => {
             tracing::warn!(%request_id, provider, error = %chain(error), "provider failed");
         }
-        AuthError::Storage(_) | AuthError::Internal { .. } => {
+        AuthError::Storage(cause) => log_storage(error, cause, request_id),
+        AuthError::Internal { .. } => {
             tracing::error!(%request_id, error = %chain(error), "request failed");
         }
+    }
+}
+
+/// The schema, table, constraint and function say whose error it is: ours or an application's.
+fn log_storage(error: &AuthError, cause: &sqlx::Error, request_id: &RequestId) {
+    let Origin { message, code, schema, table, column, constraint, context } = Origin::of(cause);
+    let error = match (message, code) {
+        (None, Some(_)) => "Postgres refused a value".to_owned(),
+        _ => chain(error),
+    };
+    match Meaning::of(cause) {
+        Meaning::Value | Meaning::Raised(_) => tracing::warn!(
+            %request_id, error, sqlstate = code, schema, table, column, constraint, context,
+            "refused by the database"
+        ),
+        Meaning::Outage | Meaning::Fault => tracing::error!(
+            %request_id, error, sqlstate = code, schema, table, column, constraint, context,
+            "request failed"
+        ),
     }
 }
 
 /// The body of a code with its own message from the table.
 pub fn code_response(code: ErrorCode) -> ApiResponse {
     response(code, code.row().message)
+}
+
+/// The response to a body in a coding that is not undone here.
+pub fn unsupported_coding(name: &str) -> ApiResponse {
+    let message = format!("The content encoding {name} is not supported, send the body as it is");
+    response(ErrorCode::UnsupportedContentEncoding, &message)
+        .with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
 fn response(code: ErrorCode, message: &str) -> ApiResponse {

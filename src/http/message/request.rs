@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
 
+use crate::domain::auth_scheme::bearer_token;
 use crate::http::RequestId;
 
 /// One request after its body has been read.
@@ -94,44 +95,14 @@ impl RequestParts {
     }
 
     /// The token of `Authorization: Bearer <token>`.
-    ///
-    /// Exactly two parts, one space between them, the scheme spelled `Bearer`: clients of the
-    /// reference cannot rely on anything looser, and strictness keeps one reading of the header.
     pub fn bearer(&self) -> Option<&str> {
-        let value = self.headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let token = value.strip_prefix("Bearer ")?;
-        (!token.is_empty() && !token.contains(' ')).then_some(token)
+        bearer_token(self.headers.get(AUTHORIZATION)?.to_str().ok()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use crate::http::message::request::*;
-
-    fn bearer(value: &str) -> Option<String> {
-        let mut request = ApiRequest::new(Method::GET, Uri::from_static("/user"), "");
-        request.headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-        request.bearer().map(ToOwned::to_owned)
-    }
-
-    #[test]
-    fn a_bearer_token_is_the_second_of_exactly_two_parts() {
-        assert_eq!(bearer("Bearer abc.def").as_deref(), Some("abc.def"));
-        for wrong in [
-            "bearer abc",
-            "Bearer  abc",
-            "Bearer abc ",
-            "Bearer abc def",
-            "Bearer",
-            "Bearer ",
-            "Basic abc",
-            "",
-        ] {
-            assert_eq!(bearer(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn the_path_is_without_prefix_and_query() {

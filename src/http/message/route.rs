@@ -1,5 +1,7 @@
 //! The route of a request, and the rules that it was mounted with.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 
 /// A rate limit beside the one of all requests; each has settings `AUTH_RATE_LIMIT_*` of its own.
@@ -62,7 +64,28 @@ pub struct RouteRules {
     pub body: BodySize,
     /// For this machine only: no other host name, and no pages of others.
     pub is_local: bool,
+    /// Asked by what watches this server: outside every limit, or it would be restarted for load.
+    pub is_probe: bool,
+    /// A `GET` that begins something or uses it up: nothing for those who only look ahead.
+    pub is_for_people: bool,
 }
+
+impl RouteRules {
+    /// The rules of a route about which nothing else is said.
+    pub const fn new(limits: Limits, turnstile: Turnstile) -> Self {
+        Self {
+            limits,
+            turnstile,
+            body: BodySize::Ordinary,
+            is_local: false,
+            is_probe: false,
+            is_for_people: false,
+        }
+    }
+}
+
+/// The methods of a path, as `Allow` has them; `None` where there is no such path.
+pub type PathMethods = Arc<dyn Fn(&str) -> Option<HeaderValue> + Send + Sync>;
 
 /// A route that was found.
 #[derive(Debug)]
@@ -84,4 +107,6 @@ pub enum Missed {
     Method { allow: HeaderValue },
     /// The route is there for other host names only.
     Host,
+    /// A browser asks before anybody has followed the link.
+    Prefetch,
 }

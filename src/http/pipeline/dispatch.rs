@@ -22,13 +22,14 @@ use tokio::time::{Instant, timeout_at};
 use tower::Service;
 use tracing::Instrument as _;
 
+use super::content_coding::foreign_coding;
 use super::router::Handler;
 use super::span;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::http::bounds::byte_budget::{ByteBudget, FREE_BYTES, Held};
 use crate::http::layers::client_address::TrustedProxies;
 use crate::http::message::call::{Call, Reply, Routed};
-use crate::http::message::error::code_response;
+use crate::http::message::error::{code_response, unsupported_coding};
 use crate::http::message::route::{BodySize, Found, Missed};
 use crate::http::{ApiRequest, ApiResponse, Router, error_response};
 use crate::metrics::http::{Failure, RouteStats};
@@ -109,8 +110,12 @@ where
         let (head, body) = request.into_parts();
         let version = head.version;
         let request = ApiRequest::of_head(head, client_ip, request_id);
+        let is_probe = route.as_ref().is_ok_and(|found| found.rules.is_probe);
         Box::pin(async move {
             let response = shared.respond(route, request, version, body).await;
+            if is_probe {
+                return Ok(response.into());
+            }
             Ok(shared.within_budget(response, version, client_ip))
         })
     }
@@ -153,6 +158,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
             Err(Missed::Host) => {
                 watched(unmatched, started, code_response(ErrorCode::MisdirectedRequest))
             }
+            Err(Missed::Prefetch) => {
+                watched(unmatched, started, code_response(ErrorCode::PrefetchRefused))
+            }
             Err(Missed::Method { allow }) => {
                 let response = code_response(ErrorCode::MethodNotAllowed);
                 watched(unmatched, started, response.with_header(ALLOW, allow))
@@ -171,6 +179,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
+        if !body.body.is_end_stream()
+            && let Some(coding) = foreign_coding(&request.headers)
+        {
+            return closing(unsupported_coding(&coding), version);
+        }
         let deadline = started + self.bounds.request_timeout;
         let request_id = request.request_id.clone();
         let is_read = AtomicBool::new(false);

@@ -25,6 +25,7 @@ use crate::http::layers::rate_limit::{RateLimit, RateLimitParts};
 use crate::http::layers::trace::Trace;
 use crate::http::layers::turnstile::{TurnstileLayer, TurnstileParts};
 use crate::http::message::call::{Inbound, Reply};
+use crate::http::message::route::PathMethods;
 use crate::telemetry::access_log::AccessLog;
 
 type Guarded<S> = Wrapped<RateLimit, Wrapped<Admission, Wrapped<TurnstileLayer, Dispatch<S>>>>;
@@ -95,8 +96,10 @@ impl<S: Send + Sync + 'static> FrontEnd<S> {
         // The largest body there may be has to fit.
         let share = share_of(budget, percent).max(settings.bounds.max_body_bytes);
         let budget = Some((Arc::new(ByteBudget::new(budget, share)), proxies.clone()));
+        let table = Arc::clone(&router);
+        let methods: PathMethods = Arc::new(move |path| table.methods(path));
         let stack = ServiceBuilder::new()
-            .layer(Wrap(Cors::new(local_paths)))
+            .layer(Wrap(Cors::new(local_paths, methods)))
             .layer(Wrap(NoStore))
             .layer(Wrap(Trace::new(log, settings.trusted_proxies.clone())))
             .layer(Wrap(Routing::new(Arc::clone(&router), settings.local_hosts)))

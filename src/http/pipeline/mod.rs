@@ -1,5 +1,6 @@
 //! The front end from layers over routing to the handler.
 
+mod content_coding;
 pub mod dispatch;
 pub mod front_end;
 pub mod router;

@@ -81,12 +81,7 @@ impl<S: Send + Sync + 'static> Router<S> {
 
     /// Finds the route; one trailing slash too many is forgiven.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found, Missed> {
-        let matched = self.tree.at(path).or_else(|missed| {
-            path.strip_suffix('/')
-                .filter(|shorter| !shorter.is_empty())
-                .map_or(Err(missed), |shorter| self.tree.at(shorter))
-        });
-        let Ok(matched) = matched else { return Err(Missed::Path) };
+        let Some(matched) = look_up(&self.tree, path) else { return Err(Missed::Path) };
         let endpoint = matched.value;
         let Some((_, place)) = endpoint.methods.iter().find(|(known, _)| known == method) else {
             return Err(Missed::Method { allow: endpoint.allow.clone() });
@@ -94,6 +89,11 @@ impl<S: Send + Sync + 'static> Router<S> {
         let params = matched.params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let RouteInfo { prefix_length, rules, .. } = self.list[*place];
         Ok(Found { place: *place, params, prefix_length, rules })
+    }
+
+    /// The methods of a path, as `Allow` has them.
+    pub fn methods(&self, path: &str) -> Option<HeaderValue> {
+        look_up(&self.tree, path).map(|matched| matched.value.allow.clone())
     }
 
     /// The handler of a route that was found here.
@@ -115,6 +115,17 @@ impl<S: Send + Sync + 'static> Router<S> {
     pub fn routes(&self) -> &[RouteInfo] {
         &self.list
     }
+}
+
+/// One trailing slash too many is forgiven.
+fn look_up<'t, 'p>(
+    tree: &'t matchit::Router<Endpoint>,
+    path: &'p str,
+) -> Option<matchit::Match<'t, 'p, &'t Endpoint>> {
+    tree.at(path).ok().or_else(|| {
+        let shorter = path.strip_suffix('/').filter(|shorter| !shorter.is_empty())?;
+        tree.at(shorter).ok()
+    })
 }
 
 /// Collects routes; see [`Router::builder`].
@@ -150,7 +161,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
             method,
             path: format!("{literal}{path}"),
             prefix_length: self.prefix.len(),
-            rules: RouteRules { limits, turnstile, body: BodySize::Ordinary, is_local: false },
+            rules: RouteRules::new(limits, turnstile),
             chapter: self.chapter,
         };
         self.routes.push((info, Box::new(handler)));
@@ -175,12 +186,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
         path: &str,
         handler: impl Handler<S>,
     ) -> Self {
-        let rules = RouteRules {
-            limits: Limits::NONE,
-            turnstile: Turnstile::NotAsked,
-            body: BodySize::Ordinary,
-            is_local: false,
-        };
+        let rules = RouteRules::new(Limits::NONE, Turnstile::NotAsked);
         let chapter = self.chapter;
         let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0, rules, chapter };
         let is_taken =
@@ -196,6 +202,24 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
     pub fn local(mut self) -> Self {
         if let Some((info, _)) = self.routes.last_mut() {
             info.rules.is_local = true;
+        }
+        self
+    }
+
+    /// The route that was added last tells whether this server works.
+    #[must_use]
+    pub fn probe(mut self) -> Self {
+        if let Some((info, _)) = self.routes.last_mut() {
+            info.rules.is_probe = true;
+        }
+        self
+    }
+
+    /// The route that was added last is not served to browsers that look ahead.
+    #[must_use]
+    pub fn for_people(mut self) -> Self {
+        if let Some((info, _)) = self.routes.last_mut() {
+            info.rules.is_for_people = true;
         }
         self
     }

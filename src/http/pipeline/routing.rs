@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::router::Router;
 use crate::http::layers::local::LocalHosts;
 use crate::http::layers::middleware::{Enter, Middleware};
+use crate::http::layers::prefetch::is_prefetch;
 use crate::http::message::call::{Call, Reply, Routed};
 use crate::http::message::route::Missed;
 
@@ -37,6 +38,7 @@ impl<S: Send + Sync + 'static, B> Middleware<Call<B>> for Routing<S> {
             Ok(found) if found.rules.is_local && !self.hosts.are_asked(uri, headers) => {
                 Err(Missed::Host)
             }
+            Ok(found) if found.rules.is_for_people && is_prefetch(headers) => Err(Missed::Prefetch),
             route => route,
         };
         Enter::Pass(Routed { call, route }, ())

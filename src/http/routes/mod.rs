@@ -12,7 +12,7 @@ pub mod sessions;
 pub mod sms;
 
 use crate::app::App;
-use crate::config::{MailTransport, ServerConfig};
+use crate::config::{MailTransport, ServerConfig, VerifyLink};
 use crate::http::pipeline::router::RouteError;
 use crate::http::{Router, RouterBuilder};
 
@@ -34,6 +34,9 @@ pub fn router(server: &ServerConfig, mail: &MailTransport) -> Result<Router<App>
     let mut routes = Router::builder(&server.api_prefix);
     for (chapter, mount) in chapters {
         routes = mount(routes.chapter(chapter));
+    }
+    if server.verify_link == VerifyLink::Confirm {
+        routes = email::mount_confirmation(routes.chapter("email"));
     }
     node::mount(routes.chapter("node"), server, mail).build()
 }

@@ -32,14 +32,14 @@ pub(super) const PROVIDER: Provider = Provider {
 fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
     let profile = &responses.profile;
     let emails = responses.emails.pointer("/values").and_then(Value::as_array);
-    let confirmed = emails
-        .into_iter()
-        .flatten()
-        .find(|entry| flag(entry, "/is_confirmed"))
-        .ok_or(ProfileError::NoConfirmedEmail)?;
+    let confirmed = emails.into_iter().flatten().find(|entry| flag(entry, "/is_confirmed"));
+    // Without the scope for addresses there are none to see.
+    if confirmed.is_none() && !responses.hides_emails {
+        return Err(ProfileError::NoConfirmedEmail);
+    }
     Ok(Profile {
         subject: text(profile, "/uuid").ok_or(ProfileError::NoId)?,
-        email: text(confirmed, "/email"),
+        email: confirmed.and_then(|entry| text(entry, "/email")),
         email_assurance: EmailAssurance::Verified,
         name: text(profile, "/display_name"),
         picture: text(profile, "/links/avatar/href"),

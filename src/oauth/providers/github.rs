@@ -32,7 +32,11 @@ pub(super) const PROVIDER: Provider = Provider {
 
 fn profile(responses: &ProviderResponses) -> Result<Profile, ProfileError> {
     let profile = &responses.profile;
-    let emails = responses.emails.as_array().ok_or(ProfileError::Empty)?;
+    // Fine-grained tokens and GitHub Apps need a right of their own to see addresses.
+    let emails = match &responses.emails {
+        _ if responses.hides_emails => &[],
+        emails => emails.as_array().ok_or(ProfileError::Empty)?.as_slice(),
+    };
     let is_verified = |entry: &&Value| flag(entry, "/verified");
     // The primary address if it is verified, else the first that is, else the first of all (5.3).
     let email = emails

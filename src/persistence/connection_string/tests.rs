@@ -223,67 +223,6 @@ fn quotes_around_the_whole_are_taken_off() {
     assert!(parse("\"postgres://u:p@h/db").is_err());
 }
 
-/// A short run of what the fuzzer does for as long as it is let.
-#[test]
-fn nothing_made_of_the_words_of_connection_strings_panics_or_is_shown() {
-    const WORDS: &[&str] = &[
-        "postgres://",
-        "postgresql://",
-        "user",
-        "password",
-        "=",
-        ":",
-        "@",
-        "/",
-        "?",
-        "&",
-        "#",
-        "%",
-        "%2F",
-        "%00",
-        "%ff",
-        "%e2%82",
-        "'",
-        "\"",
-        "\\",
-        " ",
-        ",",
-        "[",
-        "]",
-        "::1",
-        "host",
-        "port",
-        "5432",
-        "sslmode",
-        "require",
-        "options",
-        "-c ",
-        "--",
-        "endpoint=x",
-        "search_path",
-        "\u{e4}",
-        "\0",
-        "+",
-        "sslrootcert",
-        "system",
-        "pool_max_conns",
-        "9999999999999",
-        "-1",
-        "1h",
-    ];
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut below = |limit: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap() % limit
-    };
-    for _ in 0..20_000 {
-        let text: String = (0..below(12)).map(|_| WORDS[below(WORDS.len())]).collect();
-        fuzz::run(text.as_bytes());
-    }
-}
-
 #[test]
 fn no_message_has_any_part_of_a_password_in_it() {
     // Of characters that are in no name and no text of ours, so that any two of them tell.

@@ -4,6 +4,7 @@ mod access_control;
 mod anonymous;
 mod deanonymize;
 mod metadata;
+mod names;
 mod options;
 mod pre_hijacking;
 mod user;

@@ -41,6 +41,24 @@ async fn the_link_goes_to_the_new_address_and_following_it_changes_the_old_one()
     app.sign_in(ANN, PASSWORD).await.assert_refused(401, "invalid-email-password");
 }
 
+#[tokio::test]
+async fn the_own_address_in_other_capitals_is_no_clash_and_the_link_writes_it_so() {
+    let mailbox = Mailbox::start().await;
+    let (app, session) = start(&mailbox, &[]).await;
+    let capitals = "ANN@example.com";
+    change(&app, &session, capitals).await.assert_ok();
+    let mail = mailbox.last(&app.database, 1).await;
+    assert_eq!(mail.to, [capitals]);
+    let (_, query) = follow(&app, &mail.path(), Some(session.access_token())).await.redirect();
+    assert_eq!(query["type"], "emailConfirmChange");
+    let stored = app.database.text("select email::text from auth.users").await.unwrap();
+    assert_eq!(stored, capitals);
+    app.sign_in(ANN, PASSWORD).await.session();
+    // Somebody else's is one in any capitals.
+    let bob = app.sign_up("bob@example.com").await.session();
+    change(&app, &bob, "Ann@Example.com").await.assert_refused(409, "email-already-in-use");
+}
+
 /// Asking proves nothing about the current address.
 #[tokio::test]
 async fn asking_for_a_change_verifies_nothing() {

@@ -391,3 +391,52 @@ async fn captured_mail_has_the_same_words_and_headers() {
     assert_eq!(kept.header("X-Link"), Some(message_link(&message)));
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// What the server was greeted with.
+fn greetings(server: &SmtpServer) -> Vec<String> {
+    let commands = server.commands();
+    commands.iter().filter_map(|line| line.strip_prefix("EHLO ")).map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_server_is_greeted_by_a_name_with_a_dot_or_by_an_address() {
+    for (helo, expected) in
+        [("mail.example.com", "mail.example.com"), ("[192.0.2.7]", "[192.0.2.7]"), ("", "")]
+    {
+        let server = SmtpServer::start(Tls::Never).await;
+        let config = SmtpConfig { helo: helo.to_owned(), ..server.config(SmtpAuthMethod::Plain) };
+        sender_from(config).send(&message()).await.unwrap();
+        let [greeting] = greetings(&server).try_into().unwrap();
+        if expected.is_empty() {
+            // The name of the host that runs the test, or how it reaches itself.
+            let is_address = greeting == "[127.0.0.1]";
+            assert!(
+                is_address || greeting.contains('.') && !greeting.starts_with('['),
+                "{greeting}"
+            );
+        } else {
+            assert_eq!(greeting, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sender_with_a_comma_or_of_another_alphabet_is_one_mailbox_and_is_delivered() {
+    for (configured, name, address) in [
+        ("Acme, Inc. <a@b.example>", Some("Acme, Inc."), "a@b.example"),
+        ("Bücher <info@bücher.example>", Some("Bücher"), "info@xn--bcher-kva.example"),
+        ("info@bücher.example", None, "info@xn--bcher-kva.example"),
+    ] {
+        let server = SmtpServer::start(Tls::Never).await;
+        let sender = sender_named(server.config(SmtpAuthMethod::Plain), configured);
+        let recipient = "ann@bücher.example".to_owned();
+        sender.send(&OutboxMessage { recipient, ..message() }).await.unwrap();
+        let received = only(&server);
+        assert_eq!((received.from.as_str(), received.to.len()), (address, 1), "{configured}");
+        assert_eq!(received.to, ["ann@xn--bcher-kva.example"]);
+        let parsed = MessageParser::default().parse(&received.data).unwrap();
+        let from: Vec<_> = parsed.from().unwrap().iter().collect();
+        assert_eq!(from.len(), 1, "{configured}");
+        assert_eq!((from[0].name.as_deref(), from[0].address.as_deref()), (name, Some(address)));
+    }
+}

@@ -66,7 +66,7 @@ async fn options_has_a_response_on_every_path() {
     assert_eq!(bare.status, 204);
     assert_eq!(bare.header("access-control-allow-origin"), None);
     assert_eq!(bare.header("access-control-allow-headers"), None);
-    assert_eq!(bare.header("access-control-allow-methods"), Some("POST, GET"));
+    assert_eq!(bare.header("access-control-allow-methods"), Some("GET, HEAD"));
     assert_eq!(site.log_lines().len(), 0, "OPTIONS is not logged");
 }
 

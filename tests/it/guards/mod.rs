@@ -3,8 +3,10 @@
 mod attempts;
 mod conceal_errors;
 mod enumeration;
+mod prefetch;
 mod races;
 mod rate_limits;
 mod recipients;
 mod route_rules;
 mod turnstile;
+mod typed_codes;

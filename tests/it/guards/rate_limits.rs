@@ -11,6 +11,7 @@ use time::Duration;
 use crate::support::app::{Client, PASSWORD, TestApp, TestResponse, settings};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
+use crate::support::routes;
 use crate::support::smtp::eventually;
 
 const ON: (&str, &str) = ("AUTH_RATE_LIMIT_ENABLE", "true");
@@ -62,6 +63,36 @@ async fn nothing_is_limited_or_announced_unless_enabled() {
     let response = app.get("/version").await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("ratelimit"), None);
+}
+
+#[tokio::test]
+async fn what_watches_the_server_is_outside_every_limit() {
+    let app = start(&[
+        ("AUTH_RATE_LIMIT_GLOBAL_BURST", "1"),
+        ("AUTH_HTTP_MAX_CONCURRENCY", "1"),
+        ("AUTH_API_PREFIX", "/v1"),
+    ])
+    .await;
+    let probes: Vec<_> = routes::of(&app).into_iter().filter(|r| r.rules.is_probe).collect();
+    assert_eq!(probes.len(), 6, "{probes:?}");
+    for number in 0..20 {
+        for route in &probes {
+            let response = Client::send(app.request(route.method.clone(), &route.path)).await;
+            assert_eq!(response.status, 200, "{number} {}", route.path);
+            assert_eq!(response.header("ratelimit"), None, "{}", route.path);
+        }
+    }
+    // None of them has taken anything from what is limited.
+    assert_passes(&app.get("/v1/version").await);
+    assert_limited(&app.get("/v1/version").await, "user-global");
+    let many = probes
+        .iter()
+        .cycle()
+        .take(200)
+        .map(|route| Client::send(app.request(route.method.clone(), &route.path)));
+    for response in futures_util::future::join_all(many).await {
+        assert_eq!(response.status, 200, "{response:?}");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ fn table() -> Vec<RouteInfo> {
         ("AUTH_ENABLE_CHANGE_ENV", "true"),
         ("AUTH_MAIL_CAPTURE_FOLDER", "/nowhere"),
         ("AUTH_DEV_ROUTES", "true"),
+        ("AUTH_VERIFY_LINK", "confirm"),
     ]);
     let config = Config::from_sources(&sources).unwrap().config;
     routes::router(&config.server, &config.mail.transport).unwrap().routes().to_vec()
@@ -64,6 +65,7 @@ fn every_route_has_the_limits_of_the_reference_or_closer_ones() {
         ("POST /token", &[]),
         ("POST /token/verify", &[BruteForce]),
         ("GET /verify", &[BruteForce]),
+        ("POST /verify", &[BruteForce]),
         ("POST /signin/email-password", &[BruteForce]),
         ("POST /signin/mfa/totp", &[BruteForce]),
         ("POST /signin/pat", &[BruteForce]),

@@ -96,6 +96,15 @@ async fn userinfo_fills_up_a_thin_id_token_if_it_is_of_the_same_subject() {
     social.sign_in(ACME, &[]).await.refresh_token();
     assert_eq!(social.user().await["email"], "acme@x.test");
 
+    // What may not be seen is not there.
+    for status in [403, 404] {
+        social.app.database.execute("delete from auth.users").await;
+        control.claims(&json!({"email": null}));
+        control.fail(Endpoint::Profile, Fault::json(status, &json!({})));
+        social.sign_in(ACME, &[]).await.refresh_token();
+        assert_eq!(social.user().await["email"], Value::Null);
+    }
+    control.recover();
     social.app.database.execute("delete from auth.users").await;
     // Of another subject nothing is taken (OpenID Connect Core 5.3.2).
     control.claims(&json!({"sub": "another", "email": null, "name": null, "picture": null}));

@@ -168,6 +168,33 @@ async fn a_profile_endpoint_that_fails_ends_the_sign_in() {
     works_again(&social, "discord").await;
 }
 
+/// Addresses apart from the profile: who may not see them goes without, who cannot at the moment fails.
+#[tokio::test]
+async fn an_account_whose_addresses_may_not_be_seen_has_none() {
+    for provider in ["github", "bitbucket"] {
+        let social = Social::start(&[provider], &[]).await;
+        let control = social.providers.at(provider);
+        let unusual =
+            [say(401, &json!({})), say(429, &json!({})), say(500, &json!({})), Fault::Close];
+        for fault in unusual {
+            check(&social, provider, Endpoint::Emails, fault, PROFILE).await;
+        }
+        for fault in [
+            say(403, &json!({"message": "Resource not accessible by integration"})),
+            say(404, &json!({"message": "Not Found"})),
+            html(404),
+        ] {
+            control.fail(Endpoint::Emails, fault);
+            social.sign_in(provider, &[]).await.refresh_token();
+            assert_eq!(social.user().await["email"], Value::Null, "{provider}");
+        }
+        // The same account, also when they can be seen.
+        control.recover();
+        social.sign_in(provider, &[]).await.refresh_token();
+        assert_eq!(social.user().await["email"], Value::Null, "{provider}");
+    }
+}
+
 /// Nobody becomes user 0, and nobody's id is rounded.
 #[tokio::test]
 async fn profiles_without_an_id_or_of_wrong_types_end_the_sign_in() {
@@ -239,7 +266,6 @@ async fn lists_of_addresses_that_fail_end_the_sign_in() {
     let social = Social::start(&["github", "bitbucket"], &[HASTY]).await;
     for id in ["github", "bitbucket"] {
         for fault in [
-            say(404, &json!({"message": "Not Found"})),
             say(500, &json!([])),
             say(200, &json!({})),
             say(200, &json!(null)),

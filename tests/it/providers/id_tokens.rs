@@ -353,6 +353,38 @@ async fn keys_are_fetched_once_and_again_when_they_rotate_but_not_on_demand_of_s
 }
 
 #[tokio::test]
+async fn a_key_that_is_replaced_under_its_name_is_fetched_after_one_wrong_signature() {
+    let social = start(&[]).await;
+    for provider in BOTH {
+        let control = social.providers.at(provider);
+        let old = control.id_token(&json!({}));
+        sign_in(&social.app, provider, &old).await.session();
+        let fetched = control.calls(Endpoint::Jwks).len();
+        control.replace_key();
+        let new = control.id_token(&json!({}));
+        // What was fetched this very minute is believed.
+        sign_in(&social.app, provider, &new).await.assert_refused(400, "invalid-request");
+        assert_eq!(control.calls(Endpoint::Jwks).len(), fetched);
+        social.providers.clock.advance(Duration::seconds(61));
+        sign_in(&social.app, provider, &new).await.session();
+        assert_eq!(control.calls(Endpoint::Jwks).len(), fetched + 1);
+        for _ in 0..10 {
+            sign_in(&social.app, provider, &old).await.assert_refused(400, "invalid-request");
+            sign_in(&social.app, provider, &new).await.session();
+        }
+        assert_eq!(control.calls(Endpoint::Jwks).len(), fetched + 1);
+        // Signatures of strangers cost a look a minute, and not the keys if nobody responds to that.
+        social.providers.clock.advance(Duration::seconds(61));
+        control.fail(Endpoint::Jwks, Fault::json(500, &json!({})));
+        for _ in 0..10 {
+            sign_in(&social.app, provider, &old).await.assert_refused(400, "invalid-request");
+        }
+        assert_eq!(control.calls(Endpoint::Jwks).len(), fetched + 2);
+        sign_in(&social.app, provider, &new).await.session();
+    }
+}
+
+#[tokio::test]
 async fn known_keys_serve_while_the_provider_is_away() {
     let social = Social::start(&BOTH, &[("AUTH_PROVIDER_TIMEOUT", "300ms")]).await;
     let control = social.providers.at("google");

@@ -157,3 +157,43 @@ async fn a_table_that_changes_is_understood_at_the_next_token() {
     app.database.execute("update public.profiles set city = 'Praha'").await;
     assert_eq!(now().await, "Praha");
 }
+
+#[tokio::test]
+async fn numbers_of_every_type_keep_their_digits() {
+    let app = TestApp::start(&[
+        (
+            "AUTH_JWT_CUSTOM_CLAIMS",
+            r#"{"big":"ledger.big","sums":"ledger.sum","json":"ledger.data.n","real":"ledger.real",
+                "missing":"ledger.data.no","nowhere":"no.where"}"#,
+        ),
+        ("AUTH_JWT_CUSTOM_CLAIMS_MISSING", "omit"),
+    ])
+    .await;
+    app.database
+        .execute(
+            "create table public.ledgers ( \
+                 user_id uuid primary key references auth.users (id) on delete cascade, \
+                 big bigint, sum numeric(40, 4), data jsonb, \"real\" double precision)",
+        )
+        .await;
+    let session = app.sign_up("ann@example.com").await.session();
+    app.database
+        .execute(&format!(
+            "insert into public.ledgers values ('{}', 9007199254740993, \
+                 123456789012345678901234567890.1234, '{{\"n\": 9007199254740993.5}}', 0.1)",
+            session.user_id()
+        ))
+        .await;
+    let claims = claims(&app.sign_in("ann@example.com", PASSWORD).await.session());
+    for (name, value) in [
+        ("big", "9007199254740993"),
+        ("sums", "123456789012345678901234567890.1234"),
+        ("json", "9007199254740993.5"),
+        ("real", "0.1"),
+    ] {
+        assert_eq!(claims[format!("x-hasura-{name}")], value, "{name} in {claims}");
+    }
+    for name in ["missing", "nowhere"] {
+        assert!(claims.get(format!("x-hasura-{name}")).is_none(), "{claims}");
+    }
+}

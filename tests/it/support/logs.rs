@@ -1,4 +1,4 @@
-//! What servers in this process log about security.
+//! What servers in this process log about security, and about errors of Postgres.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ pub(crate) type Fields = HashMap<&'static str, String>;
 
 static EVENTS: OnceLock<Mutex<Vec<Fields>>> = OnceLock::new();
 
-/// From now on security events are kept; tests find theirs by the id of a session or user.
+/// From now on such events are kept; tests find theirs by the id of a session, user or request.
 pub(crate) fn keep_security_events() {
     EVENTS.get_or_init(|| {
         let subscriber = tracing_subscriber::registry().with(Keep.with_filter(LevelFilter::WARN));
@@ -33,6 +33,11 @@ pub(crate) fn security_events_of_user(user_id: &str) -> Vec<Fields> {
     events_with("user.id", user_id)
 }
 
+/// What was logged of an error of Postgres that this request met.
+pub(crate) fn database_errors(request_id: &str) -> Vec<Fields> {
+    events_with("request_id", request_id)
+}
+
 fn events_with(field: &str, value: &str) -> Vec<Fields> {
     let events = EVENTS.get().expect("events are kept").lock().unwrap();
     let is_about = |event: &&Fields| event.get(field).is_some_and(|found| found == value);
@@ -45,7 +50,9 @@ impl<S: Subscriber> Layer<S> for Keep {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut visitor = Visitor(Fields::new());
         event.record(&mut visitor);
-        if let (true, Some(events)) = (visitor.0.contains_key("security_event"), EVENTS.get()) {
+        let is_kept =
+            ["security_event", "sqlstate"].iter().any(|name| visitor.0.contains_key(name));
+        if let (true, Some(events)) = (is_kept, EVENTS.get()) {
             events.lock().unwrap().push(visitor.0);
         }
     }

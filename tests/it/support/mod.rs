@@ -23,6 +23,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod providers;
 pub(crate) mod random;
+pub(crate) mod routes;
 pub(crate) mod secure_postgres;
 pub(crate) mod security_key;
 pub(crate) mod smtp;

@@ -60,6 +60,11 @@ impl TestDatabase {
         Self::create("template template0").await
     }
 
+    /// The same in an encoding that has few characters.
+    pub(crate) async fn latin1() -> Self {
+        Self::create("template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'").await
+    }
+
     /// One that exists elsewhere, or this one by another way.
     pub(crate) fn at(url: String, name: &str) -> Self {
         Self { url, name: name.to_owned() }

@@ -155,6 +155,7 @@ impl SmtpServer {
             password: PASSWORD.into(),
             auth_method,
             ca_file: Some(self.ca_file.clone()),
+            helo: String::new(),
         }
     }
 

@@ -60,4 +60,16 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             verify::get,
         )
+        .for_people()
+}
+
+/// Mounts what the button of the page behind a mailed link does.
+pub fn mount_confirmation(routes: RouterBuilder<App>) -> RouterBuilder<App> {
+    routes.route(
+        Method::POST,
+        "/verify",
+        Limits::of(&[Limit::BruteForce]),
+        Turnstile::NotAsked,
+        verify::post,
+    )
 }

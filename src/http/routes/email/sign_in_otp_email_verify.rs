@@ -9,15 +9,15 @@ use crate::domain::email::EmailAddress;
 use crate::flows::email::verify_sign_in_otp_email::verify_sign_in_otp_email;
 use crate::flows::guards::response_padding::pad_response_time;
 use crate::http::ApiRequest;
+use crate::http::input::code_field::CodeField;
 use crate::http::input::extract::read_json;
-use crate::http::input::fields::TextField;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::routes::sessions::payload::session_payload;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SignInOtpEmailVerifyRequest {
-    otp: TextField,
+    otp: CodeField,
     email: EmailAddress,
 }
 

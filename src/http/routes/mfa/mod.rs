@@ -20,6 +20,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             mfa_totp_generate::get,
         )
+        .for_people()
         .route(
             Method::POST,
             "/signin/mfa/totp",

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::flows::mfa::sign_in_mfa_totp::sign_in_mfa_totp;
 use crate::http::ApiRequest;
+use crate::http::input::code_field::CodeField;
 use crate::http::input::extract::read_json;
-use crate::http::input::fields::{MfaTicketField, TextField};
+use crate::http::input::fields::MfaTicketField;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::routes::sessions::payload::session_payload;
 
@@ -16,7 +17,7 @@ use crate::http::routes::sessions::payload::session_payload;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SignInMfaTotpRequest {
     ticket: MfaTicketField,
-    otp: TextField,
+    otp: CodeField,
 }
 
 /// Responds with the session for which the password alone was not enough.

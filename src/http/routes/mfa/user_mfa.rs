@@ -6,15 +6,16 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::flows::mfa::change_mfa::{MfaChange, change_mfa};
+use crate::http::input::code_field::CodeField;
 use crate::http::input::extract::read_json;
-use crate::http::input::fields::{TextField, not_null};
+use crate::http::input::fields::not_null;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct UserMfaRequest {
-    code: TextField,
+    code: CodeField,
     #[serde(default, deserialize_with = "not_null")]
     active_mfa_type: Option<MfaType>,
 }

@@ -10,7 +10,6 @@ use crate::app::App;
 use crate::domain::error::AuthError;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse};
-use crate::persistence::health;
 
 /// How long Postgres may take to respond on a ready node.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -51,10 +50,10 @@ async fn check(app: &App) -> Result<(), AuthError> {
     if !app.tree.is_standing() {
         return Err(AuthError::unavailable("supervision tree"));
     }
-    match tokio::time::timeout(DEADLINE, health::ping(&app.pool)).await {
+    match tokio::time::timeout(DEADLINE, app.ping.ping(&app.pool)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            tracing::warn!(error = &*error as &dyn std::error::Error, "not ready");
             Err(AuthError::unavailable("postgres"))
         }
         Err(_elapsed) => Err(AuthError::unavailable("postgres")),

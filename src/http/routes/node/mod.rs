@@ -22,12 +22,18 @@ pub fn mount(
     routes = routes
         .route(Method::GET, "/.well-known/jwks.json", Limits::NONE, Turnstile::NotAsked, jwks::get)
         .route(Method::GET, "/healthz", Limits::NONE, Turnstile::NotAsked, healthz::get)
+        .probe()
         .route(Method::HEAD, "/healthz", Limits::NONE, Turnstile::NotAsked, healthz::head)
+        .probe()
         .route(Method::GET, "/version", Limits::NONE, Turnstile::NotAsked, version::get)
         .route_outside_prefix(Method::GET, "/healthz", healthz::get_outside_prefix)
+        .probe()
         .route_outside_prefix(Method::HEAD, "/healthz", healthz::head)
+        .probe()
         .route_outside_prefix(Method::GET, "/livez", healthz::live)
-        .route_outside_prefix(Method::HEAD, "/livez", healthz::live);
+        .probe()
+        .route_outside_prefix(Method::HEAD, "/livez", healthz::live)
+        .probe();
     if server.change_env {
         routes = routes
             .route(Method::POST, "/change-env", Limits::NONE, Turnstile::NotAsked, change_env::post)

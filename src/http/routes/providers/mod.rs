@@ -46,6 +46,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_provider::get,
         )
+        .for_people()
         .route(
             Method::GET,
             "/signin/provider/{provider}/callback",
@@ -53,6 +54,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             sign_in_provider_callback::get,
         )
+        .for_people()
         .route(
             Method::POST,
             "/signin/provider/{provider}/callback",
@@ -67,6 +69,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             provider_tokens::get,
         )
+        .for_people()
         .route(
             Method::POST,
             "/signup/idtoken",
@@ -82,6 +85,7 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::Asked,
             sign_up_provider::get,
         )
+        .for_people()
         .route(
             Method::POST,
             "/token/provider/{provider}",

@@ -77,7 +77,7 @@ pub fn refuse(app: &App, request: &ApiRequest, refusal: Refusal) -> HandlerResul
 
 fn options(app: &App, query: &Parameters<'_>) -> Result<SignUpOptions, AuthError> {
     let roles = query.optional("allowedRoles")?.map(|roles| {
-        roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect()
+        roles.split(',').map(str::trim).filter(|role| !role.is_empty()).map(Into::into).collect()
     });
     let max_bytes = app.config().accounts.metadata_max_bytes;
     let metadata = query

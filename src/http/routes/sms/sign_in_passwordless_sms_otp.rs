@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::flows::sms::verify_sign_in_passwordless_sms::verify_sign_in_passwordless_sms;
 use crate::http::ApiRequest;
+use crate::http::input::code_field::CodeField;
 use crate::http::input::extract::read_json;
 use crate::http::input::fields::TextField;
 use crate::http::pipeline::router::HandlerResult;
@@ -16,7 +17,7 @@ use crate::http::routes::sessions::payload::session_payload;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SignInPasswordlessSmsOtpRequest {
     phone_number: TextField,
-    otp: TextField,
+    otp: CodeField,
 }
 
 /// Responds with a session for a code by SMS.

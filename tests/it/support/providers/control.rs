@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::Providers;
 use super::catalogue::{ClientAuth, TokenShape};
 use super::fault::{Endpoint, Fault};
-use super::id_tokens;
 use super::openid;
 use super::state::{Account, Choice, ProviderState, TokenRequest};
 use super::wire::{Call, Parameters};
@@ -85,9 +84,9 @@ impl<'a> Control<'a> {
         self.with(|state| state.keys.rotate());
     }
 
-    /// The key that signs at present, by its place in [`id_tokens::Keys`].
-    pub(crate) fn key(&self) -> usize {
-        self.with(|state| state.keys.index)
+    /// The same, but the new key has the name of the old one.
+    pub(crate) fn replace_key(&self) {
+        self.with(|state| state.keys.replace());
     }
 
     /// Right claims about the present account, then changes; `null` leaves one out.
@@ -98,8 +97,8 @@ impl<'a> Control<'a> {
 
     /// An id token with those claims and a right signature.
     pub(crate) fn id_token(&self, changes: &Value) -> String {
-        let (claims, key) = (self.good_claims(changes), self.key());
-        id_tokens::Keys::shared().rs256(key, &id_tokens::header(key), &claims)
+        let claims = self.good_claims(changes);
+        self.with(|state| state.keys.sign(&claims))
     }
 
     /// Every authorization request so far.

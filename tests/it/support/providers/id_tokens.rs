@@ -135,21 +135,30 @@ fn encode(bytes: &[u8]) -> String {
 pub(super) struct KeySet {
     /// Signs.
     pub(super) index: usize,
+    /// Whose name it has.
+    name: usize,
 }
 
 impl KeySet {
     /// The key set as it is published.
     pub(super) fn published(&self) -> Value {
         let keys = Keys::shared();
-        json!({"keys": [keys.ec_jwk(), keys.jwk(self.index)]})
+        let mut key = keys.jwk(self.index);
+        key["kid"] = json!(kid(self.name));
+        json!({"keys": [keys.ec_jwk(), key]})
     }
 
     pub(super) fn rotate(&mut self) {
+        self.replace();
+        self.name = self.index;
+    }
+
+    pub(super) fn replace(&mut self) {
         self.index = (self.index + 1) % RSA_KEYS;
     }
 
     pub(super) fn sign(&self, claims: &Value) -> String {
-        Keys::shared().rs256(self.index, &header(self.index), claims)
+        Keys::shared().rs256(self.index, &header(self.name), claims)
     }
 }
 

@@ -1,10 +1,19 @@
-//! What holds for every text that is taken for an env file.
+//! Env files: whatever stands there, nothing panics, and values are read as they stand.
 
-use super::env_file;
-use super::quotes;
+use super::Target;
+use crate::config::env_file;
 
-/// Panics if a text panics the parser, or if what it reads is not what stands there.
-pub fn run(data: &[u8]) {
+pub(super) const TARGET: Target = Target {
+    name: "env_file",
+    run,
+    seeds: &[
+        b"A=1\nB_1='two words'\n# a remark\nexport C=\"x\\ny\"\n",
+        b"\xef\xbb\xbfA=\"quoted\"\r\nB=\r\n",
+        b"A=`x` $B ${C}\n=\n9=1\nA B=1\n'=\"\n",
+    ],
+};
+
+fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let lines = text.lines().count();
     match env_file::parse(text) {
@@ -19,7 +28,6 @@ pub fn run(data: &[u8]) {
                         env_file::parse(&format!("{name}='{value}'")).expect("it is quoted");
                     assert_eq!(again.get(name), Some(value));
                 }
-                let _ = quotes::between(value);
             }
         }
         Err((line, reason)) => {

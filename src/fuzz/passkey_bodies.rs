@@ -1,21 +1,58 @@
 //! The bodies that end passkey ceremonies, and keys of every algorithm: whatever a client sends and
 //! whatever a database holds, nothing panics.
-//!
-//! `cargo +nightly fuzz run passkey_bodies`
-
-#![no_main]
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keywright::config::{GivenRelyingParty, WebauthnConfig};
-use keywright::http::input::webauthn::{AssertionRequest, CreatedCredential};
-use keywright::domain::challenge::Challenge;
-use keywright::passkeys::{PendingRegistration, RelyingParty};
-use libfuzzer_sys::fuzz_target;
 use webauthn_rs_core::proto::AuthenticatorAssertionResponseRaw;
+
+use super::Target;
+use crate::config::{GivenRelyingParty, UserVerification, WebauthnConfig};
+use crate::domain::challenge::Challenge;
+use crate::http::input::webauthn::{AssertionRequest, CreatedCredential};
+use crate::passkeys::{PendingRegistration, RelyingParty};
+
+pub(super) const TARGET: Target = Target {
+    name: "passkey_bodies",
+    run,
+    // The first byte chooses what the rest is taken for.
+    seeds: &[
+        b"d{\x22credential\x22:{\x22id\x22:\x22AAAA\x22,\x22rawId\x22:\x22AAAA\x22,\x22t\
+          ype\x22:\x22public-key\x22,\x22response\x22:{\x22clientDataJSON\x22:\x22eyJ0eX\
+          BlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\
+          QUFBQUFBQUFBQUFBQUFBQSIsIm9yaWdpbiI6Imh0dHA6Ly9sb2NhbGhvc3Q6MzAwMCJ9\x22,\x22a\
+          uthenticatorData\x22:\x22AAAA\x22,\x22signature\x22:\x22AAAA\x22,\x22userHandl\
+          e\x22:null}}}",
+        b"e{\x22id\x22:\x22AAAA\x22,\x22rawId\x22:\x22AAAA\x22,\x22type\x22:\x22public-k\
+          ey\x22,\x22authenticatorAttachment\x22:\x22platform\x22,\x22clientExtensionRes\
+          ults\x22:{},\x22response\x22:{\x22clientDataJSON\x22:\x22AAAA\x22,\x22attestat\
+          ionObject\x22:\x22AAAA\x22,\x22transports\x22:[\x22usb\x22]}}",
+        b"f\xa3cfmtdnonegattStmt\xa0hauthDataX\x88I\x96\x0d\xe5\x88\x0e\x8cht4\x17\x0fdv\
+          `[\x8f\xe4\xae\xb9\xa2\x862\xc7\x99\x5c\xf3\xba\x83\x1d\x97cE\x00\x00\x00\x00\
+          \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04abcd\
+          \xa5\x01\x02\x03& \x01!X k\x17\xd1\xf2\xe1,BG\xf8\xbc\xe6\xe5c\xa4@\xf2w\x03}\
+          \x81-\xeb3\xa0\xf4\xa19E\xd8\x98\xc2\x96\x22X O\xe3B\xe2\xfe\x1a\x7f\x9b\x8e\
+          \xe7\xebJ|\x0f\x9e\x16+\xce3Wk1^\xce\xcb\xb6@h7\xbfQ\xf5",
+        b"f\xa3cfmtfpackedgattStmt\xa2calg&csigDabcdhauthDataX\x88I\x96\x0d\xe5\x88\x0e\
+          \x8cht4\x17\x0fdv`[\x8f\xe4\xae\xb9\xa2\x862\xc7\x99\x5c\xf3\xba\x83\x1d\x97cE\
+          \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+          \x00\x00\x04abcd\xa5\x01\x02\x03& \x01!X k\x17\xd1\xf2\xe1,BG\xf8\xbc\xe6\xe5c\
+          \xa4@\xf2w\x03}\x81-\xeb3\xa0\xf4\xa19E\xd8\x98\xc2\x96\x22X O\xe3B\xe2\xfe\
+          \x1a\x7f\x9b\x8e\xe7\xebJ|\x0f\x9e\x16+\xce3Wk1^\xce\xcb\xb6@h7\xbfQ\xf5",
+        b"gI\x96\x0d\xe5\x88\x0e\x8cht4\x17\x0fdv`[\x8f\xe4\xae\xb9\xa2\x862\xc7\x99\x5c\
+          \xf3\xba\x83\x1d\x97c\x05\x00\x00\x00\x07",
+        b"h\xa5\x01\x02\x03& \x01!X k\x17\xd1\xf2\xe1,BG\xf8\xbc\xe6\xe5c\xa4@\xf2w\x03}\
+          \x81-\xeb3\xa0\xf4\xa19E\xd8\x98\xc2\x96\x22X O\xe3B\xe2\xfe\x1a\x7f\x9b\x8e\
+          \xe7\xebJ|\x0f\x9e\x16+\xce3Wk1^\xce\xcb\xb6@h7\xbfQ\xf5",
+        b"h\xa4\x01\x01\x03' \x06!X k\x17\xd1\xf2\xe1,BG\xf8\xbc\xe6\xe5c\xa4@\xf2w\x03}\
+          \x81-\xeb3\xa0\xf4\xa19E\xd8\x98\xc2\x96",
+        b"h\xa4\x01\x03\x039\x01\x00 X \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+          \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+          \xff!C\x01\x00\x01",
+    ],
+};
 
 /// [`ANSWERED`], as client data have it.
 const CHALLENGE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -31,6 +68,7 @@ static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
         given,
         relying_party,
         timeout: Duration::from_mins(5),
+        user_verification: UserVerification::Preferred,
         max_challenges: 1,
     })
 });
@@ -86,7 +124,7 @@ const GENERATOR: [u8; 64] = [
 
 fn finish_registration(body: &[u8]) {
     let Ok(created) = serde_json::from_slice::<CreatedCredential>(body) else { return };
-    let Ok(attestation) = created.into_attestation() else { return };
+    let Ok(registration) = created.into_registration() else { return };
     let pending: PendingRegistration = serde_json::from_str(&format!(
         r#"{{"policy":"preferred","exclude_credentials":[],"challenge":"{CHALLENGE}",
             "credential_algorithms":["ES256","ES384","ES521","RS256","RS384","RS512","PS256","PS384",
@@ -95,18 +133,23 @@ fn finish_registration(body: &[u8]) {
             "allow_synchronised_authenticators":true}}"#
     ))
     .expect("as stored");
-    let _ = PARTY.finish_registration(&attestation.response, Vec::new(), ANSWERED, &pending);
+    let _ = PARTY.finish_registration(
+        &registration.response,
+        registration.transports,
+        ANSWERED,
+        &pending,
+    );
 }
 
-fuzz_target!(|data: &[u8]| {
+fn run(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let bytes = URL_SAFE_NO_PAD.encode(rest);
-    match kind % 5 {
-        0 => finish_assertion(rest),
-        1 => finish_registration(rest),
-        4 => verify_by(rest),
+    match kind {
+        b'd' => finish_assertion(rest),
+        b'e' => finish_registration(rest),
+        b'h' => verify_by(rest),
         // Past the JSON, into the CBOR and the authenticator data.
-        2 => finish_registration(
+        b'f' => finish_registration(
             format!(
                 r#"{{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{{
                     "clientDataJSON":"{}","attestationObject":"{bytes}"}}}}"#,
@@ -123,4 +166,4 @@ fuzz_target!(|data: &[u8]| {
             .as_bytes(),
         ),
     }
-});
+}
