@@ -1,6 +1,6 @@
 # Two commands matter: `make run` (a working server) and `make test` (everything CI checks).
 
-.PHONY: help run test test-fast soak fuzz check docs dist sqlx bench clean
+.PHONY: help run test test-fast test-postgres soak fuzz check docs dist sqlx bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -17,6 +17,9 @@ test: ## Install what the tests need, check format and lints, run every test
 
 test-fast: ## Format, lints, unit tests and the quick HTTP tests: minutes, for while you work
 	@scripts/test.sh fast
+
+test-postgres: ## The quick HTTP tests on PostgreSQL 14, 16, 17 and 18, or on VERSIONS="14 18"
+	@scripts/test.sh postgres $(VERSIONS)
 
 soak: ## Fault tests and random interleavings for MINUTES (10), with a table of what was seen
 	@scripts/soak.sh $(MINUTES)

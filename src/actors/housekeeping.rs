@@ -23,7 +23,7 @@ use crate::config::{Config, LiveConfig};
 use crate::domain::clock::Clock;
 use crate::metrics::{ActorStats, HousekeepingStats, MailStats};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::pool::in_time;
+use crate::persistence::time_limit::in_time;
 use crate::persistence::{challenges, outbox, recipients, tickets, used_challenges};
 
 /// How often the rhythms are looked at; the shortest period that a table can have.

@@ -6,9 +6,9 @@ use super::reading::{ConfigErrors, Notice, Reader, Sources, report_ignored};
 use super::rows;
 use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
-    LogConfig, MailConfig, MailTransport, MethodsConfig, PasswordsConfig, ProtectionConfig,
-    ProvidersConfig, RecipientsConfig, RuntimeConfig, SealingConfig, ServerConfig, SmsConfig,
-    TokensConfig, TracesConfig, WebauthnConfig,
+    LogConfig, MailConfig, MailDelivery, MailTransport, MethodsConfig, PasswordsConfig,
+    ProtectionConfig, ProvidersConfig, RecipientsConfig, RuntimeConfig, SealingConfig,
+    ServerConfig, SmsConfig, TokensConfig, TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -82,6 +82,13 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
              signs up can sign in",
         );
     }
+    if config.mail.delivery == MailDelivery::BeforeResponse && config.server.conceal_errors {
+        reader.warn(
+            &rows::mail::MAIL_DELIVERY,
+            "responses do not wait for mail while AUTH_CONCEAL_ERRORS is on: the wait would tell which \
+             addresses have an account",
+        );
+    }
     // A development server switches them on by itself and says so.
     let shows_mail = config.server.dev_routes && reader.sources().is_set(&rows::server::DEV_ROUTES);
     match (shows_mail, &config.mail.transport) {
@@ -100,10 +107,11 @@ fn compare_sections(reader: &mut Reader<'_>, config: &Config) {
         ),
         (false, _) => {}
     }
-    if sends_mail
-        && config.server.client_url.is_empty()
-        && config.accounts.lists.redirects.is_empty()
-    {
+    let leaves =
+        matches!(config.mail.transport, MailTransport::Smtp(_) | MailTransport::Postmark(_));
+    let has_target =
+        !config.server.client_url.is_empty() || !config.accounts.lists.redirects.is_empty();
+    if leaves && !has_target {
         reader.refuse(
             &rows::server::CLIENT_URL,
             "not set, and AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS is empty: the links in mails have no target",

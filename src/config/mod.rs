@@ -30,7 +30,9 @@ pub use self::sections::admin::AdminConfig;
 pub use self::sections::claims::{ClaimsConfig, ClaimsSource};
 pub use self::sections::database::{DatabaseConfig, StorageCompatibility};
 pub use self::sections::hasura::HasuraConfig;
-pub use self::sections::mail::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls};
+pub use self::sections::mail::{
+    MailConfig, MailDelivery, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls,
+};
 pub use self::sections::methods::{Elevation, MethodsConfig};
 pub use self::sections::passwords::{ChangeEnds, PasswordsConfig};
 pub use self::sections::protection::{ProtectionConfig, RateLimits};

@@ -148,6 +148,10 @@ impl<'a> Target<'a> {
                 None => Self::parse_relative(value),
             };
         };
+        // Browsers read `https:/evil.example://app.example.com` as an address of `evil.example`.
+        if !is_scheme(scheme) {
+            return None;
+        }
         let scheme = scheme.to_lowercase();
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if default_port(&scheme).is_none() {
@@ -224,12 +228,19 @@ fn split_bare(text: &str) -> Option<(String, &str)> {
         "wss",
     ];
     let (scheme, path) = text.split_once(':')?;
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if !is_scheme(scheme) {
+        return None;
+    }
     let scheme = scheme.to_ascii_lowercase();
     let is_of_application = !NOT_OF_APPLICATIONS.contains(&scheme.as_str());
     let is_path = path.starts_with('/') && !path.starts_with("//");
-    (is_scheme && is_of_application && is_path).then_some((scheme, path))
+    (is_of_application && is_path).then_some((scheme, path))
+}
+
+/// RFC 3986 section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// An entry without its fragment and its query, which targets are compared without, too.

@@ -6,12 +6,15 @@
 //! compiled into the server.
 
 mod claim_paths;
+mod client_addresses;
 mod connection_string;
 mod env_file;
 #[cfg(test)]
 mod generated;
 mod ids;
+mod mail_headers;
 mod passkey_bodies;
+mod redirects;
 
 /// One parser, or a few that read the same kind of text.
 pub struct Target {
@@ -26,10 +29,13 @@ pub struct Target {
 /// Every target.
 pub static TARGETS: &[Target] = &[
     claim_paths::TARGET,
+    client_addresses::TARGET,
     connection_string::TARGET,
     env_file::TARGET,
     ids::TARGET,
+    mail_headers::TARGET,
     passkey_bodies::TARGET,
+    redirects::TARGET,
 ];
 
 /// The target of this name.

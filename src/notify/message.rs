@@ -143,6 +143,10 @@ impl Sender {
             return None;
         }
         let address = envelope_address(configured).trim();
+        // In brackets or quotes the library takes them, and not every reader does.
+        if address.contains(|c: char| c.is_whitespace() || ",;<>()\"\\".contains(c)) {
+            return None;
+        }
         let (local, domain) = address.rsplit_once('@')?;
         let domain = with_ascii_domain(address)
             .rsplit_once('@')

@@ -9,8 +9,8 @@ use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr};
 use tokio::time::timeout;
 
-use super::pool::in_time;
 use super::pooled_connection::{PooledConnection, Transaction};
+use super::time_limit::in_time;
 use super::user_turns::UserTurns;
 use crate::domain::ids::UserId;
 use crate::metrics::{Counter, Histogram};

@@ -18,6 +18,10 @@ use crate::persistence::reference::{ExtensionSchemas, LEVELS, REFERENCE_LEVEL, m
 use crate::persistence::settings::{self, Origin};
 use crate::persistence::{grants, pool, start_wait};
 
+/// The oldest major version of Postgres that works. Tests run on those that are maintained
+/// (`make test-postgres`).
+pub const OLDEST_POSTGRES: i32 = 12;
+
 /// The longest wait for another node's migration, and for locks on busy tables.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '60s'";
 
@@ -82,7 +86,7 @@ pub enum MigrateError {
     ConnectionString { setting: &'static str, cause: ConnectionStringError },
     #[error("{setting}: cannot connect to Postgres: {cause}")]
     Connect { setting: &'static str, cause: sqlx::Error },
-    #[error("{setting}: Postgres 12 or newer is needed, this is {version}")]
+    #[error("{setting}: Postgres {OLDEST_POSTGRES} or newer is needed, this is {version}")]
     TooOld { setting: &'static str, version: String },
     #[error("{setting}: this database cannot be adopted: {refusal}")]
     Refused { setting: &'static str, refusal: Refusal },
@@ -191,7 +195,7 @@ async fn lock(conn: &mut PgConnection, blame: &Blame) -> Result<(), MigrateError
     .fetch_one(&mut *conn)
     .await
     .map_err(blame.doing("ask for the version"))?;
-    if number < 120_000 {
+    if number < OLDEST_POSTGRES * 10_000 {
         return Err(MigrateError::TooOld { setting: blame.setting, version });
     }
     // The role's own limits are for requests, not for migrations.
@@ -336,4 +340,17 @@ async fn record(conn: &mut PgConnection, situation: Situation) -> sqlx::Result<O
 async fn execute(conn: &mut PgConnection, statement: &'static str) -> sqlx::Result<()> {
     sqlx::query(statement).execute(conn).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_too_old_is_named_beside_the_oldest_that_works() {
+        let error =
+            MigrateError::TooOld { setting: "POSTGRES_CONNECTION", version: "9.6.24".to_owned() };
+        let text = error.to_string();
+        assert_eq!(text, "POSTGRES_CONNECTION: Postgres 12 or newer is needed, this is 9.6.24");
+    }
 }

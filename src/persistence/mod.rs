@@ -31,6 +31,7 @@ pub mod settings;
 pub mod start_wait;
 pub mod stored_time;
 pub mod tickets;
+pub mod time_limit;
 pub mod totp;
 pub mod used_challenges;
 pub mod user_providers;

@@ -193,6 +193,20 @@ pub async fn failed(
     Ok(())
 }
 
+/// Whether nobody has delivered this message yet, or failed to.
+pub async fn is_untried(db: impl PgExecutor<'_>, id: MessageId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from auth.keywright_outbox where id = $1 and last_error is null
+        ) as "is_untried!"
+        "#,
+        id.0,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// A message that was never delivered in its time.
 #[derive(Clone, Debug)]
 pub struct ExpiredMessage {

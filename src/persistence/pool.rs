@@ -140,14 +140,3 @@ pub(crate) async fn reach_extensions(
 fn configuration(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Configuration(Box::new(error))
 }
-
-/// Waits for `limit` at most: Postgres ends long statements itself, unless it is out of reach.
-pub async fn in_time<T>(
-    limit: Duration,
-    work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
-    match timeout(limit, work).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-    }
-}

@@ -73,8 +73,9 @@ impl SessionSettings {
             r#"
             select count(set_config(setting.name, setting.value, false)) as "count!"
             from unnest($1::text[], $2::text[]) as setting (name, value)
-            -- Where the server's operating system cannot tell, it refuses this one.
-            where name <> 'client_connection_check_interval' or version() like '%linux%'
+            -- Of 14 and later; where the server's operating system cannot tell, it refuses this one.
+            where name <> 'client_connection_check_interval'
+               or current_setting('server_version_num')::int >= 140000 and version() like '%linux%'
             "#,
             &self.names,
             &self.values

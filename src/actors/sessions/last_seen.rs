@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::actors::runtime::isolate::{is_of_a_row, isolated};
 use crate::domain::ids::UserId;
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::pool::in_time;
+use crate::persistence::time_limit::in_time;
 use crate::persistence::users;
 
 /// A user, and when that was seen.

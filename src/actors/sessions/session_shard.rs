@@ -28,7 +28,7 @@ use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::metrics::ActorStats;
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::pool::in_time;
+use crate::persistence::time_limit::in_time;
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};

@@ -11,9 +11,7 @@ use std::collections::HashMap;
 /// The variables of a file, or the number of the line that cannot be read and why.
 ///
 /// The reason never repeats the line, which may hold a secret.
-pub(crate) fn parse(
-    text: &str,
-) -> Result<HashMap<String, String>, (usize, &'static str)> {
+pub(crate) fn parse(text: &str) -> Result<HashMap<String, String>, (usize, &'static str)> {
     let mut variables = HashMap::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();

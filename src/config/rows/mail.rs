@@ -18,6 +18,7 @@ pub(crate) const ROWS: &[Setting] = &[
     SMTP_HELO,
     EMAIL_TEMPLATES_PATH,
     MAIL_CAPTURE_FOLDER,
+    MAIL_DELIVERY,
 ];
 
 pub(crate) const SMTP_HOST: Setting = Setting::text(
@@ -132,3 +133,14 @@ pub(crate) const MAIL_CAPTURE_FOLDER: Setting = Setting::text(
     "Folder that keeps mails instead of an SMTP server; for development",
 )
 .own();
+
+pub(crate) const MAIL_DELIVERY: Setting = Setting::choice(
+    "mail-delivery",
+    "AUTH_MAIL_DELIVERY",
+    &["outbox", "before-response"],
+    "outbox",
+    "Whether responses wait for the first attempt to deliver their mail, 5 seconds at most, for test suites \
+     that look into a mailbox at once; not with AUTH_CONCEAL_ERRORS, where the wait would tell who has an account",
+)
+.own()
+.live();

@@ -19,6 +19,17 @@ pub struct MailConfig {
     /// `AUTH_EMAIL_TEMPLATES_PATH`; falls back to the built-in templates when the folder is
     /// missing.
     pub templates_path: PathBuf,
+    /// `AUTH_MAIL_DELIVERY` (ours).
+    pub delivery: MailDelivery,
+}
+
+/// When a response leaves whose mail waits in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailDelivery {
+    /// At once.
+    Outbox,
+    /// After the first attempt to deliver it, or after 5 seconds.
+    BeforeResponse,
 }
 
 /// The way out for mail.
@@ -79,6 +90,10 @@ impl MailConfig {
             sender: reader.text(&rows::mail::SMTP_SENDER),
             smtpapi_header: reader.text(&rows::mail::SMTP_X_SMTPAPI_HEADER),
             templates_path: PathBuf::from(reader.text(&rows::mail::EMAIL_TEMPLATES_PATH)),
+            delivery: match reader.choice(&rows::mail::MAIL_DELIVERY) {
+                Some("before-response") => MailDelivery::BeforeResponse,
+                _ => MailDelivery::Outbox,
+            },
         };
         for (variable, value) in [
             (&rows::mail::SMTP_SENDER, &config.sender),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Origin, Url};
 
 use crate::config::reading::Reader;
 use crate::config::rows;
@@ -65,6 +65,36 @@ pub struct RelyingPartyConfig {
     pub origins: Vec<Url>,
 }
 
+impl RelyingPartyConfig {
+    /// Pages outside the domain that may use its passkeys, if the domain says so itself (WebAuthn
+    /// level 3, 5.11: related origins).
+    pub fn related_origins(&self) -> impl Iterator<Item = String> {
+        let is_web = |origin: &&Url| matches!(origin.scheme(), "http" | "https");
+        let related = self.origins.iter().filter(|origin| !is_within(origin, &self.id));
+        related.filter(is_web).map(|origin| origin.origin().ascii_serialization())
+    }
+
+    /// What browsers may not accept, by setting; they are the ones to judge.
+    pub(in crate::config) fn doubts(&self) -> Vec<(&'static Setting, String)> {
+        let mut doubts = Vec::new();
+        if !matches!(Host::parse(&self.id), Ok(Host::Domain(_))) {
+            let text = format!("{} is an address, and browsers bind passkeys to domains", self.id);
+            doubts.push((&rows::webauthn::WEBAUTHN_RP_ID, text));
+        }
+        let related: Vec<_> = self.related_origins().collect();
+        if !related.is_empty() {
+            let text = format!(
+                "outside the domain {id}: {origins}; browsers let them use its passkeys only if \
+                 https://{id}/.well-known/webauthn names them, which this server does",
+                id = self.id,
+                origins = related.join(", "),
+            );
+            doubts.push((&rows::webauthn::WEBAUTHN_RP_ORIGINS, text));
+        }
+        doubts
+    }
+}
+
 /// Why a relying party cannot work, and which setting to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -88,7 +118,14 @@ impl WebauthnConfig {
         let timeout =
             reader.number(&rows::webauthn::WEBAUTHN_ATTESTATION_TIMEOUT, 1_000..=86_400_000);
         let relying_party = match given.resolve(client_url) {
-            Ok(relying_party) => relying_party,
+            Ok(relying_party) => {
+                if enabled {
+                    for (setting, doubt) in relying_party.doubts() {
+                        reader.warn(setting, doubt);
+                    }
+                }
+                relying_party
+            }
             Err(error) => {
                 if enabled {
                     reader.refuse(error.setting, error.reason);
@@ -112,7 +149,7 @@ impl WebauthnConfig {
 }
 
 impl GivenRelyingParty {
-    /// Fills in what is not configured and checks that browsers will accept it
+    /// Fills in what is not configured and checks that there is something for browsers to judge
     /// (docs/reference-behaviour.md#origins-are-normalised).
     pub fn resolve(&self, client_url: &str) -> Result<RelyingPartyConfig, RelyingPartyError> {
         let client = Url::parse(client_url).ok().filter(Url::has_host);
@@ -126,9 +163,9 @@ impl GivenRelyingParty {
             }
             (id, _) => id.to_ascii_lowercase(),
         };
-        if !matches!(url::Host::parse(&id), Ok(url::Host::Domain(domain)) if domain == id) {
+        if !Host::parse(&id).is_ok_and(|host| host.to_string() == id) {
             let reason = format!(
-                "\"{}\" is not a domain name, which passkeys are bound to (no address, scheme or port)",
+                "\"{}\" is not a domain name, which passkeys are bound to (no scheme or port)",
                 id.escape_debug()
             );
             return Err(refused(&rows::webauthn::WEBAUTHN_RP_ID, reason));
@@ -141,10 +178,6 @@ impl GivenRelyingParty {
                     format!("\"{}\" is not an origin", text.escape_debug()),
                 )
             })?;
-            if !is_within(&origin, &id) {
-                let reason = format!("{origin} is outside the domain {id} of AUTH_WEBAUTHN_RP_ID");
-                return Err(refused(&rows::webauthn::WEBAUTHN_RP_ORIGINS, reason));
-            }
             origins.push(origin);
         }
         // Added by itself, so it is left out where it cannot work.
@@ -170,7 +203,17 @@ fn origin_of(text: &str) -> Option<Url> {
     if url.scheme() == "android" {
         return Some(url);
     }
-    url.has_host().then(|| Url::parse(&url.origin().ascii_serialization()).ok())?
+    if !url.has_host() {
+        return None;
+    }
+    match url.origin() {
+        origin @ Origin::Tuple(..) => Url::parse(&origin.ascii_serialization()).ok(),
+        // Of extensions and of applications made of pages: `chrome-extension://…`.
+        Origin::Opaque(_) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            Url::parse(&format!("{}://{}{port}", url.scheme(), url.host_str()?)).ok()
+        }
+    }
 }
 
 /// Whether a page of `origin` may use passkeys of the domain `id`.
@@ -218,22 +261,54 @@ mod tests {
     }
 
     #[test]
-    fn a_client_url_elsewhere_is_left_out_and_a_configured_origin_elsewhere_is_refused() {
+    fn a_client_url_elsewhere_is_left_out_and_a_configured_origin_elsewhere_is_a_related_one() {
         let party = given("example.com", &["https://example.com"]).resolve("http://localhost:3000");
         assert_eq!(origins(&party.unwrap()), ["https://example.com/"]);
         for outside in ["https://badexample.com", "https://example.com.evil.io", "https://com"] {
-            let error = given("example.com", &[outside]).resolve("").unwrap_err();
-            assert_eq!(error.setting, &rows::webauthn::WEBAUTHN_RP_ORIGINS, "{outside}");
+            let party = given("example.com", &[outside]).resolve("").unwrap();
+            assert_eq!(party.related_origins().collect::<Vec<_>>(), [outside]);
+            let [(setting, doubt)] = party.doubts().try_into().unwrap();
+            assert_eq!(setting, &rows::webauthn::WEBAUTHN_RP_ORIGINS, "{outside}");
+            assert!(doubt.contains(outside), "{doubt}");
         }
+        let within = given("example.com", &["https://a.example.com"]).resolve("").unwrap();
+        assert_eq!((within.related_origins().count(), within.doubts().len()), (0, 0));
         let none_left = given("example.com", &[]).resolve("http://localhost:3000").unwrap_err();
         assert_eq!(none_left.setting, &rows::webauthn::WEBAUTHN_RP_ORIGINS);
     }
 
     #[test]
-    fn a_domain_is_needed_and_an_address_is_none() {
-        for (id, client_url) in
-            [("", ""), ("", "http://127.0.0.1:3000"), ("https://a.io", ""), ("a.io:80", "")]
-        {
+    fn origins_of_extensions_and_applications_are_taken() {
+        for (given_as, origin) in [
+            ("chrome-extension://gbjjnphl/popup.html", "chrome-extension://gbjjnphl"),
+            ("moz-extension://9f1a/", "moz-extension://9f1a"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("tauri://localhost:1420/x", "tauri://localhost:1420"),
+            ("https://example.de/start", "https://example.de/"),
+        ] {
+            let party = given("example.com", &[given_as]).resolve("").unwrap();
+            assert_eq!(origins(&party), [origin]);
+        }
+        let none = given("example.com", &["example.de"]).resolve("").unwrap_err();
+        assert_eq!(none.setting, &rows::webauthn::WEBAUTHN_RP_ORIGINS);
+    }
+
+    #[test]
+    fn an_address_instead_of_a_domain_is_a_doubt() {
+        for (id, client_url, host) in [
+            ("", "http://127.0.0.1:3000", "127.0.0.1"),
+            ("192.0.2.7", "", "192.0.2.7"),
+            ("", "http://[::1]:3000", "[::1]"),
+        ] {
+            let party = given(id, &["https://app.example.com"]).resolve(client_url).unwrap();
+            assert_eq!(party.id, host);
+            assert_eq!(party.doubts()[0].0, &rows::webauthn::WEBAUTHN_RP_ID);
+        }
+    }
+
+    #[test]
+    fn a_domain_is_needed_and_neither_scheme_nor_port_belongs_to_one() {
+        for (id, client_url) in [("", ""), ("https://a.io", ""), ("a.io:80", "")] {
             assert_eq!(
                 given(id, &[]).resolve(client_url).unwrap_err().setting,
                 &rows::webauthn::WEBAUTHN_RP_ID,

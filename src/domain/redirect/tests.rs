@@ -247,6 +247,15 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     ("com.example.app:/", &["com.example.app:/", "com.example.app:/a/b"], &["com.example.app:"]),
+    (
+        "**://app.example.com",
+        &["https://app.example.com", "myapp://app.example.com"],
+        &[
+            "https:/evil.test://app.example.com",
+            "https:evil.test://app.example.com",
+            "://app.example.com",
+        ],
+    ),
     ("https:/example.com", &[], &["https:/example.com", "https://example.com"]),
     ("javascript:/x", &[], &["javascript:/x", "javascript:/x/alert(1)"]),
     ("example.com", &["example.com", "example.com/x"], &["https://example.com"]),

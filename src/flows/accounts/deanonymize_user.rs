@@ -134,7 +134,7 @@ pub async fn deanonymize_user(
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);
     if let Some(mail) = mail {
-        mail.send(app);
+        mail.send(app).await;
     }
     Ok(())
 }

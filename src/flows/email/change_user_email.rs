@@ -72,7 +72,7 @@ pub async fn change_user_email(
         transaction.commit().await?;
     } else {
         transaction.commit().await?;
-        mail.send(app);
+        mail.send(app).await;
     }
     Ok(browser)
 }

@@ -115,7 +115,7 @@ pub async fn register(
     transaction.commit().await?;
     // The change feed will say so too, but this client's next request may come before it.
     app.actors.sessions.users().forget(id);
-    mail.send(app);
+    mail.send(app).await;
     Ok(None)
 }
 

@@ -149,7 +149,7 @@ async fn send_to_new_user(
     }
     let mail = welcome(app, &mut transaction, credential, &user, options).await?;
     transaction.commit().await?;
-    mail.send(app);
+    mail.send(app).await;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ async fn send_to_replaced_user(
         return Ok(true);
     }
     transaction.commit().await?;
-    mail.send(app);
+    mail.send(app).await;
     app.actors.sessions.users().forget(id);
     Ok(true)
 }

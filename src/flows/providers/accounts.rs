@@ -330,7 +330,7 @@ async fn sign_up(
     let mail =
         promise_ticket(app, &mut transaction, kind, &recipient, return_target, asked_by).await?;
     transaction.commit().await?;
-    mail.send(app);
+    mail.send(app).await;
     Ok(SignedIn { result: None, browser })
 }
 

@@ -2,5 +2,6 @@
 //! notices.
 
 pub mod code_check;
+pub mod delivery;
 pub mod notices;
 pub mod ticket_mail;

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::delivery::wait_for_first_attempt;
 use crate::actors::courier::CourierMsg;
 use crate::app::App;
 use crate::domain::asked_by::AskedBy;
@@ -52,10 +53,12 @@ impl PromisedMail {
         self.0.is_none()
     }
 
-    /// Lets the courier send it now; without this hint its sweep would find it a little later.
-    pub fn send(self, app: &App) {
+    /// Lets the courier send it now; without this hint its sweep would find it a little later. Where
+    /// responses wait for mail, this waits, so the caller holds no connection any more.
+    pub async fn send(self, app: &App) {
         if let Some(id) = self.0 {
             app.actors.courier.cast(CourierMsg::Deliver(id));
+            wait_for_first_attempt(app, id).await;
         }
     }
 
@@ -171,7 +174,7 @@ pub async fn send_ticket(
     let mail =
         promise_ticket(app, &mut transaction, kind, recipient, return_target, asked_by).await?;
     transaction.commit().await?;
-    mail.send(app);
+    mail.send(app).await;
     Ok(())
 }
 

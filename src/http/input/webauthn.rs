@@ -1,9 +1,12 @@
 //! `CredentialCreationResponse` and `CredentialAssertionResponse` of the contract.
+//!
+//! The objects are made by browsers, extensions and libraries, which add members as the standard
+//! grows and write `null` for what they do not have. So only what is used here is read of them, and
+//! everything else is left alone.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use webauthn_rs_core::proto::{
     AuthenticatorAssertionResponseRaw, AuthenticatorAttestationResponseRaw,
     RegisterPublicKeyCredential, RegistrationExtensionsClientOutputs,
@@ -53,52 +56,38 @@ impl TryFrom<String> for CredentialType {
 
 /// What an authenticator returns for creation options.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedCredential {
     id: TextField,
     raw_id: Base64Url,
     #[serde(rename = "type")]
     _type: CredentialType,
-    #[serde(default, rename = "authenticatorAttachment", deserialize_with = "not_null")]
-    _authenticator_attachment: Option<TextField>,
-    #[serde(default, rename = "clientExtensionResults")]
-    _client_extension_results: Option<Object<IgnoredAny>>,
     response: Object<AttestationResponse>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct AttestationResponse {
     #[serde(rename = "clientDataJSON")]
     client_data_json: Base64Url,
     attestation_object: Base64Url,
-    #[serde(default, rename = "authenticatorData", deserialize_with = "not_null")]
-    _authenticator_data: Option<Base64Url>,
-    #[serde(default, rename = "publicKey", deserialize_with = "not_null")]
-    _public_key: Option<Base64Url>,
-    #[serde(default, rename = "publicKeyAlgorithm", deserialize_with = "not_null")]
-    _public_key_algorithm: Option<i64>,
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default)]
     transports: Option<Vec<TextField>>,
 }
 
 /// What an authenticator returns for request options.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct AssertedCredential {
     id: TextField,
     raw_id: Base64Url,
     #[serde(rename = "type")]
     _type: CredentialType,
-    #[serde(default, rename = "authenticatorAttachment", deserialize_with = "not_null")]
-    _authenticator_attachment: Option<TextField>,
-    #[serde(default, rename = "clientExtensionResults")]
-    _client_extension_results: Option<Object<IgnoredAny>>,
     response: Object<AssertionResponse>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct AssertionResponse {
     #[serde(rename = "clientDataJSON")]
     client_data_json: Base64Url,

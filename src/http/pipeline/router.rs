@@ -76,7 +76,12 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// Starts a table whose ordinary routes all begin with `prefix` (`AUTH_API_PREFIX`: empty, or
     /// with a leading and without a trailing slash).
     pub fn builder(prefix: &str) -> RouterBuilder<S> {
-        RouterBuilder { prefix: prefix.to_owned(), chapter: "", routes: Vec::new() }
+        RouterBuilder {
+            prefix: prefix.to_owned(),
+            chapter: "",
+            routes: Vec::new(),
+            is_left_out: false,
+        }
     }
 
     /// Finds the route; one trailing slash too many is forgiven.
@@ -133,6 +138,8 @@ pub struct RouterBuilder<S> {
     prefix: String,
     chapter: &'static str,
     routes: Vec<(RouteInfo, Box<dyn Handler<S>>)>,
+    /// The route that was asked for last is there already, with rules of its own.
+    is_left_out: bool,
 }
 
 impl<S: Send + Sync + 'static> RouterBuilder<S> {
@@ -165,13 +172,19 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
             chapter: self.chapter,
         };
         self.routes.push((info, Box::new(handler)));
+        self.is_left_out = false;
         self
+    }
+
+    /// The route that rules are said of.
+    fn last(&mut self) -> Option<&mut RouteInfo> {
+        if self.is_left_out { None } else { self.routes.last_mut().map(|(info, _)| info) }
     }
 
     /// The route that was added last takes metadata, and so a larger body.
     #[must_use]
     pub fn with_metadata(mut self) -> Self {
-        if let Some((info, _)) = self.routes.last_mut() {
+        if let Some(info) = self.last() {
             info.rules.body = BodySize::WithMetadata;
         }
         self
@@ -191,7 +204,8 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
         let info = RouteInfo { method, path: path.to_owned(), prefix_length: 0, rules, chapter };
         let is_taken =
             |(other, _): &(RouteInfo, _)| other.method == info.method && other.path == info.path;
-        if !self.routes.iter().any(is_taken) {
+        self.is_left_out = self.routes.iter().any(is_taken);
+        if !self.is_left_out {
             self.routes.push((info, Box::new(handler)));
         }
         self
@@ -200,7 +214,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
     /// The route that was added last is for this machine only.
     #[must_use]
     pub fn local(mut self) -> Self {
-        if let Some((info, _)) = self.routes.last_mut() {
+        if let Some(info) = self.last() {
             info.rules.is_local = true;
         }
         self
@@ -209,7 +223,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
     /// The route that was added last tells whether this server works.
     #[must_use]
     pub fn probe(mut self) -> Self {
-        if let Some((info, _)) = self.routes.last_mut() {
+        if let Some(info) = self.last() {
             info.rules.is_probe = true;
         }
         self
@@ -218,7 +232,7 @@ impl<S: Send + Sync + 'static> RouterBuilder<S> {
     /// The route that was added last is not served to browsers that look ahead.
     #[must_use]
     pub fn for_people(mut self) -> Self {
-        if let Some((info, _)) = self.routes.last_mut() {
+        if let Some(info) = self.last() {
             info.rules.is_for_people = true;
         }
         self
@@ -289,6 +303,24 @@ mod tests {
     #[test]
     fn an_empty_prefix_leaves_one_route_of_two_equal_ones() {
         assert_eq!(router("").routes().len(), 4);
+    }
+
+    #[test]
+    fn rules_of_a_route_that_is_left_out_are_of_no_other() {
+        for (prefix, probes) in [("", 1), ("/v1", 2)] {
+            let router = Router::<()>::builder(prefix)
+                .route(Method::GET, "/healthz", Limits::NONE, Turnstile::NotAsked, ok)
+                .probe()
+                .route(Method::GET, "/version", Limits::NONE, Turnstile::NotAsked, ok)
+                .route_outside_prefix(Method::GET, "/healthz", ok)
+                .probe()
+                .build()
+                .unwrap();
+            let are_probes = router.routes().iter().filter(|route| route.rules.is_probe);
+            let paths: Vec<_> = are_probes.map(|route| route.path.as_str()).collect();
+            assert_eq!(paths.len(), probes, "{paths:?}");
+            assert!(paths.iter().all(|path| path.ends_with("/healthz")), "{paths:?}");
+        }
     }
 
     #[test]

@@ -211,7 +211,8 @@ async fn what_fails_in_an_applications_function_is_500_and_logged_with_its_place
             .execute(&format!(
                 "create or replace function public.fail() returns trigger language plpgsql as $f$ \
                  begin {body}; return new; end $f$; \
-                 create or replace trigger fail before insert on auth.users \
+                 drop trigger if exists fail on auth.users; \
+                 create trigger fail before insert on auth.users \
                  for each row execute function public.fail()"
             ))
             .await;

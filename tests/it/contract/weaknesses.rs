@@ -305,7 +305,7 @@ async fn what_fails_half_way_leaves_nothing() {
     app.database
         .execute(
             "create function refuse() returns trigger language plpgsql as \
-             'begin raise ''no sessions today''; end'; \
+             'begin raise ''no sessions today'' using errcode = ''XX000''; end'; \
              create trigger refuse before insert on auth.refresh_tokens \
              for each row execute function refuse()",
         )

@@ -2,6 +2,7 @@
 
 mod client_url;
 mod courier;
+mod delivery;
 mod email_change;
 mod link_codes;
 mod link_confirmation;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use keywright::config::{MailConfig, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls};
+use keywright::config::{
+    MailConfig, MailDelivery, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls,
+};
 use keywright::domain::ids::MessageId;
 use keywright::domain::mail::{MailTemplate, MailVariables, OutboxMessage};
 use keywright::domain::schema_origin::Origin;
@@ -31,6 +33,7 @@ fn sender_of(smtp: SmtpConfig, sender: &str, origin: Origin) -> MailSender {
         sender: sender.to_owned(),
         smtpapi_header: r#"{"category": ["é"]}"#.to_owned(),
         templates_path: PathBuf::from("/nowhere"),
+        delivery: MailDelivery::Outbox,
     };
     MailSender::from_config(&config, "en", origin).expect("usable settings")
 }
@@ -367,6 +370,7 @@ async fn without_a_host_nothing_can_be_sent() {
         sender: String::new(),
         smtpapi_header: String::new(),
         templates_path: PathBuf::from("/nowhere"),
+        delivery: MailDelivery::Outbox,
     };
     let sender = MailSender::from_config(&config, "en", Origin::Adopted).unwrap();
     assert!(!sender.can_send());
@@ -381,6 +385,7 @@ async fn captured_mail_has_the_same_words_and_headers() {
         sender: String::new(),
         smtpapi_header: String::new(),
         templates_path: PathBuf::from("/nowhere"),
+        delivery: MailDelivery::Outbox,
     };
     let sender = MailSender::from_config(&config, "en", Origin::Adopted).unwrap();
     let message = message();

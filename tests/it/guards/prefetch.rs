@@ -7,7 +7,8 @@ use crate::support::mailbox::Mailbox;
 use crate::support::routes;
 
 /// Routes of `GET` that change nothing, however often they are asked.
-const READ_ONLY: [&str; 8] = [
+const READ_ONLY: [&str; 9] = [
+    "/.well-known/webauthn",
     "/.well-known/jwks.json",
     "/healthz",
     "/livez",

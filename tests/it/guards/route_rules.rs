@@ -181,6 +181,14 @@ fn members(contract: &Value, operation: &Value) -> Vec<String> {
 }
 
 #[test]
+fn only_what_tells_of_health_is_outside_every_limit() {
+    for route in table() {
+        let tells = matches!(route.path.as_str(), "/healthz" | "/livez");
+        assert_eq!(route.rules.is_probe, tells, "{}", name(&route));
+    }
+}
+
+#[test]
 fn sign_ups_ask_for_a_person_and_nothing_else_does() {
     for route in table() {
         let asks = route.path.starts_with("/signup/")

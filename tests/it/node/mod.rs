@@ -3,6 +3,7 @@
 mod caches;
 mod change_env;
 mod embedded_postgres;
+mod first_use;
 mod foreign_values;
 mod health;
 mod held_rows;

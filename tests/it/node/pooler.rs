@@ -5,11 +5,16 @@ use keywright::persistence::{migrate, pool};
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 
 use crate::support::app::{Client, PASSWORD};
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::postgres::{TestDatabase, config};
 use crate::support::process::ServerProcess;
+
+/// Advisory locks of this database; other tests have theirs.
+const OUR_LOCKS: &str = "pg_locks as l inner join pg_database as d on d.oid = l.database
+    where l.locktype = 'advisory' and d.datname = current_database()";
 
 /// Signs up, signs in, refreshes, reads the user; the refresh token that is held then.
 async fn round(client: &Client, email: &str) -> String {
@@ -34,7 +39,7 @@ async fn a_server_works_through_pgbouncer_as_it_is_shipped() {
     // A server that is killed leaves its connections to the pooler; the next start must not wait for
     // anything that they hold.
     server.kill().await;
-    let locks = direct.count("select count(*) from pg_locks where locktype = 'advisory'").await;
+    let locks = direct.count(&format!("select count(*) from {OUR_LOCKS}")).await;
     assert_eq!(locks, 0, "{}", pooler.log());
     let mut server = ServerProcess::start(&database, &[]).await;
     server.client().refresh(&held).await.session();
@@ -56,13 +61,12 @@ async fn a_migration_leaves_nothing_behind_in_its_session() {
 
     let string = ConnectionString::parse(&database.url().into()).unwrap();
     let mut next = string.connect().await.unwrap();
-    let (locks, lock_timeout, statement_timeout): (i64, String, String) = sqlx::query_as(
-        "select (select count(*) from pg_locks where locktype = 'advisory'),
-                current_setting('lock_timeout'), current_setting('statement_timeout')",
-    )
-    .fetch_one(&mut next)
-    .await
-    .unwrap();
+    let question = format!(
+        "select (select count(*) from {OUR_LOCKS}), current_setting('lock_timeout'),
+                current_setting('statement_timeout')"
+    );
+    let (locks, lock_timeout, statement_timeout): (i64, String, String) =
+        sqlx::query_as(AssertSqlSafe(question)).fetch_one(&mut next).await.unwrap();
     assert_eq!((locks, lock_timeout.as_str(), statement_timeout.as_str()), (0, "0", "0"));
 }
 

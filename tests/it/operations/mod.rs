@@ -3,6 +3,7 @@
 mod actors;
 mod admin;
 mod bench;
+mod dump_and_restore;
 mod housekeeping;
 mod metrics;
 mod task_panics;

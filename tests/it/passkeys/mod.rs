@@ -3,6 +3,7 @@
 mod algorithms;
 mod attestation;
 mod browser;
+mod browser_objects;
 mod ceremonies;
 mod elevation;
 mod load;

@@ -2,6 +2,7 @@
 
 pub mod elevate_webauthn;
 pub mod elevate_webauthn_verify;
+pub mod related_origins;
 pub mod sign_in_webauthn;
 pub mod sign_in_webauthn_verify;
 pub mod sign_up_webauthn;
@@ -98,4 +99,5 @@ pub fn mount(routes: RouterBuilder<App>) -> RouterBuilder<App> {
             Turnstile::NotAsked,
             user_webauthn_verify::post,
         )
+        .route_outside_prefix(Method::GET, "/.well-known/webauthn", related_origins::get)
 }
