@@ -49,6 +49,8 @@ async fn no_request_brings_a_server_error_or_a_response_against_the_contract() {
         ("AUTH_SMS_PASSWORDLESS_ENABLED", "true"),
         ("AUTH_SMS_PROVIDER", "dev"),
         ("AUTH_WEBAUTHN_ENABLED", "true"),
+        // So that `POST /verify` is there.
+        ("AUTH_VERIFY_LINK", "confirm"),
         // Its refusals are responses outside the contract, and it is tested elsewhere.
         ("AUTH_ACCOUNT_ATTEMPTS", "0"),
     ]);

@@ -39,6 +39,10 @@ pub(super) enum Breakage {
     RowsUnreadable,
     /// The network takes everything and brings nothing.
     PacketsSwallowed,
+    /// A node starts before Postgres does, as after a power cut.
+    PostgresLate,
+    /// A node starts while Hasura takes connections and says nothing.
+    HasuraAway,
     /// Every actor of every node panics, every second.
     ActorsPanic,
     /// An hour forward, then two hours back.
@@ -60,6 +64,8 @@ impl Breakage {
             Self::RowsHeld => "the rows of ten sessions held",
             Self::RowsUnreadable => "users with times at the ends of their type",
             Self::PacketsSwallowed => "the network swallows everything",
+            Self::PostgresLate => "a node starts before Postgres",
+            Self::HasuraAway => "a node starts while Hasura hangs",
             Self::ActorsPanic => "every actor panics every second",
             Self::ClockOfOneJumps => "the clock of one node jumps by hours",
             Self::AllClocksJump => "all clocks jump by hours",
@@ -76,7 +82,9 @@ impl Breakage {
             | Self::ReadOnly
             | Self::DiskFull
             | Self::RowsHeld
-            | Self::PacketsSwallowed => true,
+            | Self::PacketsSwallowed
+            | Self::PostgresLate
+            | Self::HasuraAway => true,
             Self::FeedCut
             | Self::RowsUnreadable
             | Self::PostgresSlow
@@ -190,6 +198,18 @@ impl Mending<'_> {
                 self.fleet.cluster.link().set(Fault::Freeze(On::All));
                 self.pass(if number == 0 { FIRST_MS } else { 20_000 }).await;
                 self.fleet.cluster.link().set(Fault::None);
+            }
+            Breakage::PostgresLate => {
+                let node = number % NODES;
+                self.fleet.nodes[node].kill().await;
+                self.fleet.cluster.stop(End::Fast).await;
+                self.fleet.replace_before_postgres(node).await;
+            }
+            Breakage::HasuraAway => {
+                let node = number % NODES;
+                self.fleet.nodes[node].kill().await;
+                self.pass(300).await;
+                self.fleet.replace_without_hasura(node).await;
             }
             Breakage::ActorsPanic => {
                 for node in &mut self.fleet.nodes {

@@ -1,5 +1,6 @@
 //! Three nodes on one Postgres, and clients that find whoever is there.
 
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use super::puppet;
 use crate::support::app::Client;
 use crate::support::cluster::Cluster;
+use crate::support::postgres::TestDatabase;
 use crate::support::process::ServerProcess;
 
 /// Nodes in a fleet.
@@ -41,6 +43,8 @@ pub(super) struct Fleet {
     pub(super) nodes: Vec<ServerProcess>,
     directory: Directory,
     kind: Kind,
+    /// Neighbours that are there and say nothing.
+    silent: Vec<TcpListener>,
 }
 
 /// Where the nodes are now; a new process has a new port.
@@ -66,9 +70,16 @@ impl Directory {
 impl Fleet {
     pub(super) async fn start(kind: Kind) -> Self {
         let cluster = Cluster::start().await;
-        let nodes = join_all((0..NODES).map(|_| start_node(&cluster, kind))).await;
+        let database = cluster.behind_link();
+        let nodes = join_all((0..NODES).map(|_| start_node(&database, kind, &[]))).await;
         let clients = nodes.iter().map(|node| node.client().clone()).collect();
-        Self { cluster, nodes, directory: Directory(Arc::new(Mutex::new(clients))), kind }
+        Self {
+            cluster,
+            nodes,
+            directory: Directory(Arc::new(Mutex::new(clients))),
+            kind,
+            silent: Vec::new(),
+        }
     }
 
     pub(super) fn directory(&self) -> Directory {
@@ -77,7 +88,36 @@ impl Fleet {
 
     /// A process in the place of one that has ended.
     pub(super) async fn replace(&mut self, node: usize) {
-        let process = start_node(&self.cluster, self.kind).await;
+        let process = start_node(&self.cluster.behind_link(), self.kind, &[]).await;
+        self.put(node, process);
+    }
+
+    /// The same, begun before Postgres is there, which comes half a second later.
+    pub(super) async fn replace_before_postgres(&mut self, node: usize) {
+        let database = self.cluster.behind_link();
+        let patient = [("AUTH_POSTGRES_START_TIMEOUT", "60s")];
+        let starting = start_node(&database, self.kind, &patient);
+        let cluster = &mut self.cluster;
+        let restarting = async {
+            time_until(Duration::from_millis(500), async || false).await;
+            cluster.restart().await;
+        };
+        let (process, ()) = tokio::join!(starting, restarting);
+        self.put(node, process);
+    }
+
+    /// The same, beside a Hasura that takes connections and never says a word.
+    pub(super) async fn replace_without_hasura(&mut self, node: usize) {
+        let hasura = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/graphql", hasura.local_addr().unwrap());
+        let settings =
+            [("HASURA_GRAPHQL_GRAPHQL_URL", url.as_str()), ("HASURA_GRAPHQL_ADMIN_SECRET", "s")];
+        let process = start_node(&self.cluster.behind_link(), self.kind, &settings).await;
+        self.put(node, process);
+        self.silent.push(hasura);
+    }
+
+    fn put(&mut self, node: usize, process: ServerProcess) {
         self.directory.0.lock().unwrap()[node] = process.client().clone();
         self.nodes[node] = process;
     }
@@ -96,11 +136,11 @@ impl Fleet {
     }
 }
 
-async fn start_node(cluster: &Cluster, kind: Kind) -> ServerProcess {
-    let database = cluster.behind_link();
+async fn start_node(database: &TestDatabase, kind: Kind, more: &[(&str, &str)]) -> ServerProcess {
+    let settings = [SETTINGS, more].concat();
     match kind {
-        Kind::Served => ServerProcess::start_quietly(&database, SETTINGS).await,
-        Kind::Puppet => puppet::start(&database, SETTINGS).await,
+        Kind::Served => ServerProcess::start_quietly(database, &settings).await,
+        Kind::Puppet => puppet::start(database, &settings).await,
     }
 }
 

@@ -48,6 +48,8 @@ async fn nodes_that_are_killed_and_a_postgres_that_fails_lose_nothing() {
         Breakage::RowsHeld,
         Breakage::RowsUnreadable,
         Breakage::PacketsSwallowed,
+        Breakage::PostgresLate,
+        Breakage::HasuraAway,
     ];
     endure("processes", Kind::Served, &faults).await;
 }
