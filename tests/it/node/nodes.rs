@@ -1,13 +1,15 @@
 //! Server processes on one database: equal, replaceable, and gone without a trace.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
+use keywright::domain::clock::Clock;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::app::{Client, PASSWORD, Session};
+use crate::support::app::{Client, PASSWORD, Session, TestApp};
 use crate::support::brake::Brake;
 use crate::support::load::under_load;
 use crate::support::postgres::TestDatabase;
@@ -186,4 +188,23 @@ async fn what_is_reported_right_after_a_statement_is_in_the_log() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_fresh_token_of_a_node_whose_clock_is_ahead_is_good_at_the_others() {
+    let database = Arc::new(TestDatabase::new().await);
+    let fast = Clock::system();
+    fast.go_wrong(time::Duration::seconds(3));
+    let (one, other) = tokio::join!(
+        TestApp::start_at(Arc::clone(&database), fast.clone(), &[]),
+        TestApp::start_at(Arc::clone(&database), Clock::system(), &[]),
+    );
+    let session = one.sign_up("bea@example.com").await.session();
+    assert_eq!(other.get_as("/user", session.access_token()).await.status, StatusCode::OK);
+    let verified = other.post("/token/verify", json!({"token": session.access_token()})).await;
+    assert_eq!(verified.status, StatusCode::OK, "{verified:?}");
+    // Clocks further apart are a mistake, and no token is good before its time.
+    fast.go_wrong(time::Duration::minutes(1));
+    let early = one.sign_in("bea@example.com", PASSWORD).await.session();
+    assert_ne!(other.get_as("/user", early.access_token()).await.status, StatusCode::OK);
 }
