@@ -2,7 +2,7 @@
 //!
 //! Whoever has one may be cancelled at any time: a client goes away, a deadline passes. The pool
 //! waits without a limit for what was under way on a connection that comes back, which on a network
-//! that swallows packets takes until the kernel gives up. Here it has [`RETURN_LIMIT`], then the
+//! that swallows packets takes until the kernel gives up. Here it has half a second, then the
 //! connection is closed and its place is free.
 
 use std::ops::{Deref, DerefMut};

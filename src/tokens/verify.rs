@@ -102,7 +102,7 @@ const LEEWAY_S: f64 = 5.0;
 
 impl KeySet {
     /// Checks a token at the given time; the signature comes first. A token may be from a node whose
-    /// clock is up to [`LEEWAY_S`] ahead.
+    /// clock is a few seconds ahead.
     pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<VerifiedToken, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
