@@ -19,7 +19,9 @@ if command -v apt-get >/dev/null; then
     mapfile -t packages < <(apt-cache depends --important pgbouncer |
         sed -n 's/^ *|\{0,1\}Depends: \(lib\(event\|c-ares\|cares\)[^ ]*\)$/\1/p')
     mkdir -p "$into/packages"
-    (cd "$into/packages" && twice "apt-get download" apt-get download -qq pgbouncer "${packages[@]}")
+    download() { (cd "$into/packages" && apt-get download -qq pgbouncer "${packages[@]}"); }
+    # Lists of last month name files that are gone.
+    download || { as_root apt-get update -qq && twice "apt-get download" download; }
     for package in "$into"/packages/*.deb; do
         dpkg-deb --extract "$package" "$into"
     done
