@@ -11,9 +11,14 @@ slow=(
     # Programs of others: Chromium, Node.js, Schemathesis.
     browser:: js_client:: providers::clients:: schemathesis::
     # Faults and load that go on for seconds; `make soak` has the same for minutes.
-    endurance:: refresh_promise:: passkeys::load:: foreign_values::
-    # Hundreds of users, rounds or clients: tables of endings, races, floods.
-    every_ending_closes_the_doors guards::races:: strangers:: fair_queue::
+    endurance:: refresh_promise:: passkeys::load::
+    # Hundreds of users, rounds, mails or clients: tables of endings, races, floods.
+    every_ending_closes_the_doors guards::races:: strangers:: fair_queue:: foreign_values::
+    email::notices:: email::undo:: adoption::levels::
+    # Servers that fail, hang or start one after the other.
+    node::postgres_away:: node::postgres_tls:: node::pooler:: node::late_neighbours::
+    providers::failures:: providers::profiles:: providers::id_tokens:: providers::custom_provider::
+    operations::bench::
     # Responses of equal length in time, measured: their waits are the point.
     timing:: enumeration:: every_operation_says_what_is_wrong_only_when_nothing_is_concealed
 )
