@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::identity::OsUser;
 use super::programs::{self, Programs};
@@ -100,11 +101,22 @@ fn make_run_dir(identity: OsUser) -> Result<PathBuf, EmbeddedError> {
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = with_suffix(data_dir, ".lock");
     let file = File::create(&path).map_err(at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EmbeddedError::AlreadyRunning(data_dir.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(EmbeddedError::Directory { path, cause }),
+    // A process that is being started elsewhere has all our files until it runs its program.
+    for _ in 0..10 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => pause(),
+            Err(TryLockError::Error(cause)) => {
+                return Err(EmbeddedError::Directory { path, cause });
+            }
+        }
     }
+    Err(EmbeddedError::AlreadyRunning(data_dir.to_owned()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a lock of others tells nobody when it is free")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 fn initialise(
