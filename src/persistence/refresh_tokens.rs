@@ -114,7 +114,7 @@ pub async fn rotate_free(
         with batch as materialized (
             select r.* from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
         ), free as materialized (
-            select r.n, r.next, t.id
+            select r.*, t.id
               from batch r
               join auth.refresh_tokens t
                 on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
@@ -132,11 +132,12 @@ pub async fn rotate_free(
         select array(select n from rotated order by n) as "rotated!",
                array(
                    select r.n
-                     from batch r
+                     from (
+                         select presented, n from batch except select presented, n from free
+                     ) r
                      join auth.refresh_tokens t
                        on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
                     where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $3)) is true
-                      and r.n not in (select n from free)
                     order by r.n
                ) as "held!"
         "#,

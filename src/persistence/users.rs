@@ -293,9 +293,9 @@ pub async fn set_last_seen(
             update auth.users u set last_seen = f.at from free f where u.id >= f.id and u.id <= f.id
         )
         select s.id as "id!: UserId"
-          from batch s
+          from (select id, at from batch except select id, at from free) s
           join auth.users u on u.id >= s.id and u.id <= s.id
-         where (u.last_seen is null or u.last_seen < s.at) and s.id not in (select id from free)
+         where u.last_seen is null or u.last_seen < s.at
         "#,
         &ids,
         &times,

@@ -12,6 +12,9 @@ use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::time_limit::in_time;
 use crate::persistence::users;
 
+/// Users of one statement, so that none holds many locks or takes long.
+const MOST_AT_ONCE: usize = 1_000;
+
 /// A user, and when that was seen.
 type Seen = (UserId, OffsetDateTime);
 
@@ -36,20 +39,30 @@ impl LastSeen {
         self.len() == 0
     }
 
-    /// Writes what waits, in one statement; what could not be written waits again, since somebody
+    /// Writes what waits, many in one statement; what could not be written waits again, since somebody
     /// holds the row or Postgres failed. What a rule of the database refuses is given up.
     pub async fn write(&self, pool: &MeasuredPool, limit: Duration) {
         let mut seen: Vec<Seen> = self.take().into_iter().collect();
         // In one order on all nodes, so that two of these statements do not deadlock.
         seen.sort_unstable_by_key(|(user, _)| user.0);
-        let written = isolated(&seen, |part: Vec<Seen>| async move {
-            let held = in_time(limit, users::set_last_seen(pool, &part)).await?;
-            Ok(part.into_iter().map(|seen| (seen, held.contains(&seen.0))).collect())
-        })
-        .await;
-        let held = written.found.into_iter().filter(|(_, is_held)| *is_held).map(|(seen, _)| seen);
-        let failed = written.failed.into_iter().filter(|(_, error)| !is_of_a_row(error));
-        self.put_back(held.chain(failed.map(|(seen, _)| seen)));
+        let mut parts = seen.chunks(MOST_AT_ONCE);
+        for part in parts.by_ref() {
+            let written = isolated(part, |part: Vec<Seen>| async move {
+                let held = in_time(limit, users::set_last_seen(pool, &part)).await?;
+                Ok(part.into_iter().map(|seen| (seen, held.contains(&seen.0))).collect())
+            })
+            .await;
+            let held = written.found.into_iter().filter(|(_, is_held)| *is_held);
+            let failed = written.failed.into_iter().filter(|(_, error)| !is_of_a_row(error));
+            let failed: Vec<Seen> = failed.map(|(seen, _)| seen).collect();
+            let is_away = !failed.is_empty();
+            self.put_back(held.map(|(seen, _)| seen).chain(failed));
+            if is_away {
+                break;
+            }
+        }
+        // Postgres is away: the others would each wait for it.
+        parts.for_each(|part| self.put_back(part.iter().copied()));
     }
 
     fn take(&self) -> HashMap<UserId, OffsetDateTime> {
