@@ -101,7 +101,9 @@ pub struct FreeRotations {
 
 /// As [`rotate`], but rows that another transaction holds are left out.
 ///
-/// Dearer, since rows are locked before they are written; for times in which a row is held.
+/// Dearer, since rows are locked before they are written; for times in which a row is held. The rows
+/// are written where they were locked: their ids lead to all their former versions too, none of which
+/// can go while the transaction that holds a row is open.
 pub async fn rotate_free(
     db: impl PgExecutor<'_>,
     rotations: &[Rotation],
@@ -114,7 +116,7 @@ pub async fn rotate_free(
         with batch as materialized (
             select r.* from unnest($1::text[], $2::text[]) with ordinality as r (presented, next, n)
         ), free as materialized (
-            select r.*, t.id
+            select r.*, t.ctid as place
               from batch r
               join auth.refresh_tokens t
                 on t.refresh_token_hash >= r.presented and t.refresh_token_hash <= r.presented
@@ -126,7 +128,7 @@ pub async fn rotate_free(
                    expires_at = least(now() + make_interval(secs => $4), t.keywright_until),
                    keywright_rotated_at = now() + make_interval(secs => $3)
               from free f
-             where t.id >= f.id and t.id <= f.id
+             where t.ctid = f.place
             returning f.n
         )
         select array(select n from rotated order by n) as "rotated!",

@@ -90,10 +90,16 @@ async fn the_last_three_tickets_of_a_kind_are_good_and_using_one_voids_the_other
     let mailbox = Mailbox::start().await;
     let app = TestApp::start(&mailbox.settings(&ON)).await;
     app.sign_up(ANN).await.session();
-    for _ in 0..8 {
+    let mut links = Vec::new();
+    for sent in 1..=4 {
+        ask(&app, LINK, ANN).await.assert_ok();
+        // Mails that are under way together may arrive in any order.
+        links.push(mailbox.last(&app.database, sent).await.ticket().to_owned());
+    }
+    for _ in 0..4 {
         ask(&app, LINK, ANN).await.assert_ok();
     }
-    let links = tickets(&mailbox.all(&app.database, 4).await);
+    mailbox.all(&app.database, 4).await;
     let follow = async |ticket: &str| verify(&app, ticket, CLIENT_URL).await.redirect().1;
     assert_eq!(follow(&links[0]).await["error"], "invalid-ticket");
     assert!(follow(&links[1]).await.contains_key("refreshToken"));

@@ -11,6 +11,8 @@ use keywright::domain::clock::Clock;
 use keywright::persistence::measured_pool::MeasuredPool;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -40,6 +42,11 @@ const PATIENT: &[(&str, &str)] = &[
     ("AUTH_ACCESS_TOKEN_EXPIRES_IN", "10000000"),
 ];
 
+/// The name of the reference's connection.
+const REFERENCE: &str = "the reference";
+/// Between two looks whether Postgres makes the reference wait.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// A node behind its gate.
 struct Node {
     app: TestApp,
@@ -64,6 +71,8 @@ struct World {
     database: TestDatabase,
     clock: Clock,
     direct: MeasuredPool,
+    /// One connection, without our limits: the reference waits for a lock as long as it takes.
+    reference: PgPool,
     chain: Chain,
     nodes: Vec<Node>,
     /// Nodes that lost their power; their front ends still run, to no effect.
@@ -125,10 +134,17 @@ impl World {
         let nodes: Vec<Node> = join_all((0..NODES).map(start)).await;
         let chain = Chain::new(nodes[0].app.app().rotation_key.clone());
         let direct = database.pool().await;
+        let options: PgConnectOptions = database.url().parse().unwrap();
+        let reference = PgPoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.application_name(REFERENCE))
+            .await
+            .unwrap();
         Self {
             database,
             clock,
             direct,
+            reference,
             chain,
             nodes,
             dead: Vec::new(),
@@ -202,6 +218,7 @@ impl World {
                 let outcome = Outcome::Unknown;
                 events.push(Event { op, outcome, begun, ended: begun, is_heard: false });
             } else if waiting.is_empty() {
+                assert!(running.is_empty(), "it neither waits nor ends:\n{}", self.trace);
                 break;
             } else {
                 let place = *random.pick(&waiting);
@@ -240,7 +257,7 @@ impl World {
             let access_token = session.access_token.clone();
             return tasks.spawn(async move { (place, ask(&client, &op, &access_token).await) });
         }
-        let (db, turn) = (self.direct.clone(), Arc::clone(&self.turn));
+        let (db, turn) = (self.reference.clone(), Arc::clone(&self.turn));
         let changed = Arc::clone(&self.changed);
         tasks.spawn(async move { (place, ask_reference(&db, &turn, &changed, &op).await) })
     }
@@ -299,20 +316,26 @@ impl World {
                     match task {
                         Ok(end) => ended.push(end),
                         // A client whose node lost its power.
-                        Err(error) => assert!(error.is_cancelled(), "{error}"),
+                        Err(error) => assert!(error.is_cancelled(), "{error}\n{}", self.trace),
                     }
                 }
                 let is_settled = |place| {
                     self.waiting(place).is_some() || ended.iter().any(|(other, _)| *other == place)
                 };
-                if running.keys().all(|place| is_settled(*place)) {
+                let unsettled: Vec<_> =
+                    running.keys().filter(|place| !is_settled(**place)).collect();
+                if unsettled.is_empty() {
+                    return;
+                }
+                if matches!(unsettled[..], [&NODES]) && self.waits_for_a_node().await {
                     return;
                 }
                 tokio::select! {
                     () = changed => {}
+                    () = tokio::time::sleep(LOOK) => {}
                     Some(task) = tasks.join_next() => match task {
                         Ok(end) => ended.push(end),
-                        Err(error) => assert!(error.is_cancelled(), "{error}"),
+                        Err(error) => assert!(error.is_cancelled(), "{error}\n{}", self.trace),
                     },
                 }
             }
@@ -321,6 +344,22 @@ impl World {
         assert!(settled.is_ok(), "nothing moves any more:\n{}", self.trace);
         ended.sort_by_key(|(place, _)| *place);
         ended
+    }
+
+    /// Whether the reference waits for a lock of a node whose next statement waits at its gate.
+    async fn waits_for_a_node(&self) -> bool {
+        if self.nodes.iter().all(|node| node.gate.waiting().is_none()) {
+            return false;
+        }
+        sqlx::query_scalar(
+            "select exists (select 1 from pg_stat_activity
+                             where datname = current_database() and application_name = $1
+                               and cardinality(pg_blocking_pids(pid)) > 0)",
+        )
+        .bind(REFERENCE)
+        .fetch_one(&self.direct)
+        .await
+        .unwrap()
     }
 
     /// A node loses its power, and another one takes its place.
@@ -346,7 +385,7 @@ impl World {
         let row = Row::find(&self.direct, session.id).await;
         let mut reports = Reports::default();
         for event in logs::security_events(&session.id.to_string()) {
-            reports.count(&event["session.ended"]);
+            reports.count(event.get("session.ended").map(String::as_str));
         }
         let round = Round { events: &events, row, reports, lost_reports: crashed };
         let must_live = session.must_live(&events);
@@ -441,7 +480,7 @@ pub(super) async fn ask(client: &Client, op: &Op, access_token: &str) -> Outcome
     }
 }
 
-async fn ask_reference(db: &MeasuredPool, turn: &Turn, changed: &Notify, op: &Op) -> Outcome {
+async fn ask_reference(db: &PgPool, turn: &Turn, changed: &Notify, op: &Op) -> Outcome {
     match op {
         Op::ReferenceRefresh { presented, fresh } => {
             turn.wait("the reference looks up", changed).await;
