@@ -44,6 +44,8 @@ const PATIENT: &[(&str, &str)] = &[
 
 /// The name of the reference's connection.
 const REFERENCE: &str = "the reference";
+/// SQLSTATE `deadlock_detected`.
+const DEADLOCK: &str = "40P01";
 /// Between two looks whether Postgres makes the reference wait.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -330,13 +332,18 @@ impl World {
                 if matches!(unsettled[..], [&NODES]) && self.waits_for_a_node().await {
                     return;
                 }
-                tokio::select! {
-                    () = changed => {}
-                    () = tokio::time::sleep(LOOK) => {}
-                    Some(task) = tasks.join_next() => match task {
-                        Ok(end) => ended.push(end),
-                        Err(error) => assert!(error.is_cancelled(), "{error}\n{}", self.trace),
-                    },
+                let moved = async {
+                    tokio::select! {
+                        () = changed => None,
+                        Some(task) = tasks.join_next() => Some(task),
+                    }
+                };
+                match tokio::time::timeout(LOOK, moved).await {
+                    Ok(Some(Ok(end))) => ended.push(end),
+                    Ok(Some(Err(error))) => {
+                        assert!(error.is_cancelled(), "{error}\n{}", self.trace);
+                    }
+                    Ok(None) | Err(_) => {}
                 }
             }
         };
@@ -481,24 +488,34 @@ pub(super) async fn ask(client: &Client, op: &Op, access_token: &str) -> Outcome
 }
 
 async fn ask_reference(db: &PgPool, turn: &Turn, changed: &Notify, op: &Op) -> Outcome {
-    match op {
-        Op::ReferenceRefresh { presented, fresh } => {
-            turn.wait("the reference looks up", changed).await;
-            if reference::find_user(db, presented).await.unwrap().is_none() {
-                return Outcome::Refused;
+    let asked = async {
+        match op {
+            Op::ReferenceRefresh { presented, fresh } => {
+                turn.wait("the reference looks up", changed).await;
+                if reference::find_user(db, presented).await?.is_none() {
+                    return Ok(Outcome::Refused);
+                }
+                turn.wait("the reference rotates", changed).await;
+                Ok(match reference::rotate(db, presented, fresh).await? {
+                    Some(_) => Outcome::Token(fresh.clone()),
+                    None => Outcome::Refused,
+                })
             }
-            turn.wait("the reference rotates", changed).await;
-            match reference::rotate(db, presented, fresh).await.unwrap() {
-                Some(_) => Outcome::Token(fresh.clone()),
-                None => Outcome::Refused,
+            Op::ReferenceSignOut(presented) => {
+                turn.wait("the reference deletes", changed).await;
+                reference::sign_out(db, presented).await?;
+                Ok(Outcome::Done)
             }
+            _ => panic!("{op:?} is not the reference's"),
         }
-        Op::ReferenceSignOut(presented) => {
-            turn.wait("the reference deletes", changed).await;
-            reference::sign_out(db, presented).await.unwrap();
-            Outcome::Done
+    };
+    match asked.await {
+        Ok(outcome) => outcome,
+        // It locks a session before its user, a node that ends all sessions the user before them.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DEADLOCK) => {
+            Outcome::Unknown
         }
-        _ => panic!("{op:?} is not the reference's"),
+        Err(error) => panic!("{error}"),
     }
 }
 
