@@ -32,6 +32,8 @@ pub struct ConnectionStats {
     pub closed: Counter,
     /// Not accepted, because their client network had its share.
     pub refused: Counter,
+    /// Times that one waited so long for its next request that its buffers were let go of.
+    pub parked: Counter,
 }
 
 /// Outcomes by the first digit of the status, and requests that were given up by their client.

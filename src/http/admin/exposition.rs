@@ -146,6 +146,11 @@ impl Exposition {
             [(Vec::new(), http.connections.refused.get())],
         )?;
         page.counters(
+            "keywright_http_connections_parked",
+            "Times that a connection gave its buffers back while it waited for its next request",
+            [(Vec::new(), http.connections.parked.get())],
+        )?;
+        page.counters(
             "keywright_http_failures",
             "Requests that failed for a reason of the server",
             Failure::ALL.map(|kind| (labels([("kind", kind.name())]), http.failures(kind))),

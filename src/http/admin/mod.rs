@@ -52,6 +52,7 @@ const BOUNDS: RequestBounds =
 const PATIENCE: Patience = Patience {
     header: Duration::from_secs(5),
     idle: Duration::from_mins(2),
+    ready: Duration::from_secs(2),
     write: Duration::from_secs(20),
 };
 

@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::drain::Phase;
+use crate::drain::{Drain, Phase};
 
 /// How long a new connection may say nothing once the server stops.
 const LAST_CHANCE: Duration = Duration::from_millis(200);
@@ -164,6 +164,8 @@ pub struct Patience {
     pub header: Duration,
     /// For the next request.
     pub idle: Duration,
+    /// For the next request with everything that is needed to serve one.
+    pub ready: Duration,
     /// For the client to take what is written; each response as a whole may take twice that.
     pub write: Duration,
 }
@@ -187,6 +189,18 @@ pub struct TimedStream {
     timer: Pin<Box<Sleep>>,
     /// The timer runs and will wake this connection's task.
     is_armed: bool,
+    parking: Parking,
+}
+
+/// How far a connection is that waits for its next request ([`parking`](super::parking)).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parking {
+    /// It can be served at once.
+    Ready,
+    /// The timer has said that it is time to park.
+    Due,
+    /// It has been told the end of its stream.
+    Parked,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -217,7 +231,44 @@ impl TimedStream {
             begun: 0,
             timer: Box::pin(sleep_until(deadline)),
             is_armed: false,
+            parking: Parking::Ready,
         }
+    }
+
+    /// Whether it waits for its next request, and nobody serves it.
+    pub fn is_parked(&self) -> bool {
+        self.parking == Parking::Parked
+    }
+
+    /// Waits until a parked connection has something to read; `false` if it has to end before.
+    pub async fn resumes(&mut self, drain: &Drain) -> bool {
+        self.parking = Parking::Ready;
+        self.is_armed = false;
+        tokio::select! {
+            biased;
+            readable = self.stream.readable() => readable.is_ok(),
+            () = drain.stopping() => self.has_unread(),
+            () = self.activity.closing() => false,
+            () = sleep_until(self.deadline) => false,
+        }
+    }
+
+    /// When it is parked if nothing comes, unless it is time already.
+    fn parks_at(&self, is_busy: bool) -> Option<Instant> {
+        let waits = self.parking == Parking::Ready
+            && self.wait == Wait::Next
+            && !is_busy
+            && !self.owes_response;
+        waits.then(|| self.deadline - self.patience.idle + self.patience.ready)
+    }
+
+    /// Whether it has waited long enough, if the timer has said so and no request came since.
+    fn may_park(&mut self, is_busy: bool) -> bool {
+        if self.parking != Parking::Due {
+            return false;
+        }
+        self.parking = Parking::Ready;
+        self.parks_at(is_busy).is_some_and(|time| time <= Instant::now())
     }
 
     /// Whether a request is in flight; notices requests that have come and gone since the last look.
@@ -261,7 +312,7 @@ impl TimedStream {
     /// is time to ask again.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let is_busy = self.is_busy();
-        let limit = self.limit(is_busy);
+        let limit = self.limit(is_busy).into_iter().chain(self.parks_at(is_busy)).min();
         if let Some(limit) = limit.filter(|limit| self.timer.deadline() > *limit) {
             self.timer.as_mut().reset(limit);
             self.is_armed = false;
@@ -279,11 +330,20 @@ impl TimedStream {
                     return true;
                 }
             }
-            let next = match self.limit(is_busy) {
+            let mut next = match self.limit(is_busy) {
                 Some(limit) if limit <= now => return true,
                 Some(limit) => limit,
                 None => now + self.patience.header,
             };
+            match self.parks_at(is_busy) {
+                Some(time) if time <= now => {
+                    // The socket is asked again at once.
+                    self.parking = Parking::Due;
+                    cx.waker().wake_by_ref();
+                }
+                Some(time) => next = next.min(time),
+                None => {}
+            }
             self.timer.as_mut().reset(next);
         }
         false
@@ -378,6 +438,9 @@ impl AsyncRead for TimedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_parked() {
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let is_busy = this.is_busy();
         let poll = Pin::new(&mut this.stream).poll_read(cx, buffer);
@@ -391,6 +454,10 @@ impl AsyncRead for TimedStream {
                 return Poll::Pending;
             }
             // The end of the stream: what had arrived before has been read and handled.
+            return Poll::Ready(Ok(()));
+        }
+        if poll.is_pending() && this.may_park(is_busy) {
+            this.parking = Parking::Parked;
             return Poll::Ready(Ok(()));
         }
         this.or_late(cx, poll)
@@ -440,12 +507,18 @@ impl AsyncWrite for TimedStream {
             if this.must_end(false) {
                 // hyper need not read again by itself.
                 cx.waker().wake_by_ref();
+            } else if this.parks_at(false).is_some_and(|time| time < this.timer.deadline()) {
+                // Sets the timer; it cannot be late now.
+                let _ = this.is_late(cx);
             }
         }
         poll
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_parked() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

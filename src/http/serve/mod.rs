@@ -5,4 +5,5 @@ pub mod connections;
 pub mod file_limit;
 pub mod listener;
 pub mod outgoing;
+pub mod parking;
 pub mod server;

@@ -26,6 +26,7 @@ use super::connections::{Connections, Member};
 use super::file_limit;
 pub use super::listener::{BindError, bind};
 use super::outgoing::Outgoing;
+use super::parking::{Lent, Place};
 use crate::config::{LiveConfig, ServerConfig};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::schema_origin::Origin;
@@ -47,6 +48,9 @@ const MAX_STREAMS: u32 = 256;
 /// Longer than the 60 s for which common proxies keep a connection to reuse it, so that it is
 /// always the proxy that closes.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How long a connection that waits for its next request keeps its buffers.
+const READY_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of bodies that a client may send before they are read, on one request and on one connection
 /// over HTTP/2.
@@ -79,6 +83,7 @@ impl ServeSettings {
             patience: Patience {
                 header: config.header_timeout,
                 idle: IDLE_TIMEOUT,
+                ready: READY_TIME,
                 write: config.write_timeout,
             },
             max_connections,
@@ -149,7 +154,8 @@ where
         let member = all.enter(network, place, &activity);
         let socket = TimedStream::new(stream, Arc::clone(&activity), settings.patience);
         let service = ConnectionService { service: service.clone(), peer: peer.ip(), activity };
-        run(protocol.clone(), socket, service, told.child(), member)
+        let stats = Arc::clone(&settings.stats);
+        run(protocol.clone(), socket, service, told.child(), stats, member)
     };
     let mut connections = JoinSet::new();
     let mut stats = ServerStats::default();
@@ -284,19 +290,47 @@ fn is_of_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Serves a connection until it ends.
 async fn run<T>(
     protocol: auto::Builder<TokioExecutor>,
     socket: TimedStream,
     service: ConnectionService<T>,
     drain: Drain,
+    stats: Arc<ConnectionStats>,
     _member: Member,
 ) where
     T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
     T::Future: Send + 'static,
 {
+    let (mut socket, place) = (Box::new(socket), Place::default());
+    loop {
+        // In a box, which is gone while the connection is parked.
+        let serving = serve_until_idle(&protocol, place.lend(socket), service.clone(), &drain);
+        let is_whole = Box::pin(serving).await;
+        // Not with half a head that hyper had read and has lost.
+        let Some(parked) = place.take_parked().filter(|_| is_whole) else { return };
+        socket = parked;
+        stats.parked.increment();
+        if !socket.resumes(&drain).await {
+            return;
+        }
+    }
+}
+
+/// Serves a connection until it ends or is parked; whether nothing was left half done.
+async fn serve_until_idle<T>(
+    protocol: &auto::Builder<TokioExecutor>,
+    socket: Lent,
+    service: ConnectionService<T>,
+    drain: &Drain,
+) -> bool
+where
+    T: Service<Inbound<Incoming>, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    T::Future: Send + 'static,
+{
     let activity = Arc::clone(&service.activity);
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
-    let mut must_end = pin!(must_end(&drain, &activity));
+    let mut must_end = pin!(must_end(drain, &activity));
     let mut is_registered = false;
     let ended = poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -321,10 +355,11 @@ async fn run<T>(
             connection.await
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         // Clients that vanish or talk nonsense are not events for an operator.
         tracing::debug!(error = %error, "a connection ended early");
     }
+    ended.is_ok()
 }
 
 /// How a connection is made to end.
@@ -355,6 +390,7 @@ async fn must_end(drain: &Drain, activity: &Activity) -> End {
 }
 
 /// Hands the requests of one connection to a clone of the service each.
+#[derive(Clone)]
 struct ConnectionService<T> {
     service: T,
     peer: IpAddr,

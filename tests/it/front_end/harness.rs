@@ -25,6 +25,7 @@ use keywright::http::serve::connection::Patience;
 use keywright::http::{
     ApiRequest, ApiResponse, FrontEnd, FrontEndSettings, Router, ServeSettings, ServerStats, serve,
 };
+use keywright::metrics::http::ConnectionStats;
 use keywright::telemetry::access_log::AccessLog;
 use keywright::telemetry::writer::{WriterGuard, batched};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -123,6 +124,7 @@ pub(crate) struct Options {
     pub(crate) request_timeout: Duration,
     pub(crate) header_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) ready_time: Duration,
     pub(crate) write_timeout: Duration,
     /// Otherwise every peer is a proxy, and has no share of its own.
     pub(crate) has_shares: bool,
@@ -140,6 +142,7 @@ impl Default for Options {
             request_timeout: DEADLINE,
             header_timeout: DEADLINE,
             idle_timeout: DEADLINE,
+            ready_time: DEADLINE,
             write_timeout: DEADLINE,
             has_shares: false,
             body_budget: 1 << 20,
@@ -295,6 +298,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) drain: Drain,
     pub(crate) task: JoinHandle<ServerStats>,
+    pub(crate) connections: Arc<ConnectionStats>,
 }
 
 impl Server {
@@ -303,21 +307,22 @@ impl Server {
         let site = Site::new(&options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let drain = Drain::default();
+        let (drain, connections) = (Drain::default(), Arc::<ConnectionStats>::default());
         let settings = ServeSettings {
             patience: Patience {
                 header: options.header_timeout,
                 idle: options.idle_timeout,
+                ready: options.ready_time,
                 write: options.write_timeout,
             },
             max_connections: options.max_connections,
             max_of_network: options.max_connections.div_ceil(2),
             proxies: trusted_proxies(&options),
-            stats: Arc::default(),
+            stats: Arc::clone(&connections),
             shutdown_timeout: options.shutdown_timeout,
         };
         let task = tokio::spawn(serve(listener, site.front_end.clone(), settings, drain.clone()));
-        Self { site, address, drain, task }
+        Self { site, address, drain, task, connections }
     }
 
     pub(crate) async fn connect(&self) -> Wire {

@@ -5,5 +5,6 @@ mod encodings;
 mod harness;
 mod layers;
 mod limits;
+mod parking;
 mod shutdown;
 mod strangers;

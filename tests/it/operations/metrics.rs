@@ -39,6 +39,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_housekeeping_removed_rows_total", "counter"),
     ("keywright_http_bodies_refused_total", "counter"),
     ("keywright_http_connections_closed_total", "counter"),
+    ("keywright_http_connections_parked_total", "counter"),
     ("keywright_http_connections_refused_total", "counter"),
     ("keywright_http_failures_total", "counter"),
     ("keywright_http_request_duration_seconds", "histogram"),
