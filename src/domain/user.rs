@@ -55,21 +55,25 @@ impl User {
         {
             return Err(ErrorCode::InvalidEmailPassword);
         }
-        self.check_verified(rules)
+        self.check_verified(rules.verification_required)
     }
 
     /// Whether this user's session may be refreshed
     /// (docs/reference-behaviour.md#disabled-users-do-not-refresh).
-    pub fn check_refresh(&self, rules: &UserRules<'_>) -> Result<(), ErrorCode> {
+    ///
+    /// [`rotate_and_read`] says the same in SQL.
+    ///
+    /// [`rotate_and_read`]: crate::persistence::unknown_sessions::rotate_and_read
+    pub fn check_refresh(&self, verification_required: bool) -> Result<(), ErrorCode> {
         if self.disabled {
             return Err(ErrorCode::DisabledUser);
         }
-        self.check_verified(rules)
+        self.check_verified(verification_required)
     }
 
-    fn check_verified(&self, rules: &UserRules<'_>) -> Result<(), ErrorCode> {
+    fn check_verified(&self, verification_required: bool) -> Result<(), ErrorCode> {
         let unverified = self.email.is_some() && !self.email_verified;
-        if rules.verification_required && unverified && !self.is_anonymous {
+        if verification_required && unverified && !self.is_anonymous {
             return Err(ErrorCode::UnverifiedUser);
         }
         Ok(())

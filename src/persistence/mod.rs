@@ -33,6 +33,7 @@ pub mod stored_time;
 pub mod tickets;
 pub mod time_limit;
 pub mod totp;
+pub mod unknown_sessions;
 pub mod used_challenges;
 pub mod user_providers;
 pub mod user_turns;

@@ -157,7 +157,7 @@ pub async fn rotate_free(
 }
 
 /// The stored forms of what is presented and of what is next, each in one text.
-fn stored_pairs(rotations: &[Rotation]) -> (String, String) {
+pub(super) fn stored_pairs(rotations: &[Rotation]) -> (String, String) {
     let length = rotations.len() * TokenHash::STORED_LEN;
     let (mut presented, mut next) = (String::with_capacity(length), String::with_capacity(length));
     for rotation in rotations {
@@ -168,36 +168,36 @@ fn stored_pairs(rotations: &[Rotation]) -> (String, String) {
 }
 
 /// The stored forms in a text of many.
-fn pieces(stored: &str) -> Vec<&str> {
+pub(super) fn pieces(stored: &str) -> Vec<&str> {
     let length = TokenHash::STORED_LEN;
     (0..stored.len() / length).map(|n| &stored[n * length..][..length]).collect()
 }
 
-/// A row found under a later hash of a presented token's chain.
+/// A row found under a hash of a presented token's chain.
 #[derive(Clone, Copy, Debug)]
 pub struct ChainMatch {
     pub hash: TokenHash,
     pub session: SessionRef,
-    pub since_rotation: Duration,
+    /// `None` if it has had one token only.
+    pub since_rotation: Option<Duration>,
 }
 
-/// The live row whose hash is among the next tokens of a token, if there is one.
+/// The live row whose hash is among these tokens of a chain, if there is one.
 pub async fn find_in_chain(
     db: impl PgExecutor<'_>,
-    next_tokens: &[TokenHash],
+    tokens: &[TokenHash],
     advanced: Duration,
 ) -> sqlx::Result<Option<ChainMatch>> {
-    let stored = stored(next_tokens.iter());
+    let stored = stored(tokens.iter());
     let row = sqlx::query!(
         r#"
         select h.n as "n!", t.id as "session_id: SessionId", t.user_id as "user_id: UserId",
                now() + make_interval(secs => $2) as "now!: StoredTime",
-               t.keywright_rotated_at as "rotated_at!: StoredTime"
+               t.keywright_rotated_at as "rotated_at?: StoredTime"
           from unnest($1::text[]) with ordinality as h (hash, n)
           join auth.refresh_tokens t
             on t.refresh_token_hash >= h.hash and t.refresh_token_hash <= h.hash
          where t.type = 'regular' and (t.expires_at > now() + make_interval(secs => $2)) is true
-           and t.keywright_rotated_at is not null
          order by h.n
          limit 1
         "#,
@@ -207,9 +207,9 @@ pub async fn find_in_chain(
     .fetch_optional(db)
     .await?;
     Ok(row.map(|row| ChainMatch {
-        hash: next_tokens[position(row.n)],
+        hash: tokens[position(row.n)],
         session: SessionRef { session_id: row.session_id, user_id: row.user_id },
-        since_rotation: row.now.0 - row.rotated_at.0,
+        since_rotation: row.rotated_at.map(|rotated_at| row.now.0 - rotated_at.0),
     }))
 }
 
@@ -481,6 +481,6 @@ fn stored<'a>(hashes: impl Iterator<Item = &'a TokenHash>) -> Vec<String> {
 }
 
 /// Index of a 1-based ordinality.
-fn position(ordinality: i64) -> usize {
+pub(super) fn position(ordinality: i64) -> usize {
     usize::try_from(ordinality - 1).expect("Postgres numbers rows from one")
 }

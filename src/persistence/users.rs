@@ -57,13 +57,16 @@ impl From<UserRow> for UserWithPassword {
                 default_role: row.default_role,
                 is_anonymous: row.is_anonymous,
                 active_mfa_type: row.active_mfa_type,
-                metadata: row.metadata.map(|json| {
-                    RawValue::from_string(json).expect("Postgres stores valid JSON only")
-                }),
+                metadata: row.metadata.map(user_metadata),
                 roles: row.roles,
             },
         }
     }
+}
+
+/// What the column holds.
+pub(super) fn user_metadata(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).expect("Postgres stores valid JSON only")
 }
 
 /// The users with these ids, in any order.

@@ -17,6 +17,6 @@ pub struct SessionRef {
 pub struct Rotation {
     pub presented: TokenHash,
     pub next: TokenHash,
-    /// Whose token it is.
-    pub session: SessionRef,
+    /// Whose token it is, if that is known here.
+    pub session: Option<SessionRef>,
 }

@@ -5,26 +5,42 @@
 //! of a row is waited for once and shortly (`lock_timeout` of the dedicated connection); after that
 //! rows that are held are left out, for as long as some are.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::cached_user::CachedUser;
 use crate::actors::runtime::isolate::{Outcome, isolated};
+use crate::domain::ids::UserId;
+use crate::domain::user::User;
 use crate::persistence::dedicated_connection::{DedicatedConnection, Taken, is_lost};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::refresh_tokens;
-use crate::tokens::rotation::Rotation;
+use crate::persistence::unknown_sessions::rotate_and_read;
+use crate::persistence::{refresh_tokens, users};
+use crate::tokens::refresh_token::TokenHash;
+use crate::tokens::rotation::{Rotation, SessionRef};
 
 /// How long after the last held row no lock is waited for.
 const CAUTIOUS_FOR: Duration = Duration::from_secs(5);
 
 /// What came of a token that was current.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Trade {
     /// It is traded.
-    Done,
+    Done(SessionRef, Option<Arc<CachedUser>>),
     /// Another transaction holds its row.
     Held,
+}
+
+/// What a batch of trades goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct TradeRules {
+    /// [`Clock::advanced`](crate::domain::clock::Clock::advanced).
+    pub advanced: time::Duration,
+    pub lifetime: Duration,
+    /// Whether users need an address that was verified; counts for unknown sessions only.
+    pub verification_required: bool,
 }
 
 /// With the rotation that it is of.
@@ -47,12 +63,12 @@ impl Rotator {
     pub async fn rotate(
         &self,
         rotations: &[Rotation],
-        advanced: time::Duration,
-        lifetime: Duration,
+        rules: TradeRules,
     ) -> Outcome<Rotation, Trade> {
-        isolated(rotations, |part: Vec<Rotation>| async move {
-            self.rotate_part(&part, advanced, lifetime).await
-        })
+        isolated(
+            rotations,
+            |part: Vec<Rotation>| async move { self.rotate_part(&part, rules).await },
+        )
         .await
     }
 
@@ -68,15 +84,14 @@ impl Rotator {
     async fn rotate_part(
         &self,
         rotations: &[Rotation],
-        advanced: time::Duration,
-        lifetime: Duration,
+        rules: TradeRules,
     ) -> sqlx::Result<Vec<Traded>> {
         let mut db = self.dedicated.take().await?;
-        let mut result = self.rotate_on(&mut db, rotations, advanced, lifetime).await;
+        let mut result = self.rotate_on(&mut db, rotations, rules).await;
         if db.was_idle && result.as_ref().is_err_and(is_lost) {
             drop(db);
             db = self.dedicated.open().await?;
-            result = self.rotate_on(&mut db, rotations, advanced, lifetime).await;
+            result = self.rotate_on(&mut db, rotations, rules).await;
         }
         // A statement that Postgres refused has ended, and the connection is as good as before.
         if matches!(&result, Ok(_) | Err(sqlx::Error::Database(_)))
@@ -91,15 +106,10 @@ impl Rotator {
         &self,
         db: &mut Taken,
         rotations: &[Rotation],
-        advanced: time::Duration,
-        lifetime: Duration,
+        rules: TradeRules,
     ) -> sqlx::Result<Vec<Traded>> {
-        let trades =
-            |places: Vec<usize>, trade| places.into_iter().map(move |at| (rotations[at], trade));
         if !self.is_cautious() {
-            let rotated =
-                refresh_tokens::rotate(db.connection(), rotations, advanced, lifetime).await;
-            match rotated {
+            match rotate_all(db, rotations, rules).await {
                 Err(error) if refresh_tokens::is_held_up(&error) => {
                     tracing::warn!(
                         rows = rotations.len(),
@@ -108,15 +118,23 @@ impl Rotator {
                     );
                     self.be_cautious();
                 }
-                result => return Ok(trades(result?, Trade::Done).collect()),
+                result => return result,
             }
         }
+        let known = identify(db, rotations, rules).await?;
+        let rotations: Vec<Rotation> = known.iter().map(|known| known.rotation).collect();
+        let TradeRules { advanced, lifetime, .. } = rules;
         let free =
-            refresh_tokens::rotate_free(db.connection(), rotations, advanced, lifetime).await?;
+            refresh_tokens::rotate_free(db.connection(), &rotations, advanced, lifetime).await?;
         if !free.held.is_empty() {
             self.be_cautious();
         }
-        Ok(trades(free.rotated, Trade::Done).chain(trades(free.held, Trade::Held)).collect())
+        let done = free.rotated.into_iter().map(|at| {
+            let Known { asked, session, user, .. } = &known[at];
+            (*asked, Trade::Done(*session, user.clone()))
+        });
+        let held = free.held.into_iter().map(|at| (known[at].asked, Trade::Held));
+        Ok(done.chain(held).collect())
     }
 
     fn is_cautious(&self) -> bool {
@@ -130,8 +148,80 @@ impl Rotator {
     }
 }
 
-/// The failure of a rotation whose row stays held.
+/// In one statement, which waits for rows that others hold.
+async fn rotate_all(
+    db: &mut Taken,
+    rotations: &[Rotation],
+    rules: TradeRules,
+) -> sqlx::Result<Vec<Traded>> {
+    let TradeRules { advanced, lifetime, verification_required } = rules;
+    let known: Option<Vec<SessionRef>> =
+        rotations.iter().map(|rotation| rotation.session).collect();
+    if let Some(sessions) = known {
+        let places = refresh_tokens::rotate(db.connection(), rotations, advanced, lifetime).await?;
+        let done = |at: usize| (rotations[at], Trade::Done(sessions[at], None));
+        return Ok(places.into_iter().map(done).collect());
+    }
+    let db = db.connection();
+    let traded = rotate_and_read(db, rotations, verification_required, advanced, lifetime).await?;
+    let read: HashMap<UserId, Arc<CachedUser>> =
+        traded.users.into_iter().map(|user| (user.id, cached(user))).collect();
+    let done = traded.sessions.into_iter().filter_map(|(at, session)| {
+        let rotation = rotations[at];
+        let user = match rotation.session {
+            Some(_) => None,
+            // Without one it was deleted with its session.
+            None => Some(Arc::clone(read.get(&session.user_id)?)),
+        };
+        Some((rotation, Trade::Done(session, user)))
+    });
+    Ok(done.collect())
+}
+
+/// A rotation whose session is known now.
+struct Known {
+    /// As it was asked for.
+    asked: Rotation,
+    rotation: Rotation,
+    session: SessionRef,
+    user: Option<Arc<CachedUser>>,
+}
+
+/// Finds the unknown ones among these and their users, if they may refresh; in the same order.
+async fn identify(
+    db: &mut Taken,
+    rotations: &[Rotation],
+    rules: TradeRules,
+) -> sqlx::Result<Vec<Known>> {
+    let unknown = rotations.iter().filter(|rotation| rotation.session.is_none());
+    let unknown: Vec<TokenHash> = unknown.map(|rotation| rotation.presented).collect();
+    let (mut sessions, mut found_users) = (HashMap::new(), HashMap::new());
+    if !unknown.is_empty() {
+        let found = refresh_tokens::find_live(db.connection(), &unknown, rules.advanced).await?;
+        sessions.extend(found);
+        let ids: Vec<UserId> = sessions.values().map(|session| session.user_id).collect();
+        let found = users::find_by_ids(db.connection(), &ids).await?.into_iter();
+        let may = found.filter(|user| user.check_refresh(rules.verification_required).is_ok());
+        found_users.extend(may.map(|user| (user.id, cached(user))));
+    }
+    let known = |asked: &Rotation| {
+        if let Some(session) = asked.session {
+            return Some(Known { asked: *asked, rotation: *asked, session, user: None });
+        }
+        let session = *sessions.get(&asked.presented)?;
+        let user = Some(Arc::clone(found_users.get(&session.user_id)?));
+        let rotation = Rotation { session: Some(session), ..*asked };
+        Some(Known { asked: *asked, rotation, session, user })
+    };
+    Ok(rotations.iter().filter_map(known).collect())
+}
+
+fn cached(user: User) -> Arc<CachedUser> {
+    Arc::new(CachedUser::new(user))
+}
+
+/// The failure of a rotation of which nothing can be said yet.
 pub fn held() -> Arc<sqlx::Error> {
-    let what = "another transaction holds the session's row";
+    let what = "another transaction holds the session or changes its user";
     Arc::new(sqlx::Error::Io(io::Error::new(io::ErrorKind::WouldBlock, what)))
 }

@@ -1,4 +1,4 @@
-//! Sessions as the flows see them: find, rotate, and the users they belong to.
+//! Sessions as the flows see them: known ones, their rotation, and the users they belong to.
 //!
 //! The registry is a supervisor of shards; this file is its handle, and the user cache, which is
 //! served only while the lease of the change feed is valid (`change_feed`). Sessions are in
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cached_user::CachedUser;
 use super::session_cache::SessionCache;
-use super::session_shard::{SessionShard, SessionShardArgs, SessionShardMsg, flatten};
+use super::session_shard::{Rotated, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::user_cache::UserCache;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::handle::Handle;
@@ -20,7 +20,7 @@ use crate::metrics::CacheStats;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
-/// Finds and rotates sessions, and reads their users.
+/// Knows and rotates sessions, and reads their users.
 #[derive(Clone)]
 pub struct SessionRegistry {
     shards: Arc<[Handle<SessionShardMsg>]>,
@@ -37,7 +37,7 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
         .map(|slot| Handle::configured("session registry", Arc::clone(slot), &config))
         .collect();
     let (pool, clock, live) = (parts.pool.clone(), parts.clock.clone(), Arc::clone(&parts.config));
-    let slots = Arc::clone(&parts.shards);
+    let (slots, feed) = (Arc::clone(&parts.shards), Arc::clone(&parts.users.feed));
     let (policy, tree) = (parts.policy.clone(), parts.tree.clone());
     let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
         slots
@@ -48,6 +48,7 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
                     pool: pool.clone(),
                     clock: clock.clone(),
                     config: Arc::clone(&live),
+                    feed: Arc::clone(&feed),
                     stats: Arc::clone(slot.stats()),
                 };
                 ChildSpec::actor(format!("shard-{n}"), slot, || SessionShard, move || args.clone())
@@ -59,31 +60,30 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
 }
 
 impl SessionRegistry {
-    /// The live session of a current token.
-    pub async fn find(&self, hash: TokenHash) -> Result<Option<SessionRef>, AuthError> {
-        if let Some(session) = self.sessions.get(hash) {
-            return Ok(Some(session));
-        }
-        // In a box, as below: this is rare, and the future of each request would have room for it.
-        let found = Box::pin(self.shard(hash).call(|reply| SessionShardMsg::Find(hash, reply)));
-        let found = flatten(found.await?)?;
-        if let Some(session) = found {
-            self.sessions.insert(hash, session);
-        }
-        Ok(found)
+    /// The session of a current token and its user, if both are known here and nothing can have
+    /// changed them unnoticed.
+    pub fn known(&self, token: TokenHash) -> Option<(SessionRef, Arc<CachedUser>)> {
+        let session = self.sessions.get(token)?;
+        let user = self.users.stats.note(self.users.get(session.user_id))?;
+        Some((session, user))
     }
 
-    /// Trades a token for the next one; `false` if it is not the current one (any more).
+    /// Trades a token for the next one; `None` if it is not the current one (any more), or if the
+    /// session was not known and its user may not refresh.
     ///
-    /// Returns after the commit. Safe to repeat: the next token is always the same.
-    pub async fn rotate(&self, rotation: Rotation) -> Result<bool, AuthError> {
+    /// Returns after the commit; with the user, if the session was not known. Safe to repeat: the next
+    /// token is always the same.
+    pub async fn rotate(
+        &self,
+        rotation: Rotation,
+    ) -> Result<Option<(SessionRef, Option<Arc<CachedUser>>)>, AuthError> {
         let shard = self.shard(rotation.presented);
         let rotated = flatten(shard.call(|reply| SessionShardMsg::Rotate(rotation, reply)).await?)?;
         self.sessions.remove(rotation.presented);
-        if rotated.is_some() {
-            self.sessions.insert(rotation.next, rotation.session);
-        }
-        Ok(rotated.is_some())
+        let Some(Rotated { session, user }) = rotated else { return Ok(None) };
+        self.sessions.insert(rotation.next, session);
+        let user = user.map(|(user, seen)| self.users.keep(session.user_id, user, seen));
+        Ok(Some((session, user)))
     }
 
     /// The user as of now, from the cache while the change feed is up, else from Postgres.

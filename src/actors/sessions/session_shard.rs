@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::cached_user::CachedUser;
+use super::feed_lease::FeedState;
 use super::last_seen::LastSeen;
-use super::rotator::{self, Rotator, Trade};
+use super::rotator::{self, Rotator, Trade, TradeRules};
 use crate::actors::runtime::batcher::Batcher;
 use crate::actors::runtime::handle::{CallBound, Crash, MessageOrigin, Slot};
 use crate::actors::runtime::isolate::{Outcome, isolated};
@@ -29,7 +30,7 @@ use crate::domain::user::User;
 use crate::metrics::ActorStats;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::time_limit::in_time;
-use crate::persistence::{refresh_tokens, users};
+use crate::persistence::users;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -53,10 +54,9 @@ pub const ROTATE: &str = "rotate";
 
 /// Messages of a shard.
 pub enum SessionShardMsg {
-    /// Whose token is this, if it is a live one?
-    Find(TokenHash, RpcReplyPort<LookupResult<SessionRef>>),
-    /// Replace the presented hash by the next one; `None` if it is not current (any more).
-    Rotate(Rotation, RpcReplyPort<LookupResult<()>>),
+    /// Replace the presented hash by the next one; `None` if it is not current (any more), or if the
+    /// session was unknown and its user may not refresh.
+    Rotate(Rotation, RpcReplyPort<LookupResult<Rotated>>),
     /// Read a user and roles from Postgres.
     Load(UserId, RpcReplyPort<LookupResult<Arc<CachedUser>>>),
     /// A statement of this batcher has ended.
@@ -71,8 +71,16 @@ pub enum SessionShardMsg {
     Crash,
 }
 
+/// A trade that is committed.
+#[derive(Clone)]
+pub struct Rotated {
+    pub session: SessionRef,
+    /// The user of a session that was unknown, and the stamp of the feed before the row was read.
+    pub user: Option<(Arc<CachedUser>, u64)>,
+}
+
 /// A request that waits for somebody else's transaction.
-pub type HeldRotation = (Rotation, RpcReplyPort<LookupResult<()>>);
+pub type HeldRotation = (Rotation, RpcReplyPort<LookupResult<Rotated>>);
 
 impl MessageOrigin for SessionShardMsg {
     fn is_from_caller(&self) -> bool {
@@ -98,7 +106,6 @@ impl Crash for SessionShardMsg {
 /// The batchers of a shard.
 #[derive(Clone, Copy, Debug)]
 pub enum BatcherKind {
-    Find,
     Load,
     LastSeen,
 }
@@ -112,6 +119,7 @@ pub struct SessionShardArgs {
     pub pool: MeasuredPool,
     pub clock: Clock,
     pub config: LiveConfig,
+    pub feed: Arc<FeedState>,
     pub stats: Arc<ActorStats>,
 }
 
@@ -129,8 +137,7 @@ impl SessionShardArgs {
 /// Batchers and the `last_seen` values that wait to be written.
 pub struct SessionShardState {
     args: SessionShardArgs,
-    find: Batcher<TokenHash, LookupResult<SessionRef>>,
-    rotate: Batcher<Rotation, LookupResult<()>>,
+    rotate: Batcher<Rotation, LookupResult<Rotated>>,
     load: Batcher<UserId, LookupResult<Arc<CachedUser>>>,
     rotator: Arc<Rotator>,
     /// Since when somebody holds the rows of these sessions.
@@ -157,7 +164,6 @@ impl Actor for SessionShard {
             rotator: Arc::new(Rotator::new(args.pool.clone())),
             held_since: HashMap::new(),
             args,
-            find: Batcher::new(stats.batcher("find")),
             rotate: Batcher::new(stats.batcher(ROTATE)),
             load: Batcher::new(stats.batcher("load")),
             last_seen: Arc::default(),
@@ -173,10 +179,6 @@ impl Actor for SessionShard {
         state: &mut SessionShardState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionShardMsg::Find(hash, reply) => {
-                state.find.push(hash, reply);
-                state.start_find();
-            }
             SessionShardMsg::Rotate(rotation, reply) => {
                 state.rotate.push(rotation, reply);
                 state.start_rotate();
@@ -184,10 +186,6 @@ impl Actor for SessionShard {
             SessionShardMsg::Load(user, reply) => {
                 state.load.push(user, reply);
                 state.start_load();
-            }
-            SessionShardMsg::Finished(BatcherKind::Find) => {
-                state.find.finished();
-                state.start_find();
             }
             SessionShardMsg::Rotated(held) => {
                 state.rotate.finished();
@@ -231,40 +229,39 @@ impl Actor for SessionShard {
 }
 
 impl SessionShardState {
-    fn start_find(&mut self) {
-        let Some(batch) = self.find.next_batch(self.args.batch_max()) else { return };
-        let SessionShardArgs { pool, clock, .. } = self.args.clone();
-        let limit = self.args.statement_limit();
-        let find = async move {
-            let hashes: Vec<TokenHash> = batch.keys().copied().collect();
-            let find = isolated(&hashes, |part: Vec<TokenHash>| {
-                let (pool, advanced) = (&pool, clock.advanced());
-                async move { refresh_tokens::find_live(pool, &part, advanced).await }
-            });
-            let found = outcome_in_time(limit, &hashes, find).await;
-            batch.respond_from(found, |session| session);
-        };
-        self.tasks.spawn(find, |_| SessionShardMsg::Finished(BatcherKind::Find));
-    }
-
     fn start_rotate(&mut self) {
         let Some(mut batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
-        let SessionShardArgs { clock, config, .. } = self.args.clone();
+        let SessionShardArgs { clock, config, feed, .. } = self.args.clone();
         let (rotator, last_seen) = (Arc::clone(&self.rotator), Arc::clone(&self.last_seen));
         let limit = self.args.statement_limit();
         let rotate = async move {
             let rotations: Vec<Rotation> = batch.keys().copied().collect();
-            let lifetime = config.load().tokens.refresh_token_lifetime;
-            let rotate = Box::pin(rotator.rotate(&rotations, clock.advanced(), lifetime));
+            let config = config.load();
+            let rules = TradeRules {
+                advanced: clock.advanced(),
+                lifetime: config.tokens.refresh_token_lifetime,
+                verification_required: config.accounts.email_verification_required,
+            };
+            drop(config);
+            let reads = rotations.iter().any(|rotation| rotation.session.is_none());
+            let stamps = reads.then(|| feed.stamps());
+            let rotate = Box::pin(rotator.rotate(&rotations, rules));
             let traded = outcome_in_time(limit, &rotations, rotate).await;
-            let is_done = |trade: Trade| trade == Trade::Done;
-            let done = traded.found.iter().filter(|(_, trade)| is_done(*trade));
-            last_seen.record(done.map(|(rotation, _)| rotation.session.user_id), clock.now());
-            let held = traded.found.iter().filter(|(_, trade)| !is_done(*trade));
+            let done = traded.found.iter().filter_map(|(_, trade)| match trade {
+                Trade::Done(session, _) => Some(session.user_id),
+                Trade::Held => None,
+            });
+            last_seen.record(done, clock.now());
+            let is_held = |trade: &Trade| matches!(trade, Trade::Held);
+            let held = traded.found.iter().filter(|(_, trade)| is_held(trade));
             let mut held: Vec<Rotation> = held.map(|(rotation, _)| *rotation).collect();
             held.sort_unstable();
             let held = batch.take_out(&held);
-            batch.respond_from(traded, |done| done.map(|_| ()));
+            batch.respond_from(traded, |trade| {
+                let Some(Trade::Done(session, user)) = trade else { return None };
+                let stamp = |user| stamps.as_ref().map(|all| (user, all.of(session.user_id)));
+                Some(Rotated { session, user: user.and_then(stamp) })
+            });
             held
         };
         self.tasks.spawn(rotate, |held| SessionShardMsg::Rotated(held.unwrap_or_default()));

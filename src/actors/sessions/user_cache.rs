@@ -57,6 +57,19 @@ impl UserCache {
         (entry.seen == self.feed.stamp(id)).then_some(entry.user)
     }
 
+    /// Keeps a user read from Postgres after `seen` was taken, unless somebody else's reading after that
+    /// is kept already; the one that is kept, so that what is made of a user is made once.
+    pub(super) fn keep(&self, id: UserId, user: Arc<CachedUser>, seen: u64) -> Arc<CachedUser> {
+        if self.feed.is_live()
+            && let Some(entry) = self.users.get(&id)
+            && entry.seen == seen
+        {
+            return entry.user;
+        }
+        self.insert(id, &user, seen);
+        user
+    }
+
     /// Keeps a user read from Postgres after `seen` was taken.
     pub(super) fn insert(&self, id: UserId, user: &Arc<CachedUser>, seen: u64) {
         if self.feed.is_live() && self.feed.stamp(id) == seen {

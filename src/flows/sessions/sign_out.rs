@@ -56,7 +56,9 @@ async fn end_session_of(app: &App, token: &str) -> Result<bool, AuthError> {
         app.rotation_key.walk(&token, CHAIN_STEPS).map(|(_, token)| token.hash()).collect();
     let advanced = app.clock.advanced();
     let found = refresh_tokens::find_in_chain(&app.pool, &next_tokens, advanced).await?;
-    let Some(found) = found else { return Ok(false) };
+    let Some(found) = found.filter(|found| found.since_rotation.is_some()) else {
+        return Ok(false);
+    };
     refresh_tokens::delete_by_id(&app.pool, found.session.session_id).await?;
     Ok(true)
 }

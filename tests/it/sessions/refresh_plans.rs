@@ -4,6 +4,7 @@
 use keywright::domain::clock::Clock;
 use keywright::domain::ids::{SessionId, UserId};
 use keywright::persistence::dedicated_connection::DedicatedConnection;
+use keywright::persistence::unknown_sessions::rotate_and_read;
 use keywright::persistence::{refresh_tokens, users};
 use keywright::tokens::refresh_token::RefreshToken;
 use keywright::tokens::rotation::{Rotation, SessionRef};
@@ -24,20 +25,29 @@ const USES: usize = 6;
 enum Statement {
     Rotate,
     RotateFree,
+    RotateAndRead,
     FindLive,
     FindInChain,
     LoadUsers,
     RecordSeen,
 }
 
-const STATEMENTS: [Statement; 6] = [
+const STATEMENTS: [Statement; 7] = [
     Statement::Rotate,
     Statement::RotateFree,
+    Statement::RotateAndRead,
     Statement::FindLive,
     Statement::FindInChain,
     Statement::LoadUsers,
     Statement::RecordSeen,
 ];
+
+impl Statement {
+    /// Whether it trades tokens, on a connection of its own.
+    fn is_dedicated(self) -> bool {
+        matches!(self, Self::Rotate | Self::RotateFree | Self::RotateAndRead)
+    }
+}
 
 /// Sessions of as many users, whose tokens and ids are known.
 struct Rows {
@@ -72,8 +82,8 @@ impl Rows {
 
     /// Runs the statement for all of these; returns how many rows it read.
     async fn read_by(&mut self, statement: Statement, db: &mut PgConnection) -> i64 {
-        let session =
-            SessionRef { session_id: SessionId(Uuid::nil()), user_id: UserId(Uuid::nil()) };
+        let known = SessionRef { session_id: SessionId(Uuid::nil()), user_id: UserId(Uuid::nil()) };
+        let session = (statement != Statement::RotateAndRead).then_some(known);
         let next: Vec<RefreshToken> =
             self.tokens.iter().map(|_| RefreshToken::generate()).collect();
         let rotations: Vec<Rotation> = self
@@ -93,6 +103,10 @@ impl Rows {
             Statement::RotateFree => {
                 let free = refresh_tokens::rotate_free(&mut *db, &rotations, no_time, hour).await;
                 free.unwrap().rotated.len()
+            }
+            Statement::RotateAndRead => {
+                let traded = rotate_and_read(&mut *db, &rotations, true, no_time, hour).await;
+                traded.unwrap().users.len()
             }
             Statement::FindLive => {
                 refresh_tokens::find_live(&mut *db, &hashes, no_time).await.unwrap().len()
@@ -119,7 +133,7 @@ impl Rows {
         .await
         .unwrap();
         transaction.commit().await.unwrap();
-        if matches!(statement, Statement::Rotate | Statement::RotateFree) {
+        if statement.is_dedicated() {
             self.tokens = next;
         }
         read
@@ -158,7 +172,7 @@ async fn a_batch_reads_its_own_rows_whatever_the_planner_saw_of_the_tables() {
         for statement in STATEMENTS {
             let mut first = Rows::insert(&mut plain, 1).await;
             let db = match statement {
-                Statement::Rotate | Statement::RotateFree => rotating.connection(),
+                _ if statement.is_dedicated() => rotating.connection(),
                 _ => &mut pooled,
             };
             for _ in 0..USES {
@@ -177,7 +191,7 @@ async fn a_batch_reads_its_own_rows_whatever_the_planner_saw_of_the_tables() {
             }
             for (statement, rows) in &mut batches {
                 let db = match statement {
-                    Statement::Rotate | Statement::RotateFree => rotating.connection(),
+                    _ if statement.is_dedicated() => rotating.connection(),
                     _ => &mut pooled,
                 };
                 let read = rows.read_by(*statement, db).await;
