@@ -24,11 +24,12 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::args::{BaselineArgs, Operation, load_threads};
+use crate::calls::{Call, Calls, Operations};
 use crate::cpu::{Processes, own_threads};
 use crate::database::database;
 use crate::progress::bar;
 use crate::results::{BareResponse, LoadResult, float};
-use crate::run::{Plan, Side, measure};
+use crate::run::{Plan, Point, Side, measure};
 use crate::signing::{self, SigningSpeed};
 use crate::target::Target;
 use crate::update_bench::UpdateBench;
@@ -102,15 +103,19 @@ pub async fn bare_responses(
     for &count in sessions {
         let count = usize::try_from(count)?;
         let plan = Plan {
-            operation: Operation::Refresh,
-            counts: vec![count],
+            points: Point::closed(&[count]),
             seconds,
             warmup: seconds.min(Duration::from_millis(300)),
             timeout: Duration::from_secs(5),
             threads: load_threads(threads),
         };
-        let tokens = vec![TOKEN.to_owned(); count];
-        let side = Side { target: Arc::clone(&target), tokens, watched: Vec::new() };
+        let call = Call::Own(Operation::Refresh, TOKEN.to_owned());
+        let side = Side {
+            target: Arc::clone(&target),
+            operations: Operations::only(Operation::Refresh.name(), Calls::Shared(call)),
+            watched: Vec::new(),
+            database: None,
+        };
         // The warm-up's share is in the server's time and not in the count: scale it out.
         let share = seconds.as_secs_f64() / (seconds + plan.warmup).as_secs_f64();
         let before = own_threads(SERVER_THREADS);

@@ -32,6 +32,21 @@ pub enum Outcome {
     /// Any other response: status and code, or what was wrong with the body.
     Refused(StatusCode, String),
     Failed(Failure),
+    /// Nothing was left to send.
+    Nothing,
+}
+
+impl Outcome {
+    /// For messages.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Ok => "200".to_owned(),
+            Self::Lost => "401 invalid-refresh-token".to_owned(),
+            Self::Refused(status, code) => format!("{} {code}", status.as_u16()),
+            Self::Failed(failure) => failure.kind().to_owned(),
+            Self::Nothing => "nothing to send".to_owned(),
+        }
+    }
 }
 
 /// A client with at most one connection, made when needed and again when it broke.
@@ -44,13 +59,16 @@ pub struct Client {
     alarm: Option<Pin<Box<Sleep>>>,
     request: String,
     response_body: Vec<u8>,
+    /// `Location` of the last response, if it was a redirect.
+    location: Option<String>,
 }
 
 impl Client {
     /// A client that is not connected yet.
     pub fn new(target: Arc<Target>, timeout: Duration) -> Self {
         let (request, response_body) = (String::with_capacity(1_024), Vec::with_capacity(4_096));
-        Self { target, timeout, wire: None, alarm: None, request, response_body }
+        let (wire, alarm, location) = (None, None, None);
+        Self { target, timeout, wire, alarm, request, response_body, location }
     }
 
     /// Connects unless connected.
@@ -121,14 +139,38 @@ impl Client {
         path: &str,
         json: &serde_json::Value,
     ) -> anyhow::Result<StatusCode> {
+        let status = self.post_text(path, None, &json.to_string()).await;
+        status.map_err(|failure| anyhow::anyhow!(failure.kind())).with_context(|| path.to_owned())
+    }
+
+    /// The same with JSON that is text already, as the bearer of an access token if there is one.
+    pub async fn post_text(
+        &mut self,
+        path: &str,
+        bearer: Option<&str>,
+        json: &str,
+    ) -> Result<StatusCode, Failure> {
         self.start("POST", path);
-        let json = json.to_string();
+        if let Some(token) = bearer {
+            self.add(format_args!("authorization: Bearer {token}\r\n"));
+        }
         let length = json.len();
         self.add(format_args!(
             "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
         ));
-        let status = self.exchange().await;
-        status.map_err(|failure| anyhow::anyhow!(failure.kind())).with_context(|| path.to_owned())
+        self.exchange().await
+    }
+
+    /// Gets a path, with its query if it has one.
+    pub async fn get(&mut self, path: &str) -> Result<StatusCode, Failure> {
+        self.start("GET", path);
+        self.add(format_args!("\r\n"));
+        self.exchange().await
+    }
+
+    /// Where the last response redirects to.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
     }
 
     /// The body of the last response.
@@ -175,6 +217,9 @@ impl Client {
             deadline,
         )
         .await;
+        if head.is_ok_and(|head| head.status.is_redirection()) {
+            self.location = wire.header("location").map(str::to_owned);
+        }
         if !head.is_ok_and(|head| head.is_reusable) {
             self.wire = None;
         }

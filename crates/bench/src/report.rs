@@ -4,16 +4,19 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::args::{self, Operation};
+use crate::args;
 use crate::profile;
-use crate::results::{BareResponse, Latency, LoadResult, Ratio, divide, letter};
+use crate::results::{BareResponse, LoadResult, PopulationUse, Ratio, divide, float, letter};
+use crate::rows::rate_text;
 use crate::run::Measured;
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What was asked for: `refresh`, `verify` or `user`.
+    /// What was asked for: `refresh`, `verify`, `user`, `sign-up`, `sign-in` or `mix`.
     pub operation: &'static str,
+    /// Which kind of sign-up or sign-in.
+    pub kind: Option<&'static str>,
     /// The servers, in the order of their letters A and B.
     pub servers: Vec<String>,
     /// Profile that server A was built with; absent if it names none.
@@ -33,23 +36,26 @@ pub struct Report {
 impl Report {
     /// Sorts out what was measured; ratios come with a second server.
     pub fn new(
-        operation: Operation,
+        operation: &'static str,
         servers: Vec<String>,
         client_threads: usize,
         interrupted: bool,
         measured: &[Measured],
     ) -> Self {
         let results: Vec<LoadResult> = measured.iter().map(LoadResult::new).collect();
-        let of_b =
-            |a: &LoadResult| results.iter().find(|b| b.server == 'B' && b.sessions == a.sessions);
+        let is_same = |a: &LoadResult, b: &LoadResult| {
+            a.sessions == b.sessions && a.target_per_second == b.target_per_second
+        };
+        let of_b = |a: &LoadResult| results.iter().find(|b| b.server == 'B' && is_same(a, b));
         let ratios = results
             .iter()
             .filter(|result| result.server == 'A')
             .filter_map(|a| of_b(a).map(|b| Ratio::new(a, b)))
             .collect();
-        let (operation, cores) = (operation.name(), args::cores());
+        let cores = args::cores();
         Self {
             operation,
+            kind: None,
             servers,
             server_profile: None,
             against_profile: None,
@@ -68,6 +74,23 @@ impl Report {
         all.results.append(&mut next.results);
         all.ratios.append(&mut next.ratios);
         all
+    }
+
+    /// Says how far refreshes, which may be a part of the whole, went through populations of these
+    /// sizes.
+    pub fn set_populations(&mut self, sizes: &[usize], part: Option<&str>) {
+        for result in &mut self.results {
+            let requests = match part {
+                Some(name) => result.parts.iter().find(|part| part.name == name),
+                None => None,
+            };
+            let requests = requests.map_or(result.requests, |part| part.requests);
+            let side = usize::from(result.server != 'A');
+            result.population = sizes.get(side).map(|&sessions| PopulationUse {
+                sessions,
+                times_around: divide(float(requests), float(sessions as u64)).unwrap_or(0.0),
+            });
+        }
     }
 
     /// Sets throughputs in relation to that of a bare server with as many sessions.
@@ -106,31 +129,10 @@ impl Report {
             "errors"
         );
         for row in &self.results {
-            let Latency { p50, p90, p99, p999, max, .. } = row.latency_ms;
-            let errors: u64 = row.errors.values().sum();
-            let _ = writeln!(
-                text,
-                "{:<2}{:>9}{:>11.0}{p50:>9.3}{p90:>9.3}{p99:>9.3}{p999:>9.3}{max:>9.2}{:>7}{errors:>8}  {}",
-                row.server,
-                row.sessions,
-                row.per_second,
-                row.lost_sessions,
-                row.cpu_text()
-            );
+            row.write_rows(&mut text);
         }
         for row in &self.results {
-            for (kind, count) in &row.errors {
-                let _ =
-                    writeln!(text, "{} at {} sessions: {count} x {kind}", row.server, row.sessions);
-            }
-            if row.given_up_sessions > 0 {
-                let (server, given_up) = (row.server, row.given_up_sessions);
-                let _ = writeln!(
-                    text,
-                    "{server} at {} sessions: {given_up} sessions given up after refusals in a row",
-                    row.sessions
-                );
-            }
+            row.write_remarks(&mut text);
         }
         for ratio in &self.ratios {
             let show = |value: Option<f64>| {
@@ -138,8 +140,9 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "A/B at {} sessions: throughput {}, p99 {}",
+                "A/B at {} sessions{}: throughput {}, p99 {}",
                 ratio.sessions,
+                rate_text(ratio.target_per_second),
                 show(ratio.throughput),
                 show(ratio.p99)
             );
@@ -167,7 +170,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::cpu::WatchedProcess;
-    use crate::run::Tally;
+    use crate::results::Latency;
+    use crate::run::{Point, Tally, Usage};
 
     fn measured(side: usize, requests: u64, unit: Duration) -> Measured {
         let mut tally = Tally { ok: requests, in_window: requests, ..Tally::default() };
@@ -176,12 +180,12 @@ mod tests {
         }
         let watched = WatchedProcess { name: "server".to_owned(), pid: 7 };
         Measured {
-            sessions: 4,
+            point: Point { sessions: 4, per_second: None },
             side,
             window: Duration::from_secs(2),
             tally,
             client_cpu: None,
-            watched_cpu: vec![(watched, Some(Duration::from_millis(100)))],
+            usage: Usage { cpu: vec![(watched, Some(Duration::from_millis(100)))], database: None },
         }
     }
 
@@ -202,17 +206,11 @@ mod tests {
     #[test]
     fn two_servers_give_a_ratio_and_one_gives_none() {
         let a = measured(0, 10_000, Duration::from_micros(10));
-        let one = Report::new(Operation::Refresh, vec!["a".to_owned()], 1, false, &[a]);
+        let one = Report::new("refresh", vec!["a".to_owned()], 1, false, &[a]);
         assert!(one.ratios.is_empty());
         let a = measured(0, 10_000, Duration::from_micros(10));
         let b = measured(1, 2_000, Duration::from_micros(40));
-        let two = Report::new(
-            Operation::Refresh,
-            vec!["a".to_owned(), "b".to_owned()],
-            1,
-            false,
-            &[a, b],
-        );
+        let two = Report::new("refresh", vec!["a".to_owned(), "b".to_owned()], 1, false, &[a, b]);
         assert!(near(two.ratios[0].throughput.unwrap(), 5.0));
         assert!(near(two.ratios[0].p99.unwrap(), 0.25));
         assert!(two.table().contains("A/B at 4 sessions: throughput 5.00, p99 0.25"));
@@ -223,13 +221,8 @@ mod tests {
         let mut dead = measured(1, 0, Duration::from_micros(1));
         dead.tally = Tally { lost: 4, ..Tally::default() };
         let a = measured(0, 10, Duration::from_micros(1));
-        let report = Report::new(
-            Operation::Refresh,
-            vec!["a".to_owned(), "b".to_owned()],
-            1,
-            true,
-            &[a, dead],
-        );
+        let report =
+            Report::new("refresh", vec!["a".to_owned(), "b".to_owned()], 1, true, &[a, dead]);
         assert!(report.ratios[0].throughput.is_none());
         assert!(report.results[1].cpu[0].cpu.unwrap().us_per_request.is_none());
         let table = report.table();
@@ -239,7 +232,7 @@ mod tests {
     #[test]
     fn programs_read_flat_results() {
         let report = Report::new(
-            Operation::Refresh,
+            "refresh",
             vec!["a".to_owned()],
             1,
             false,

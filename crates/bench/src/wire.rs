@@ -43,6 +43,8 @@ impl Failure {
 pub struct Wire {
     stream: TcpStream,
     input: Vec<u8>,
+    /// How much of the input is the last response.
+    filled: usize,
 }
 
 /// Status and connection state of a response.
@@ -56,7 +58,7 @@ pub struct ResponseHead {
 impl Wire {
     /// Takes over a fresh connection.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, input: vec![0; FIRST_READ] }
+        Self { stream, input: vec![0; FIRST_READ], filled: 0 }
     }
 
     /// Sends a whole request and reads the whole response, whose body replaces that in `body`.
@@ -78,12 +80,22 @@ impl Wire {
             let read = read.map_err(|_cut| Failure::Connection)?;
             filled += read;
             if let Some(head) = read_response(&self.input[..filled], read == 0, body)? {
+                self.filled = filled;
                 return Ok(head);
             }
             if read == 0 {
                 return Err(Failure::Connection);
             }
         }
+    }
+
+    /// A header of the last response; read again, since few need one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Response::new(&mut headers);
+        head.parse(&self.input[..self.filled]).ok()?;
+        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).ok()
     }
 }
 

@@ -19,7 +19,8 @@ use hyper_util::rt::TokioIo;
 use keywright_bench::args::{BaselineArgs, BenchArgs, BenchCommand, RefreshArgs};
 use keywright_bench::baseline::baseline;
 use keywright_bench::command;
-use keywright_bench::load::refresh;
+use keywright_bench::commands::refresh::refresh;
+use keywright_bench::control::Control;
 use keywright_bench::report::Report;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -210,7 +211,7 @@ fn refresh_args(url: &str, more: &[&str]) -> RefreshArgs {
 }
 
 async fn run(url: &str, more: &[&str]) -> anyhow::Result<Report> {
-    refresh(&refresh_args(url, more), Arc::new(AtomicBool::new(false))).await
+    refresh(&refresh_args(url, more), &Control::new(|_| ())).await
 }
 
 #[tokio::test]
@@ -347,7 +348,8 @@ async fn a_server_that_throttles_sign_ins_is_waited_for() {
 async fn a_stopped_run_gives_the_figures_so_far() {
     let server = FakeServer::start(Fault::None).await;
     let args = refresh_args(&server.url, &["--sessions", "2,4", "--seconds", "60"]);
-    let stop = Arc::new(AtomicBool::new(false));
+    let control = Control::new(|_| ());
+    let stop = Arc::clone(&control.stop);
     let mut tasks = JoinSet::new();
     let (stopper, seen) = (Arc::clone(&stop), Arc::clone(&server.seen));
     tasks.spawn(async move {
@@ -357,7 +359,7 @@ async fn a_stopped_run_gives_the_figures_so_far() {
         stopper.store(true, Ordering::Relaxed);
         Ok::<_, Infallible>(())
     });
-    let report = refresh(&args, stop).await.unwrap();
+    let report = refresh(&args, &control).await.unwrap();
     assert!(report.interrupted);
     assert_eq!(report.results.len(), 1);
     assert!(report.results[0].requests >= 90 && report.results[0].seconds < 30.0);

@@ -3,6 +3,7 @@
 mod actors;
 mod admin;
 mod bench;
+mod bench_work;
 mod dump_and_restore;
 mod housekeeping;
 mod metrics;

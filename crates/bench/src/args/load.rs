@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::values::{MAX_SESSIONS, email_prefix, measured_time, secret, warm_up_time};
-use crate::cpu::WatchedProcess;
+use crate::watched::NamedProcess;
 
 /// How the sessions of a run come to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -49,12 +49,13 @@ pub struct LoadArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
     /// A process of the first server, with its children but for those named too: `server=123`,
-    /// `postgres=456`; repeatable.
+    /// `postgres=456`; repeatable. `server=:4000` is whoever listens on that port when the
+    /// measurement begins.
     #[arg(long = "pid", value_name = "NAME=PID")]
-    pub pids: Vec<WatchedProcess>,
+    pub pids: Vec<NamedProcess>,
     /// A process of the second server; repeatable.
     #[arg(long = "against-pid", value_name = "NAME=PID", requires = "against")]
-    pub against_pids: Vec<WatchedProcess>,
+    pub against_pids: Vec<NamedProcess>,
     /// Measures a bare HTTP server at the same session counts too, for the ratio to it.
     #[arg(long, visible_alias = "floor")]
     pub baseline: bool,

@@ -1,17 +1,25 @@
 //! The arguments of `keywright bench`, with their bounds.
 
 mod baseline;
+mod database;
 mod enumeration;
 mod load;
+mod mix;
+mod population;
 mod refresh;
+mod sign_in;
 mod values;
 
 use clap::{Args, Subcommand};
 
 pub use self::baseline::BaselineArgs;
+pub use self::database::DatabaseArgs;
 pub use self::enumeration::EnumerationArgs;
 pub use self::load::{LoadArgs, Setup};
+pub use self::mix::{MIX_POPULATION, MixArgs};
+pub use self::population::{Origin, PopulationArgs};
 pub use self::refresh::RefreshArgs;
+pub use self::sign_in::{AccountArgs, SignInArgs, SignInKind, SignUpArgs, SignUpKind};
 
 /// Measures a server, or this machine.
 #[derive(Debug, Args)]
@@ -29,6 +37,13 @@ pub enum BenchCommand {
     Verify(Box<LoadArgs>),
     /// The same with `GET /user`.
     User(Box<LoadArgs>),
+    /// The same with sign-ups.
+    SignUp(Box<SignUpArgs>),
+    /// The same with sign-ins.
+    SignIn(Box<SignInArgs>),
+    /// A day in miniature: 80 % refreshes spread over many sessions, 12 % reads of the user, 4 %
+    /// sign-ins, 2 % sign-ups, 2 % verifications, at a rate that does not depend on responses.
+    Mix(Box<MixArgs>),
     /// Whether the time of a response reveals that an address is known.
     Enumeration(Box<EnumerationArgs>),
     /// Raw limits of this machine: a bare HTTP response, one signature, one batched UPDATE.
@@ -88,7 +103,7 @@ mod tests {
         let args = <RefreshArgs as clap::FromArgMatches>::from_arg_matches(refresh).unwrap();
         assert_eq!(args.load.sessions, [1, 64]);
         assert_eq!(args.load.seconds, Duration::from_millis(250));
-        assert_eq!(args.load.pids[0].pid, 1);
+        assert_eq!(args.load.pids[0], "a=1".parse().unwrap());
     }
 
     #[test]
@@ -113,6 +128,31 @@ mod tests {
         assert!(refused(&["bench", "refresh", "--email-prefix", "a@b"]).contains("letters"));
         assert!(refused(&["bench", "refresh", "--rows", "5"]).contains("--database-url"));
         assert!(refused(&["bench", "verify", "--storm", "5"]).contains("--storm"));
+    }
+
+    #[test]
+    fn arguments_of_populations_and_mixes_have_bounds() {
+        assert!(refused(&["bench", "refresh", "--population", "0"]).contains("population"));
+        assert!(refused(&["bench", "refresh", "--population", "10000001"]).contains("population"));
+        assert!(refused(&["bench", "refresh", "--keep-population"]).contains("population-file"));
+        assert!(refused(&["bench", "refresh", "--cold-wait", "5"]).contains("--cold"));
+        let rows = ["bench", "refresh", "--population", "5", "--rows", "5", "--database-url", "x"];
+        assert!(refused(&rows).contains("cannot be used with"));
+        assert!(refused(&["bench", "mix"]).contains("--rate"));
+        assert!(refused(&["bench", "mix", "--rate", "0"]).contains("between"));
+        assert!(refused(&["bench", "mix", "--rate", "1e9"]).contains("between"));
+        assert!(refused(&["bench", "sign-in", "--kind", "guess"]).contains("possible values"));
+        assert!(refused(&["bench", "sign-in", "--accounts", "0"]).contains("accounts"));
+        let against = ["bench", "sign-up", "--against-database-url", "postgres://x"];
+        assert!(refused(&against).contains("--against"));
+    }
+
+    #[test]
+    fn a_mix_has_one_number_of_connections_unless_told_otherwise() {
+        let matches = command().try_get_matches_from(["bench", "mix", "--rate", "5"]).unwrap();
+        let (_, mix) = matches.subcommand().unwrap();
+        let args = <MixArgs as clap::FromArgMatches>::from_arg_matches(mix).unwrap();
+        assert_eq!((args.load.sessions, args.rate), (vec![64], vec![5.0]));
     }
 
     #[test]

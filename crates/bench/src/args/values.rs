@@ -9,6 +9,8 @@ use secrecy::SecretString;
 pub(super) const MAX_SESSIONS: u64 = 16_384;
 /// Longest measurement of one session count.
 const MAX_SECONDS: f64 = 3_600.0;
+/// Highest rate of an open loop, far beyond what one machine does.
+const MAX_RATE: f64 = 200_000.0;
 
 pub(super) fn measured_time(text: &str) -> Result<Duration, String> {
     duration(text, 0.05, MAX_SECONDS)
@@ -22,7 +24,20 @@ pub(super) fn warm_up_time(text: &str) -> Result<Duration, String> {
     duration(text, 0.0, 600.0)
 }
 
-pub(super) fn duration(text: &str, min: f64, max: f64) -> Result<Duration, String> {
+pub(super) fn cold_wait(text: &str) -> Result<Duration, String> {
+    duration(text, 1.0, MAX_SECONDS)
+}
+
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number of requests a second".to_owned())?;
+    if (0.1..=MAX_RATE).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(format!("not between 0.1 and {MAX_RATE} requests a second"))
+    }
+}
+
+fn duration(text: &str, min: f64, max: f64) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if (min..=max).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))

@@ -13,16 +13,26 @@ use indicatif::ProgressBar;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use super::session::{Session, lock};
-use super::tally::Tally;
-use super::{Plan, Side};
+use super::arrivals::Arrivals;
+use super::caller::{Caller, Shared};
+use super::open_loop::Queue;
+use super::tally::{Tally, lock};
+use super::{Plan, Point, Side, closed_loop, open_loop};
 use crate::client::Client;
 use crate::cpu::this_thread;
 
-/// A thread's part of the sessions, by side.
+/// A thread's part of the connections, by side.
 pub(super) struct LoadThread {
     runtime: Runtime,
-    sides: Vec<Vec<Session>>,
+    sides: Vec<SideOfThread>,
+}
+
+struct SideOfThread {
+    callers: Vec<Caller>,
+    names: Arc<[&'static str]>,
+    weights: Vec<u32>,
+    /// Longest wait for one response, and for its start.
+    timeout: Duration,
 }
 
 /// What one thread reports of one turn.
@@ -32,37 +42,48 @@ pub(super) struct Turn {
     pub(super) cpu: Option<Duration>,
 }
 
-/// Spreads the sessions of all sides over the threads.
+/// One turn of one server.
+#[derive(Clone, Copy)]
+pub(super) struct Drive {
+    pub(super) side: usize,
+    pub(super) point: Point,
+    pub(super) length: Duration,
+}
+
+/// Spreads the connections of all sides over the threads.
 pub(super) fn load_threads(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<LoadThread>> {
-    let most = plan.counts.iter().copied().max().unwrap_or(0);
+    let most = plan.points.iter().map(|point| point.sessions).max().unwrap_or(0);
     let number = plan.threads.clamp(1, most.max(1));
     let mut threads = Vec::with_capacity(number);
     for index in 0..number {
         let runtime = Builder::new_current_thread().enable_all().build().context("a runtime")?;
-        let mut own = Vec::new();
-        for side in sides {
-            let mut sessions = Vec::new();
-            for token in side.tokens.iter().take(most).skip(index).step_by(number) {
-                let client = Client::new(Arc::clone(&side.target), plan.timeout);
-                let (operation, token) = (plan.operation, token.clone());
-                sessions.push(Session { operation, client, token, over: false });
+        let of_thread = |side: &Side| {
+            let caller = |connection: usize| Caller {
+                client: Client::new(Arc::clone(&side.target), plan.timeout),
+                calls: side.operations.iter().map(|kind| kind.of_connection(connection)).collect(),
+                refusals: 0,
+                over: false,
+            };
+            SideOfThread {
+                callers: (index..most).step_by(number).map(caller).collect(),
+                names: side.operations.iter().map(|kind| kind.name).collect(),
+                weights: side.operations.iter().map(|kind| kind.weight).collect(),
+                timeout: plan.timeout,
             }
-            own.push(sessions);
-        }
-        threads.push(LoadThread { runtime, sides: own });
+        };
+        threads.push(LoadThread { runtime, sides: sides.iter().map(of_thread).collect() });
     }
     Ok(threads)
 }
 
-/// One turn of one server: all threads start together and stop together.
+/// All threads start together and stop together.
 pub(super) fn drive(
     threads: &mut [LoadThread],
-    side: usize,
-    sessions: usize,
-    length: Duration,
+    drive: Drive,
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> anyhow::Result<Turn> {
+    let Drive { point, length, .. } = drive;
     let number = threads.len();
     let barrier = Barrier::new(number);
     let done = Arc::new(AtomicU64::new(0));
@@ -70,14 +91,16 @@ pub(super) fn drive(
     let (report, reports) = channel();
     thread::scope(|scope| {
         for (index, load_thread) in threads.iter_mut().enumerate() {
-            // Session i is in thread i modulo the number of threads.
-            let own = sessions.saturating_sub(index).div_ceil(number);
+            // Connection i is in thread i modulo the number of threads.
+            let own = point.sessions.saturating_sub(index).div_ceil(number);
             let (report, barrier) = (report.clone(), &barrier);
             let (done, stop) = (Arc::clone(&done), Arc::clone(&stop_all));
+            // Many small streams of strangers are one large one.
+            let rate = point.per_second.map(|rate| rate / f64::from(u32_of(number)));
             thread::Builder::new()
                 .name(format!("bench-load-{index}"))
                 .spawn_scoped(scope, move || {
-                    let turn = load_thread.turn(side, own, length, barrier, &stop, &done);
+                    let turn = load_thread.turn(drive, own, rate, barrier, stop, done);
                     let _ = report.send(turn);
                 })
                 .context("no thread for the load generator")?;
@@ -89,6 +112,7 @@ pub(super) fn drive(
         loop {
             match reports.recv_timeout(Duration::from_millis(50)) {
                 Ok(turn) => {
+                    let turn: Turn = turn?;
                     total.tally.add(&turn.tally);
                     total.window = total.window.max(turn.window);
                     total.cpu = total.cpu.zip(turn.cpu).map(|(a, b)| a + b);
@@ -99,7 +123,7 @@ pub(super) fn drive(
                     bar.set_position(position + u64::try_from(elapsed.as_millis()).unwrap_or(0));
                     let rate = u128::from(done.load(Ordering::Relaxed)) * 1_000
                         / elapsed.as_millis().max(1);
-                    bar.set_message(format!("{sessions} sessions, {rate}/s"));
+                    bar.set_message(format!("{} sessions, {rate}/s", point.sessions));
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -109,45 +133,69 @@ pub(super) fn drive(
     })
 }
 
+fn u32_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl LoadThread {
     fn turn(
         &mut self,
-        side: usize,
+        drive: Drive,
         count: usize,
-        length: Duration,
+        per_second: Option<f64>,
         barrier: &Barrier,
-        stop: &Arc<AtomicBool>,
-        done: &Arc<AtomicU64>,
-    ) -> Turn {
-        let mut waiting = mem::take(&mut self.sides[side]);
+        stop: Arc<AtomicBool>,
+        done: Arc<AtomicU64>,
+    ) -> anyhow::Result<Turn> {
+        let side = &mut self.sides[drive.side];
+        let mut waiting = mem::take(&mut side.callers);
         let idle = waiting.split_off(count.min(waiting.len()));
         let (over, mut ready): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|session| session.over);
-        let tally = Arc::new(Mutex::new(Tally::default()));
+            waiting.into_iter().partition(|caller| caller.over);
         self.runtime.block_on(async {
-            for session in &mut ready {
+            for caller in &mut ready {
                 // A failure shows up, counted, in the loop.
-                let _ = session.client.connect().await;
+                let _ = caller.client.connect().await;
             }
         });
         barrier.wait();
         let (start, cpu) = (Instant::now(), this_thread());
-        let until = start + length;
-        let mut finished = self.runtime.block_on(async {
-            let mut tasks = JoinSet::new();
-            for session in ready {
-                let (tally, stop) = (Arc::clone(&tally), Arc::clone(stop));
-                tasks.spawn(session.run(until, tally, stop, Arc::clone(done)));
-            }
-            tasks.join_all().await
-        });
+        let until = start + drive.length;
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let shared = Shared { tally: Arc::clone(&tally), until, stop, done };
+        let finished = self.runtime.block_on(side.run(ready, per_second, shared));
         let cpu = this_thread().zip(cpu).map(|(after, before)| after.saturating_sub(before));
+        let mut finished = finished.context("no timer for the open loop")?;
         // Places are kept, so that a smaller count later means the same sessions.
         finished.extend(over);
         finished.extend(idle);
-        self.sides[side] = finished;
-        let window = start.elapsed().min(length);
+        side.callers = finished;
+        let window = start.elapsed().min(drive.length);
         let tally = mem::take(&mut *lock(&tally));
-        Turn { tally, window, cpu }
+        Ok(Turn { tally, window, cpu })
+    }
+}
+
+impl SideOfThread {
+    async fn run(
+        &self,
+        callers: Vec<Caller>,
+        per_second: Option<f64>,
+        shared: Shared,
+    ) -> std::io::Result<Vec<Caller>> {
+        let mut tasks = JoinSet::new();
+        let Some(rate) = per_second else {
+            for caller in callers {
+                tasks.spawn(closed_loop::run(caller, shared.clone()));
+            }
+            return Ok(tasks.join_all().await);
+        };
+        let arrivals = Arrivals::new(rate, &self.weights, fastrand::Rng::new());
+        let queue = Queue::new(arrivals, self.timeout, Arc::clone(&self.names), shared.clone())?;
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        for caller in callers {
+            tasks.spawn(open_loop::run(caller, Arc::clone(&queue), shared.clone()));
+        }
+        Ok(tasks.join_all().await)
     }
 }
