@@ -112,6 +112,7 @@ pub async fn bare_responses(
         let call = Call::Own(Operation::Refresh, TOKEN.to_owned());
         let side = Side {
             target: Arc::clone(&target),
+            nodes: Vec::new(),
             operations: Operations::only(Operation::Refresh.name(), Calls::Shared(call)),
             watched: Vec::new(),
             database: None,

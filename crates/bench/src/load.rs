@@ -15,6 +15,7 @@ use crate::profile::server_profile;
 use crate::report::Report;
 use crate::run::{Plan, Point, Side, measure};
 use crate::target::Target;
+use crate::watched::NamedProcess;
 
 /// Time of the bare server at one count, beside a run.
 const BASELINE_TIME: Duration = Duration::from_secs(2);
@@ -25,6 +26,7 @@ pub async fn targets(args: &LoadArgs) -> anyhow::Result<Vec<Arc<Target>>> {
     if let Some(url) = &args.against {
         targets.push(Arc::new(Target::resolve(url, args.allow_remote).await?));
     }
+    ensure!(args.nodes.len() <= 16, "at most 16 more nodes");
     // What is wrong with these is to be said before anything is made; they are looked for again
     // when the measurement begins.
     for named in args.pids.iter().chain(&args.against_pids) {
@@ -57,20 +59,26 @@ pub async fn measure_all(
     servers: Vec<(Arc<Target>, Vec<Operations>)>,
     control: &Control,
 ) -> anyhow::Result<Report> {
+    let mut nodes = Vec::new();
+    for url in &args.nodes {
+        nodes.push(Arc::new(Target::resolve(url, args.allow_remote).await?));
+    }
     let (mut sides, mut profiles) = (Vec::new(), Vec::new());
     let watched = [&args.pids, &args.against_pids];
     for (((target, operations), watched), url) in
         servers.into_iter().zip(watched).zip(databases.by_side())
     {
         profiles.push(server_profile(&target, args.timeout).await);
-        let watched = watched.iter().map(|named| named.find()).collect::<anyhow::Result<_>>()?;
+        let watched = watched.iter().map(NamedProcess::find).collect::<anyhow::Result<_>>()?;
         let database = match url {
             Some(url) => {
                 Some(DatabaseCounters::open(&database(url, args.allow_remote).await?).await?)
             }
             None => None,
         };
-        sides.push(Side { target, operations, watched, database });
+        // They are those of the first server.
+        let nodes = std::mem::take(&mut nodes);
+        sides.push(Side { target, nodes, operations, watched, database });
     }
     let threads = args::load_threads(args.threads);
     let (seconds, warmup, timeout) = (args.seconds, args.warmup, args.timeout);

@@ -204,6 +204,6 @@ async fn one(
     Ok(side)
 }
 
-fn uuid_of(tokens: Tokens) -> anyhow::Result<Uuid> {
+fn uuid_of(tokens: &Tokens) -> anyhow::Result<Uuid> {
     Uuid::try_parse(&tokens.refresh).context("a population needs refresh tokens that are UUIDs")
 }

@@ -64,6 +64,7 @@ impl LoadResult {
         parts.extend(self.cpu.iter().map(|named| show(&named.name, named.cpu)));
         parts.extend(self.of_bare.map(|ratio| format!("{ratio:.2} of bare HTTP")));
         parts.extend(self.rows.map(|rows| format!("{rows} rows")));
+        parts.extend(self.target_per_second.map(|rate| format!("of {rate:.0}/s asked for")));
         parts.extend(self.population.map(|PopulationUse { sessions, times_around }| {
             format!("{times_around:.2} times around {sessions} sessions")
         }));

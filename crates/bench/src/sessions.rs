@@ -67,7 +67,7 @@ impl Accounts {
         &self,
         target: &Arc<Target>,
         count: usize,
-        of_use: fn(Tokens) -> anyhow::Result<T>,
+        of_use: fn(&Tokens) -> anyhow::Result<T>,
         control: &Control,
         progress: &Arc<Progress>,
     ) -> anyhow::Result<Vec<T>> {
@@ -77,7 +77,7 @@ impl Accounts {
             match first(&mut client, method).await {
                 Ok(tokens) => {
                     progress.add(1);
-                    let first = of_use(tokens)?;
+                    let first = of_use(&tokens)?;
                     let others = self.others(target, method, count - 1, of_use, control, progress);
                     let mut all = others.await?;
                     all.insert(0, first);
@@ -100,7 +100,7 @@ impl Accounts {
         target: &Arc<Target>,
         method: &SignInMethod,
         count: usize,
-        of_use: fn(Tokens) -> anyhow::Result<T>,
+        of_use: fn(&Tokens) -> anyhow::Result<T>,
         control: &Control,
         progress: &Arc<Progress>,
     ) -> anyhow::Result<Vec<T>> {
@@ -116,7 +116,7 @@ impl Accounts {
                 while !control.is_stopped()
                     && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
                 {
-                    made.push(of_use(obtain(&mut client, &method).await?)?);
+                    made.push(of_use(&obtain(&mut client, &method).await?)?);
                     progress.add(1);
                 }
                 anyhow::Ok(made)

@@ -29,6 +29,10 @@ pub struct LoadArgs {
     /// Base address of the server, with its prefix if it has one (plain HTTP).
     #[arg(long, default_value = "http://127.0.0.1:4000")]
     pub url: Url,
+    /// More nodes of the first server: each connection sends its requests to one node after the
+    /// other, as a balancer that goes round would.
+    #[arg(long, value_delimiter = ',', value_name = "URL")]
+    pub nodes: Vec<Url>,
     /// A second server, measured alternately with the first in the same run.
     #[arg(long, value_name = "URL")]
     pub against: Option<Url>,

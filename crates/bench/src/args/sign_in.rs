@@ -83,7 +83,8 @@ pub struct AccountArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub accounts: Option<u32>,
     /// Port of this machine on which mail is taken for sign-ins by link: set `AUTH_SMTP_HOST` of the
-    /// servers to 127.0.0.1, and `AUTH_SMTP_PORT` to this; 0 takes a free one.
+    /// servers to 127.0.0.1, `AUTH_SMTP_PORT` to this, and `AUTH_RECIPIENT_LIMITS` to `off`; 0 takes a
+    /// free one.
     #[arg(long, value_name = "PORT", default_value = "1025")]
     pub mail_port: u16,
 }

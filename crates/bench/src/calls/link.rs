@@ -68,7 +68,10 @@ impl LinkSignIn {
         }
         let requested = Instant::now();
         let Ok(Ok(link)) = tokio::time::timeout(self.timeout, link).await else {
-            return Outcome::Refused(StatusCode::OK, "no mail with a link".to_owned());
+            return Outcome::Refused(
+                StatusCode::OK,
+                "no mail with a link (AUTH_RECIPIENT_LIMITS=off?)".to_owned(),
+            );
         };
         let arrived = Instant::now();
         let Some((_, query)) = link.split_once("/verify?") else {

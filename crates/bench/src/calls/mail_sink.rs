@@ -101,12 +101,12 @@ where
             }
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").await?;
-                let link = read_mail(&mut stream, &mut line).await?;
+                let found = read_mail(&mut stream, &mut line).await?;
                 let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 for address in to.drain(..) {
-                    if let (Some(sender), Some(link)) = (waiting.remove(&address), &link) {
+                    if let (Some(sender), Some(found)) = (waiting.remove(&address), &found) {
                         // Whoever has given up waiting needs none.
-                        let _ = sender.send(link.clone());
+                        let _ = sender.send(found.clone());
                     }
                 }
                 drop(waiting);
@@ -152,7 +152,7 @@ async fn read_mail<S>(
 where
     S: AsyncRead + Unpin + Send,
 {
-    let (mut link, mut is_head, mut is_link) = (None::<String>, true, false);
+    let (mut found, mut is_head, mut is_link) = (None::<String>, true, false);
     while read_line(stream, line).await? {
         if line == b"." {
             break;
@@ -164,18 +164,18 @@ where
         let text = String::from_utf8_lossy(line);
         if text.starts_with([' ', '\t']) {
             // A long header goes on (RFC 5322, 2.2.3); a link has no spaces.
-            if let Some(link) = link.as_mut().filter(|_| is_link) {
-                link.push_str(text.trim());
+            if let Some(found) = found.as_mut().filter(|_| is_link) {
+                found.push_str(text.trim());
             }
             continue;
         }
         let header = text.split_once(':');
         is_link = header.is_some_and(|(name, _)| name.eq_ignore_ascii_case(LINK_HEADER));
         if let Some((_, value)) = header.filter(|_| is_link) {
-            link = Some(value.trim().to_owned());
+            found = Some(value.trim().to_owned());
         }
     }
-    Ok(link)
+    Ok(found)
 }
 
 /// Reads a line without its end; says whether there was one.

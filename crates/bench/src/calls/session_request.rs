@@ -39,6 +39,7 @@ impl SessionRequest {
     }
 
     /// The same, and new sessions join a population.
+    #[must_use]
     pub fn joining(self, population: &Arc<Population>) -> Self {
         Self { population: Some(Arc::clone(population)), ..self }
     }

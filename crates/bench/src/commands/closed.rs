@@ -22,9 +22,9 @@ pub async fn closed(
     let targets = targets(args).await?;
     let counts = counts(args)?;
     let accounts = Accounts::from_args(args, operation)?;
-    let of_use: fn(Tokens) -> anyhow::Result<String> = match operation {
-        Operation::Refresh => |tokens| Ok(tokens.refresh),
-        Operation::Verify | Operation::User => |tokens| Ok(tokens.access),
+    let of_use: fn(&Tokens) -> anyhow::Result<String> = match operation {
+        Operation::Refresh => |tokens| Ok(tokens.refresh.clone()),
+        Operation::Verify | Operation::User => |tokens| Ok(tokens.access.clone()),
     };
     let mut servers = Vec::new();
     for target in targets {

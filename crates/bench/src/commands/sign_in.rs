@@ -98,8 +98,8 @@ impl SignIns {
                     Outcome::Ok => Ok(Call::Link(link)),
                     outcome => bail!(
                         "sign-in by link does not work on {}: {}; set \
-                         AUTH_EMAIL_PASSWORDLESS_ENABLED=true, AUTH_SMTP_HOST=127.0.0.1 and \
-                         AUTH_SMTP_PORT={port} on a server made for measuring",
+                         AUTH_EMAIL_PASSWORDLESS_ENABLED=true, AUTH_SMTP_HOST=127.0.0.1, \
+                         AUTH_SMTP_PORT={port} and AUTH_RECIPIENT_LIMITS=off on a server made for measuring",
                         target.url,
                         outcome.text()
                     ),

@@ -54,11 +54,15 @@ impl Seeder {
         progress: &Progress,
     ) -> anyhow::Result<(Seed, Vec<Uuid>)> {
         let seed = Seed { name: Uuid::new_v4(), users: i64::try_from(users)? };
-        let made = self.write(seed, stop, progress).await;
-        if made.is_err() {
-            self.remove(seed).await?;
+        match self.write(seed, stop, progress).await {
+            Ok(tokens) => Ok((seed, tokens)),
+            Err(error) => {
+                if let Err(also) = self.remove(seed).await {
+                    (self.note)(&format!("{also:#}"));
+                }
+                Err(error)
+            }
         }
-        Ok((seed, made?))
     }
 
     async fn write(

@@ -62,7 +62,7 @@ mod tests {
         let (mut last, mut gaps) = (Duration::ZERO, Vec::new());
         for _ in 0..20_000 {
             let arrival = arrivals.next();
-            gaps.push((arrival.at - last).as_secs_f64());
+            gaps.push(arrival.at.as_secs_f64() - last.as_secs_f64());
             last = arrival.at;
         }
         assert!((19.5..20.5).contains(&last.as_secs_f64()), "{last:?}");

@@ -1,5 +1,6 @@
 //! A connection with what it sends.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -13,7 +14,8 @@ const MAX_REFUSALS: u32 = 10;
 
 /// One connection.
 pub(super) struct Caller {
-    pub(super) client: Client,
+    /// One for each node of the server; the first is whose turn it is.
+    pub(super) clients: VecDeque<Client>,
     /// One for each kind of operation.
     pub(super) calls: Vec<Call>,
     /// Refusals in a row.
@@ -34,6 +36,13 @@ pub(super) struct Shared {
 }
 
 impl Caller {
+    /// Sends a request of this kind to the node whose turn it is.
+    pub(super) async fn perform(&mut self, operation: usize) -> Outcome {
+        let outcome = self.calls[operation].perform(&mut self.clients[0]).await;
+        self.clients.rotate_left(1);
+        outcome
+    }
+
     /// Whether the connection is to be given up after this outcome; then it is over.
     ///
     /// An overloaded server may recover; a plain no will stay a no.

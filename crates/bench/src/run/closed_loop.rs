@@ -14,7 +14,7 @@ pub(super) async fn run(mut caller: Caller, shared: Shared) -> Caller {
     let mut failures = 0_u32;
     let mut start = Instant::now();
     while start < until && !shared.stop.load(Ordering::Relaxed) && !caller.over {
-        let outcome = caller.calls[0].perform(&mut caller.client).await;
+        let outcome = caller.perform(0).await;
         let end = Instant::now();
         if outcome == Outcome::Ok {
             let mut tally = lock(&shared.tally);

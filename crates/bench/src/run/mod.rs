@@ -64,6 +64,8 @@ impl Point {
 #[derive(Debug)]
 pub struct Side {
     pub target: Arc<Target>,
+    /// More nodes of it, to which each connection goes in turn.
+    pub nodes: Vec<Arc<Target>>,
     /// The kinds of requests; a closed loop sends the first.
     pub operations: Vec<Operations>,
     pub watched: Vec<WatchedProcess>,

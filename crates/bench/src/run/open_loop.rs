@@ -100,7 +100,7 @@ pub(super) async fn run(mut caller: Caller, queue: Arc<Mutex<Queue>>, shared: Sh
     while !caller.over {
         let next = queue.lock().await.next().await;
         let Some((arrival, due)) = next else { break };
-        let outcome = caller.calls[arrival.operation].perform(&mut caller.client).await;
+        let outcome = caller.perform(arrival.operation).await;
         let end = Instant::now();
         let (took, is_in_window) = (end - due, end <= shared.until);
         let given_up = caller.is_given_up(&outcome);

@@ -59,7 +59,10 @@ pub(super) fn load_threads(plan: &Plan, sides: &[Side]) -> anyhow::Result<Vec<Lo
         let runtime = Builder::new_current_thread().enable_all().build().context("a runtime")?;
         let of_thread = |side: &Side| {
             let caller = |connection: usize| Caller {
-                client: Client::new(Arc::clone(&side.target), plan.timeout),
+                clients: std::iter::once(&side.target)
+                    .chain(&side.nodes)
+                    .map(|node| Client::new(Arc::clone(node), plan.timeout))
+                    .collect(),
                 calls: side.operations.iter().map(|kind| kind.of_connection(connection)).collect(),
                 refusals: 0,
                 over: false,
@@ -153,9 +156,9 @@ impl LoadThread {
         let (over, mut ready): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|caller| caller.over);
         self.runtime.block_on(async {
-            for caller in &mut ready {
+            for client in ready.iter_mut().flat_map(|caller| &mut caller.clients) {
                 // A failure shows up, counted, in the loop.
-                let _ = caller.client.connect().await;
+                let _ = client.connect().await;
             }
         });
         barrier.wait();
