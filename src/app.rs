@@ -72,26 +72,25 @@ pub struct App {
 }
 
 impl App {
-    /// Around a tree that runs. Fails only if no HTTP client can be made.
+    /// Around a tree that runs.
     pub fn new(
         parts: Parts,
         actors: Actors,
         rotation_key: RotationKey,
         secrets: SecretStorage,
         gave_up: CancellationToken,
-    ) -> Result<Self, reqwest::Error> {
-        let provider_clients = HttpClients::new()?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             actors,
             keys: parts.keys,
             rotation_key,
             signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
             secrets,
             counters: parts.counters,
-            claims: ClaimsCache::default(),
+            claims: parts.claims,
             repeats: RepeatWatch::default(),
-            http_client: provider_clients.anywhere().clone(),
-            provider_clients,
+            http_client: parts.clients.anywhere().clone(),
+            provider_clients: parts.clients,
             issuers: Issuers::default(),
             mail: parts.mail,
             tree: parts.tree,
@@ -109,7 +108,7 @@ impl App {
             origin: parts.origin,
             ping: SharedPing::default(),
             reloading: Mutex::default(),
-        })
+        }
     }
 
     /// The configuration in force; take it once per operation.

@@ -104,10 +104,10 @@ impl Node {
             Arc::new(ArcSwap::from_pointee(keys)),
             Arc::new(ArcSwap::from_pointee(mail)),
             password_settings,
-        );
+        )?;
         let gave_up = CancellationToken::new();
         let (actors, root) = tree::start(&parts, gave_up.clone()).await?;
-        let app = Arc::new(App::new(parts, actors, rotation_key, secrets, gave_up.clone())?);
+        let app = Arc::new(App::new(parts, actors, rotation_key, secrets, gave_up.clone()));
 
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);

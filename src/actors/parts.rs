@@ -7,9 +7,11 @@ use arc_swap::ArcSwap;
 use super::limits::counters::Counters;
 use super::runtime::handle::Slot;
 use super::runtime::supervisor::{LivePolicy, TreeView};
+use super::sessions::claims_cache::ClaimsCache;
 use super::sessions::feed_lease::FeedState;
 use super::sessions::session_shard::SessionShardMsg;
 use super::sessions::user_cache::UserCache;
+use crate::clients::HttpClients;
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
 use crate::metrics::MailStats;
@@ -31,6 +33,9 @@ pub struct Parts {
     pub mail_stats: Arc<MailStats>,
     pub passwords: PasswordSettings,
     pub users: UserCache,
+    pub claims: ClaimsCache,
+    /// For external services.
+    pub clients: HttpClients,
     pub feed: Arc<FeedState>,
     pub shards: Arc<[Arc<Slot<SessionShardMsg>>]>,
     pub counters: Counters,
@@ -40,7 +45,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Empty caches and counters around what the node has already.
+    /// Empty caches and counters around what the node has already. Fails only if no HTTP client can be
+    /// made.
     pub fn new(
         config: LiveConfig,
         clock: Clock,
@@ -49,12 +55,14 @@ impl Parts {
         keys: Arc<ArcSwap<KeySet>>,
         mail: Arc<ArcSwap<MailSender>>,
         passwords: PasswordSettings,
-    ) -> Self {
+    ) -> reqwest::Result<Self> {
         let settings = config.load().actors.clone();
         let feed = Arc::<FeedState>::default();
-        Self {
+        Ok(Self {
             users: UserCache::new(settings.user_cache_mib, Arc::clone(&feed)),
             feed,
+            claims: ClaimsCache::default(),
+            clients: HttpClients::new()?,
             shards: (0..settings.session_shards).map(|_| Arc::default()).collect(),
             counters: Counters::new(&clock),
             policy: LivePolicy::from(settings.restart_policy()),
@@ -67,6 +75,6 @@ impl Parts {
             keys,
             mail,
             passwords,
-        }
+        })
     }
 }

@@ -16,6 +16,7 @@ use super::runtime::supervisor::{
     ChildSpec, Criticality, Supervisor, SupervisorArgs, SupervisorMsg,
 };
 use super::sessions::change_feed::{self, ChangeFeedMsg};
+use super::sessions::claims_reader::{self, ClaimsReaderMsg};
 use super::sessions::session_registry::{self, SessionRegistry};
 use crate::config::Config;
 
@@ -49,6 +50,7 @@ tree! {
     key_rotator: Handle<KeyRotatorMsg> = key_rotator::start, Vital;
     change_feed: Handle<ChangeFeedMsg> = change_feed::start, Vital;
     sessions: SessionRegistry = session_registry::start, Vital;
+    claims_reader: Handle<ClaimsReaderMsg> = claims_reader::start, Degrading;
     passwords: Handle<PasswordHasherMsg> = password_hasher::start, Vital;
     challenges: ChallengeStore = challenge_store::start, Vital;
     courier: Handle<CourierMsg> = courier::start, Degrading;

@@ -1,58 +1,126 @@
 //! Hasura's GraphQL endpoint, which is asked for the data behind custom claims.
 
+use std::sync::Arc;
+
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::{ClientError, read};
-use crate::domain::custom_claims::CustomClaims;
-use crate::domain::exact_json::ExactJson;
+use crate::domain::claim_path::Selection;
 use crate::domain::ids::UserId;
 
 const ADMIN_SECRET: HeaderName = HeaderName::from_static("x-hasura-admin-secret");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-#[derive(Serialize)]
-struct GraphqlRequest {
-    query: String,
-    variables: Variables,
+/// Where Hasura is, and by what it knows us. The callers limit the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    pub client: &'a reqwest::Client,
+    pub url: &'a Url,
+    pub admin_secret: &'a SecretString,
 }
 
 #[derive(Serialize)]
-struct Variables {
+struct GraphqlRequest<V> {
+    query: String,
+    variables: V,
+}
+
+#[derive(Deserialize)]
+struct GraphqlResponse<D> {
+    data: Option<D>,
+    errors: Option<IgnoredAny>,
+}
+
+#[derive(Serialize)]
+struct OneId {
     id: UserId,
 }
 
-/// Errors next to usable data do not count.
 #[derive(Deserialize)]
-struct GraphqlResponse {
-    data: Option<Data>,
+struct OneUser {
+    user: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct ManyIds<'a> {
+    ids: &'a [UserId],
 }
 
 #[derive(Deserialize)]
-struct Data {
-    user: Option<ExactJson>,
+struct ManyUsers {
+    users: Vec<Box<RawValue>>,
 }
 
-/// What the claims need of this user. The caller limits the time.
+#[derive(Deserialize)]
+struct WithId {
+    id: UserId,
+}
+
+/// What came of a query for many users.
+#[derive(Debug)]
+pub struct Found {
+    /// With their data, as JSON that is shaped as the selection is.
+    pub users: Vec<(UserId, Arc<str>)>,
+    /// Whether the others are gone; else Hasura has told of errors, and one of them may be why.
+    pub is_whole: bool,
+}
+
+/// The selected data of this user, as JSON. Errors next to usable data do not count.
 pub async fn ask(
-    client: &reqwest::Client,
-    url: &Url,
-    admin_secret: &SecretString,
-    claims: &CustomClaims,
+    endpoint: Endpoint<'_>,
+    selection: &Selection,
     user: UserId,
-) -> Result<ExactJson, ClientError> {
-    let selection = claims.selection().graphql();
+) -> Result<Arc<str>, ClientError> {
+    let selection = selection.graphql();
     let query = format!("query GetClaims($id: uuid!) {{ user(id:$id) {selection} }}");
-    let request = GraphqlRequest { query, variables: Variables { id: user } };
-    let mut body = serde_json::to_vec(&request).map_err(|_| ClientError::Malformed)?;
+    let request = GraphqlRequest { query, variables: OneId { id: user } };
+    let response: GraphqlResponse<OneUser> = post(endpoint, &request).await?;
+    let user = response.data.and_then(|data| data.user).ok_or(ClientError::NoData)?;
+    Ok(user.get().into())
+}
+
+/// The same of many users, by the list that belongs to the field of one.
+pub async fn ask_many(
+    endpoint: Endpoint<'_>,
+    selection: &Selection,
+    users: &[UserId],
+) -> Result<Found, ClientError> {
+    let selection = selection.graphql();
+    // Asked for twice it comes once.
+    let fields = selection.trim_start_matches('{');
+    let query = format!(
+        "query GetClaims($ids: [uuid!]!) {{ users(where:{{id:{{_in:$ids}}}}) {{id {fields} }}"
+    );
+    let request = GraphqlRequest { query, variables: ManyIds { ids: users } };
+    let response: GraphqlResponse<ManyUsers> = post(endpoint, &request).await?;
+    let data = response.data.ok_or(ClientError::NoData)?;
+    let mut found = Found { users: Vec::new(), is_whole: response.errors.is_none() };
+    for user in data.users {
+        match serde_json::from_str::<WithId>(user.get()) {
+            Ok(WithId { id }) => found.users.push((id, user.get().into())),
+            Err(_) => found.is_whole = false,
+        }
+    }
+    Ok(found)
+}
+
+async fn post<V: Serialize + Sync, D: DeserializeOwned>(
+    endpoint: Endpoint<'_>,
+    request: &GraphqlRequest<V>,
+) -> Result<GraphqlResponse<D>, ClientError> {
+    let mut body = serde_json::to_vec(request).map_err(|_| ClientError::Malformed)?;
     body.push(b'\n');
-    let mut secret =
-        HeaderValue::from_str(admin_secret.expose_secret()).map_err(|_| ClientError::Malformed)?;
+    let secret = endpoint.admin_secret.expose_secret();
+    let mut secret = HeaderValue::from_str(secret).map_err(|_| ClientError::Malformed)?;
     secret.set_sensitive(true);
-    let response = client
-        .post(url.clone())
+    let response = endpoint
+        .client
+        .post(endpoint.url.clone())
         .header(CONTENT_TYPE, JSON)
         .header(ACCEPT, JSON)
         .header(ADMIN_SECRET, secret)
@@ -62,7 +130,5 @@ pub async fn ask(
     if response.status() != reqwest::StatusCode::OK {
         return Err(ClientError::Status(response.status().as_u16()));
     }
-    let response: GraphqlResponse =
-        serde_json::from_slice(&read(response).await?).map_err(|_| ClientError::Malformed)?;
-    response.data.and_then(|data| data.user).ok_or(ClientError::NoData)
+    serde_json::from_slice(&read(response).await?).map_err(|_| ClientError::Malformed)
 }

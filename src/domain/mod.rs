@@ -4,6 +4,7 @@ pub mod asked_by;
 pub mod auth_scheme;
 pub mod challenge;
 pub mod claim_path;
+pub mod claims_of_user;
 pub mod client_network;
 pub mod clock;
 pub mod code_challenge;

@@ -2,27 +2,31 @@
 //!
 //! Paths name columns, and tables that foreign keys lead to: from the key's column without its `_id`
 //! or by the name of the table, in snake or camel case. What a table that refers to us holds is an
-//! array. Names come from the catalogue and are quoted; the only parameter is the user.
+//! array. Names come from the catalogue and are quoted; the only parameter are the users.
 
-use std::collections::BTreeMap;
+mod catalogue;
+
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
-use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgExecutor};
+use uuid::Uuid;
 
+use self::catalogue::{Catalogue, Place, Table};
 use crate::domain::claim_path::Selection;
-use crate::domain::exact_json::ExactJson;
+use crate::domain::claims_of_user::ClaimsOfUser;
 use crate::domain::ids::UserId;
 use crate::persistence::measured_pool::MeasuredPool;
 
 /// Most rows of one relationship that become part of a token.
-const MAX_ROWS: u32 = 1_000;
+const MAX_ROWS: usize = ClaimsOfUser::MAX_ROLES;
 /// Most members of one call of `jsonb_build_object`, which takes 100 arguments.
 const MAX_MEMBERS: usize = 50;
 /// The schema of users and of everything by which they sign in.
 const AUTH: &str = "auth";
-/// Tables and columns of ours in that schema: keys, tickets, mail, and what is pending.
-const OURS: &str = "keywright_";
+/// The tables there that users are read from, also without claims.
+const USERS: &str = "users";
+const ROLES: &str = "user_roles";
 /// How names of columns of that schema end that no token may carry, whatever the settings say.
 const SECRET_ENDINGS: [&str; 8] =
     ["password", "hash", "secret", "ticket", "token", "challenge", "public_key", "verifier"];
@@ -39,13 +43,20 @@ pub enum ClaimsQueryError {
     #[error("the user is gone")]
     NoUser,
     #[error("Postgres does not respond")]
-    Storage(#[from] sqlx::Error),
+    Storage(#[source] Arc<sqlx::Error>),
 }
 
-/// One statement that reads what a selection names.
+impl From<sqlx::Error> for ClaimsQueryError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
+/// One statement that reads what a selection names, for many users at once.
 #[derive(Debug)]
 pub struct ClaimsQuery {
-    sql: String,
+    sql: Arc<str>,
+    of_user: Option<ClaimsOfUser>,
 }
 
 /// What was found wrong with names; they are left out, so that their claims have their defaults.
@@ -58,9 +69,9 @@ impl ClaimsQuery {
         selection: &Selection,
     ) -> Result<Self, ClaimsQueryError> {
         let catalogue = Catalogue::read(pool).await?;
-        let users = catalogue.find(AUTH, "users").ok_or_else(|| ClaimsQueryError::Unknown {
+        let users = catalogue.find(AUTH, USERS).ok_or_else(|| ClaimsQueryError::Unknown {
             table: AUTH.to_owned(),
-            name: "users".to_owned(),
+            name: USERS.to_owned(),
         })?;
         let (mut aliases, mut problems) = (0, Problems::new());
         let object = catalogue.object(users, selection, "t0", &mut aliases, &mut problems);
@@ -70,107 +81,67 @@ impl ClaimsQuery {
                 "a custom claim leads nowhere, it has its default"
             );
         }
-        Ok(Self { sql: format!("select {object} from auth.users t0 where t0.id = $1") })
+        // A user is found between itself and itself, as in `refresh_tokens::find_live`, and the result
+        // is one row, as of `refresh_tokens::rotate`.
+        let sql = format!(
+            "select coalesce(array_agg(b.n), '{{}}'), coalesce(array_agg({object}::text), '{{}}') \
+               from unnest($1::uuid[]) with ordinality as b (id, n) \
+               join auth.users t0 on t0.id >= b.id and t0.id <= b.id"
+        );
+        Ok(Self { sql: sql.into(), of_user: catalogue.of_user(users, selection) })
     }
 
-    /// What the user's rows say, shaped as the selection is.
+    /// How to have the same from a user who was read already, if users have all of it.
+    pub fn of_user(&self) -> Option<&ClaimsOfUser> {
+        self.of_user.as_ref()
+    }
+
+    /// What the rows of these users say, as JSON that is shaped as the selection is; without users that
+    /// are gone.
     pub async fn read(
         &self,
-        pool: &MeasuredPool,
-        user: UserId,
-    ) -> Result<ExactJson, ClaimsQueryError> {
-        let found = sqlx::query_scalar::<_, Json<ExactJson>>(AssertSqlSafe(self.sql.as_str()))
-            .bind(user.0)
-            .fetch_optional(pool)
-            .await?;
-        found.map(|Json(user)| user).ok_or(ClaimsQueryError::NoUser)
+        db: impl PgExecutor<'_>,
+        users: &[UserId],
+    ) -> sqlx::Result<Vec<(UserId, Arc<str>)>> {
+        let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+        let (places, objects): (Vec<i64>, Vec<String>) =
+            sqlx::query_as(AssertSqlSafe(Arc::clone(&self.sql))).bind(ids).fetch_one(db).await?;
+        let user =
+            |place: i64| users[usize::try_from(place - 1).expect("Postgres numbers rows from one")];
+        Ok(places.into_iter().map(user).zip(objects.into_iter().map(Arc::from)).collect())
     }
-}
-
-struct Table {
-    schema: String,
-    name: String,
-    /// With whether they hold JSON.
-    columns: BTreeMap<String, bool>,
-}
-
-struct ForeignKey {
-    from: i64,
-    from_column: String,
-    to: i64,
-    to_column: String,
-    /// At most one row refers to each.
-    is_unique: bool,
-}
-
-struct Catalogue {
-    tables: BTreeMap<i64, Table>,
-    keys: Vec<ForeignKey>,
-}
-
-/// A table that a name leads to.
-struct Relation<'a> {
-    table: i64,
-    column: &'a str,
-    /// Of the table where the name stands.
-    own_column: &'a str,
-    has_many: bool,
 }
 
 impl Catalogue {
-    async fn read(pool: &MeasuredPool) -> sqlx::Result<Self> {
-        let columns = sqlx::query!(
-            r#"
-            select c.oid::bigint as "table!", n.nspname::text as "schema!", c.relname::text as "name!",
-                   a.attname::text as "column!",
-                   a.atttypid in ('json'::regtype, 'jsonb'::regtype) as "is_json!"
-              from pg_attribute a
-              join pg_class c on c.oid = a.attrelid
-              join pg_namespace n on n.oid = c.relnamespace
-             where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-               and n.nspname not in ('pg_catalog', 'information_schema')
-            "#,
-        )
-        .fetch_all(pool)
-        .await?;
-        let mut tables = BTreeMap::new();
-        for row in columns {
-            if row.schema == AUTH && (row.name.starts_with(OURS) || row.column.starts_with(OURS)) {
-                continue;
+    /// The selection as users have it; `None` if it names more. What leads nowhere is left out.
+    fn of_user(&self, users: i64, selection: &Selection) -> Option<ClaimsOfUser> {
+        let mut of_user = ClaimsOfUser::default();
+        for (name, below) in &selection.fields {
+            match self.resolve(users, name, below.fields.is_empty()) {
+                Err(_) => {}
+                Ok(Place::Column(column)) => {
+                    if !of_user.add_column(name, column) {
+                        return None;
+                    }
+                }
+                Ok(Place::Relation(relation)) => {
+                    let is_of_user = relation.column == "user_id" && relation.own_column == "id";
+                    if !(is_roles(self.table(relation.table)) && is_of_user && relation.has_many) {
+                        return None;
+                    }
+                    let mut names = Vec::new();
+                    for (name, below) in &below.fields {
+                        match self.resolve(relation.table, name, below.fields.is_empty()) {
+                            Err(_) => {}
+                            Ok(Place::Column("role")) => names.push(name.clone()),
+                            Ok(_) => return None,
+                        }
+                    }
+                    of_user.add_roles(name, names);
+                }
             }
-            let table = tables.entry(row.table).or_insert_with(|| Table {
-                schema: row.schema,
-                name: row.name,
-                columns: BTreeMap::new(),
-            });
-            table.columns.insert(row.column, row.is_json);
         }
-        let keys = sqlx::query_as!(
-            ForeignKey,
-            r#"
-            select k.conrelid::bigint as "from!", f.attname::text as "from_column!",
-                   k.confrelid::bigint as "to!", t.attname::text as "to_column!",
-                   exists (
-                       select from pg_index i
-                        where i.indrelid = k.conrelid and i.indisunique and i.indnkeyatts = 1
-                          and i.indkey[0] = k.conkey[1] and i.indpred is null
-                   ) as "is_unique!"
-              from pg_constraint k
-              join pg_attribute f on f.attrelid = k.conrelid and f.attnum = k.conkey[1]
-              join pg_attribute t on t.attrelid = k.confrelid and t.attnum = k.confkey[1]
-             where k.contype = 'f' and cardinality(k.conkey) = 1
-            "#,
-        )
-        .fetch_all(pool)
-        .await?;
-        Ok(Self { tables, keys })
-    }
-
-    fn find(&self, schema: &str, name: &str) -> Option<i64> {
-        self.tables
-            .iter()
-            .find(|(_, table)| table.schema == schema && table.name == name)
-            .map(|(id, _)| *id)
+        Some(of_user)
     }
 
     /// An expression for the fields of one row.
@@ -209,38 +180,23 @@ impl Catalogue {
         aliases: &mut u32,
         problems: &mut Problems,
     ) -> Result<String, ClaimsQueryError> {
-        let table = &self.tables[&id];
-        let column = [name.to_owned(), snake_case(name)]
-            .into_iter()
-            .find_map(|name| table.columns.get_key_value(&name));
-        if let Some((column, is_json)) = column
-            && (below.fields.is_empty() || *is_json)
-        {
-            if table.schema == AUTH && is_secret(column) {
-                return Err(ClaimsQueryError::Secret {
-                    table: table.name.clone(),
-                    name: column.clone(),
-                });
+        let relation = match self.resolve(id, name, below.fields.is_empty())? {
+            Place::Column(column) => {
+                return Ok(format!("to_jsonb({alias}.{})", identifier(column)));
             }
-            return Ok(format!("to_jsonb({alias}.{})", identifier(column)));
-        }
-        if below.fields.is_empty() {
-            return Err(ClaimsQueryError::Unknown {
-                table: table.name.clone(),
-                name: name.to_owned(),
-            });
-        }
-        let relation = self.relation(id, name)?;
+            Place::Relation(relation) => relation,
+        };
         *aliases += 1;
         let inner = format!("t{aliases}");
-        let target = &self.tables[&relation.table];
+        let target = self.table(relation.table);
+        let order = order(target);
         let object = self.object(relation.table, below, &inner, aliases, problems);
         let mut sql = String::new();
         let (schema, target) = (identifier(&target.schema), identifier(&target.name));
         let (column, own) = (identifier(relation.column), identifier(relation.own_column));
         let rows = format!(
             "(select * from {schema}.{target} x where x.{column} = {alias}.{own} \
-             order by x.ctid limit {MAX_ROWS}) {inner}"
+             order by {order} limit {MAX_ROWS}) {inner}"
         );
         if relation.has_many {
             write!(sql, "(select coalesce(jsonb_agg({object}), '[]') from {rows})")
@@ -250,63 +206,15 @@ impl Catalogue {
         .expect("a String can always be written to");
         Ok(sql)
     }
-
-    /// The one foreign key that the name can mean: one of our columns, else of another table's, else
-    /// by the name of the table that ours leads to.
-    fn relation(&self, id: i64, name: &str) -> Result<Relation<'_>, ClaimsQueryError> {
-        let snake = snake_case(name);
-        let is_called = |candidate: &str| candidate == name || candidate == snake;
-        let own = &self.tables[&id];
-        let (mut by_column, mut by_source, mut by_target) = (Vec::new(), Vec::new(), Vec::new());
-        for key in &self.keys {
-            let (Some(source), Some(target)) =
-                (self.tables.get(&key.from), self.tables.get(&key.to))
-            else {
-                continue;
-            };
-            let to_one = Relation {
-                table: key.to,
-                column: &key.to_column,
-                own_column: &key.from_column,
-                has_many: false,
-            };
-            let to_many = Relation {
-                table: key.from,
-                column: &key.from_column,
-                own_column: &key.to_column,
-                has_many: !key.is_unique,
-            };
-            let column = key.from_column.strip_suffix("_id").unwrap_or(&key.from_column);
-            if key.from == id && is_called(column) {
-                by_column.push(to_one);
-            } else if key.from == id && is_called(&target.name) {
-                by_target.push(to_one);
-            }
-            if key.to == id && source.is_called_by(own, is_called) {
-                by_source.push(to_many);
-            }
-        }
-        let (table, name) = (own.name.clone(), name.to_owned());
-        let found = [by_column, by_source, by_target].into_iter().find(|found| !found.is_empty());
-        match found {
-            None => Err(ClaimsQueryError::Unknown { table, name }),
-            Some(mut one) if one.len() == 1 => Ok(one.remove(0)),
-            Some(_) => Err(ClaimsQueryError::Ambiguous { table, name }),
-        }
-    }
 }
 
-impl Table {
-    /// Whether a name means this table where it refers to `other`: in singular or plural, and
-    /// `auth.user_roles` are the `roles` of users.
-    fn is_called_by(&self, other: &Self, is_called: impl Fn(&str) -> bool) -> bool {
-        let singular = other.name.strip_suffix('s').unwrap_or(&other.name);
-        let bare = self.name.strip_prefix(singular).and_then(|rest| rest.strip_prefix('_'));
-        [Some(self.name.as_str()), bare].into_iter().flatten().any(|known| {
-            let one = known.strip_suffix('s').unwrap_or(known);
-            is_called(known) || is_called(one) || is_called(&format!("{known}s"))
-        })
-    }
+fn is_roles(table: &Table) -> bool {
+    table.schema == AUTH && table.name == ROLES
+}
+
+/// Roles come in the order that they were given in, as everywhere else.
+fn order(table: &Table) -> &'static str {
+    if is_roles(table) { "x.created_at, x.role" } else { "x.ctid" }
 }
 
 fn is_secret(column: &str) -> bool {
@@ -319,17 +227,6 @@ fn identifier(name: &str) -> String {
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for c in name.chars() {
-        if c.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-    }
-    snake
 }
 
 #[cfg(test)]
@@ -347,9 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_quoted_and_translated() {
+    fn names_are_quoted() {
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
         assert_eq!(literal("a'b"), "'a''b'");
-        assert_eq!(snake_case("displayName"), "display_name");
     }
 }

@@ -34,11 +34,16 @@ pub trait MessageOrigin {
     fn is_from_caller(&self) -> bool;
 }
 
-/// How many calls of an actor may be in flight before its callers are refused.
+/// How many calls of an actor may be in flight before its callers are refused, and how long one takes.
 pub trait CallBound {
     /// By default `AUTH_ACTOR_MAX_IN_FLIGHT`.
     fn max_in_flight(config: &Config) -> usize {
         config.actors.max_in_flight
+    }
+
+    /// By default `AUTH_ACTOR_CALL_TIMEOUT`.
+    fn call_timeout(config: &Config) -> Duration {
+        config.actors.call_timeout
     }
 }
 
@@ -256,12 +261,12 @@ async fn outlives_its_reply<M: Message>(actor: &ActorRef<M>) -> bool {
 impl<M: Message + CallBound> Handle<M> {
     /// A handle with bound and deadline of the configuration.
     pub fn configured(what: &'static str, slot: Arc<Slot<M>>, config: &Config) -> Self {
-        Self::new(what, slot, M::max_in_flight(config), config.actors.call_timeout)
+        Self::new(what, slot, M::max_in_flight(config), M::call_timeout(config))
     }
 
     /// Takes over what the configuration says now.
     pub fn tune(&self, config: &Config) {
-        self.set_bounds(M::max_in_flight(config), config.actors.call_timeout);
+        self.set_bounds(M::max_in_flight(config), M::call_timeout(config));
     }
 }
 

@@ -1,10 +1,9 @@
 //! Custom claims of users, cached for a short time; `flows/sessions/custom_claims.rs` fills it.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
-use moka::future::Cache;
+use moka::sync::Cache;
 use time::OffsetDateTime;
 
 use super::cached_user::CachedUser;
@@ -23,7 +22,7 @@ pub type Pairs = Arc<[(String, String)]>;
 /// Custom claims by user; one per server.
 #[derive(Clone)]
 pub struct ClaimsCache {
-    pub entries: Cache<UserId, Arc<CachedClaims>>,
+    entries: Cache<UserId, Arc<CachedClaims>>,
     pub stats: Arc<CacheStats>,
     /// The statement for the settings that it was made for.
     pub query: Arc<ArcSwapOption<PreparedQuery>>,
@@ -47,6 +46,18 @@ impl Default for ClaimsCache {
 }
 
 impl ClaimsCache {
+    /// What was found out about this user last.
+    pub fn get(&self, user: UserId) -> Option<Arc<CachedClaims>> {
+        self.entries.get(&user)
+    }
+
+    /// Keeps what was found out, unless something newer is there already.
+    pub fn keep(&self, user: UserId, claims: &Arc<CachedClaims>) {
+        if claims.is_of_row || self.get(user).is_none_or(|kept| kept.asked_at <= claims.asked_at) {
+            self.entries.insert(user, Arc::clone(claims));
+        }
+    }
+
     /// Its metrics, how many users it holds, and their memory in bytes (both about).
     pub fn metrics(&self) -> (&CacheStats, u64, u64) {
         (&self.stats, self.entries.entry_count(), self.entries.weighted_size())
@@ -60,6 +71,8 @@ pub struct CachedClaims {
     pub settings: Weak<CustomClaims>,
     /// The row that `prepared` was made from: another row needs another entry.
     pub user: Weak<CachedUser>,
+    /// It was made from that row alone, so that it is as new as the row.
+    pub is_of_row: bool,
     prepared: UserClaims,
     pairs: Pairs,
     /// Values from the last query that succeeded, and when.
@@ -72,13 +85,15 @@ impl CachedClaims {
         size_of::<Self>() + self.prepared.weight() + pairs
     }
 
-    /// The claims of `user`, who is elevated or not.
-    pub fn claims(&self, user: &Arc<CachedUser>, is_elevated: bool) -> Cow<'_, UserClaims> {
-        if !is_elevated && is_same(&self.user, user) {
-            Cow::Borrowed(&self.prepared)
-        } else {
-            Cow::Owned(user.claims_with(&self.pairs, is_elevated))
-        }
+    /// The claims of the user whose row this was made from, who is not elevated.
+    pub fn prepared(&self) -> &UserClaims {
+        &self.prepared
+    }
+
+    /// Those of `user`, who is elevated or not; `None` if they are [`Self::prepared`].
+    pub fn others(&self, user: &Arc<CachedUser>, is_elevated: bool) -> Option<UserClaims> {
+        (is_elevated || !is_same(&self.user, user))
+            .then(|| user.claims_with(&self.pairs, is_elevated))
     }
 }
 
@@ -88,6 +103,17 @@ pub fn is_same<T>(held: &Weak<T>, current: &Arc<T>) -> bool {
 }
 
 impl CachedClaims {
+    /// Prepares the claims of `user` from `pairs`, which are of this row of theirs, as it was then.
+    pub fn of_row(
+        read_at: OffsetDateTime,
+        user: &Arc<CachedUser>,
+        custom: &Arc<CustomClaims>,
+        pairs: Pairs,
+    ) -> Self {
+        let good = Some((read_at, Arc::clone(&pairs)));
+        Self { is_of_row: true, ..Self::new(read_at, user, custom, pairs, good) }
+    }
+
     /// Prepares the claims of `user` from `pairs`.
     pub fn new(
         asked_at: OffsetDateTime,
@@ -100,6 +126,7 @@ impl CachedClaims {
             asked_at,
             settings: Arc::downgrade(custom),
             user: Arc::downgrade(user),
+            is_of_row: false,
             prepared: user.claims_with(&pairs, false),
             pairs,
             good,

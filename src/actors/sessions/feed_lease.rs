@@ -36,6 +36,12 @@ impl FeedState {
         self.now_ms() < self.live_until.load(Ordering::Acquire)
     }
 
+    /// Whether everything that was committed longer ago than this has been delivered.
+    pub fn has_all_since(&self, age: Duration) -> bool {
+        let before_the_beat = millis(LEASE.saturating_sub(age));
+        self.now_ms() + before_the_beat < self.live_until.load(Ordering::Acquire)
+    }
+
     /// Number of changes seen for this user (and those that share its counter).
     pub fn stamp(&self, id: UserId) -> u64 {
         self.stripe(id).load(Ordering::Acquire)
@@ -90,4 +96,26 @@ const fn stripe(id: UserId) -> usize {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_says_up_to_when_all_changes_are_known() {
+        let now = Instant::now();
+        let (ten, second) = (Duration::from_secs(10), Duration::from_secs(1));
+        let state = FeedState { started: now.checked_sub(ten).unwrap(), ..FeedState::default() };
+        assert!(!state.is_live() && !state.has_all_since(ten), "there was no beat yet");
+        state.renew_lease(now.checked_sub(second * 3 / 2).unwrap());
+        assert!(state.is_live());
+        for (age, is_known) in [(0, false), (1, false), (2, true), (3_600, true)] {
+            assert_eq!(state.has_all_since(second * age), is_known, "{age} s");
+        }
+        state.renew_lease(now);
+        assert!(state.has_all_since(second));
+        state.end_lease();
+        assert!(!state.has_all_since(ten));
+    }
 }

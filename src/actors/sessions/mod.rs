@@ -3,6 +3,8 @@
 pub mod cached_user;
 pub mod change_feed;
 pub mod claims_cache;
+pub mod claims_reader;
+pub mod claims_source;
 pub mod feed_lease;
 pub mod last_seen;
 pub mod repeat_watch;

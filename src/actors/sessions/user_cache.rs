@@ -1,6 +1,7 @@
 //! Users as they are in Postgres, served only while the change feed's lease holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
 
@@ -55,6 +56,12 @@ impl UserCache {
         }
         let entry = self.users.get(&id)?;
         (entry.seen == self.feed.stamp(id)).then_some(entry.user)
+    }
+
+    /// Whether this is what the cache holds, and nothing of it changed longer ago than `age`.
+    pub fn holds(&self, user: &Arc<CachedUser>, age: Duration) -> bool {
+        self.feed.has_all_since(age)
+            && self.get(user.user.id).is_some_and(|held| Arc::ptr_eq(&held, user))
     }
 
     /// Keeps a user read from Postgres after `seen` was taken, unless somebody else's reading after that

@@ -6,18 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::ops::compute::{CompResult, Op};
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::actors::sessions::cached_user::CachedUser;
-use crate::actors::sessions::claims_cache::{CachedClaims, Pairs, PreparedQuery, is_same};
+use crate::actors::sessions::claims_cache::{CachedClaims, Pairs, is_same};
+use crate::actors::sessions::claims_reader::{ClaimsReaderMsg, ClaimsReply, ClaimsRequest};
+use crate::actors::sessions::claims_source::ClaimsError;
 use crate::app::App;
-use crate::clients::{ClientError, hasura_claims};
 use crate::config::{ClaimsSource, Config};
 use crate::domain::custom_claims::CustomClaims;
+use crate::domain::error::AuthError;
 use crate::domain::exact_json::ExactJson;
-use crate::domain::ids::UserId;
-use crate::persistence::claims::{ClaimsQuery, ClaimsQueryError};
 
 /// How old cached claims may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +30,17 @@ pub enum Freshness {
 
 /// Why there are no values.
 #[derive(Debug, thiserror::Error)]
-enum ClaimsError {
-    #[error("no response")]
-    Hasura(#[from] ClientError),
-    #[error("not found in the database")]
-    Postgres(#[from] ClaimsQueryError),
-    #[error("HASURA_GRAPHQL_GRAPHQL_URL is not set")]
-    NoHasura,
+enum Failure {
+    #[error(transparent)]
+    Source(#[from] ClaimsError),
+    #[error("the data cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("not asked for")]
+    Reader(#[from] AuthError),
 }
 
-/// The custom claims of `user`, from memory if they are fresh enough there.
+/// The custom claims of `user`, from memory if they are fresh enough there, or from the row of the user
+/// (`domain::claims_of_user`).
 ///
 /// At most one query about a user is under way; those who came before it was sent share the
 /// result, also if it is a failure.
@@ -50,63 +51,93 @@ pub async fn find(
     freshness: Freshness,
 ) -> Arc<CachedClaims> {
     let config = app.config.load_full();
-    let came = app.clock.now();
-    let oldest = match freshness {
-        Freshness::Now => came,
-        Freshness::Recent => came - config.claims.max_age,
-    };
-    let fits = |response: &CachedClaims| {
-        is_same(&response.settings, custom)
-            && (response.asked_at >= came
-                || response.asked_at >= oldest && is_same(&response.user, user))
-    };
-    let entries = &app.claims.entries;
-    let cached = entries.get(&user.user.id).await.filter(|response| fits(response));
+    let (id, came, max_age) = (user.user.id, app.clock.now(), config.claims.max_age);
+    let oldest = (freshness == Freshness::Recent && !max_age.is_zero()).then(|| came - max_age);
+    if let Some(oldest) = oldest
+        && let Some(found) = of_row(app, &config, user, custom, oldest)
+    {
+        return found;
+    }
+    let cached = oldest.and_then(|oldest| {
+        app.claims.get(id).filter(|response| {
+            is_same(&response.settings, custom)
+                && response.asked_at >= oldest
+                && is_same(&response.user, user)
+        })
+    });
     if let Some(response) = app.claims.stats.note(cached) {
         return response;
     }
-    let entry = entries.entry(user.user.id).and_compute_with(|found| async {
-        let found = found.map(moka::Entry::into_value);
-        match found {
-            Some(response) if fits(&response) => Op::Nop,
-            earlier => Op::Put(Arc::new(ask(app, &config, user, custom, earlier.as_deref()).await)),
+    let request = ClaimsRequest { custom: Arc::clone(custom), user: Arc::clone(user), oldest };
+    let (asked_at, data) = match read(app, &request, config.claims.timeout).await {
+        Ok(reply) => (reply.asked_at, reply.data.map_err(Failure::from)),
+        Err(failure) => (came, Err(failure)),
+    };
+    let values = data.and_then(|data| Ok(serde_json::from_str::<ExactJson>(&data)?));
+    let found = match values {
+        Ok(values) => {
+            let pairs: Pairs = custom.values(&values).into();
+            let good = Some((asked_at, Arc::clone(&pairs)));
+            CachedClaims::new(asked_at, user, custom, pairs, good)
         }
-    });
-    match entry.await {
-        CompResult::Inserted(entry)
-        | CompResult::ReplacedWith(entry)
-        | CompResult::Unchanged(entry)
-        | CompResult::Removed(entry) => entry.into_value(),
-        // The closure always puts an entry, or leaves one.
-        CompResult::StillNone(_) => {
-            Arc::new(CachedClaims::new(came, user, custom, Arc::default(), None))
-        }
-    }
+        Err(failure) => stand_in(app, &config, &request, asked_at, &failure),
+    };
+    let found = Arc::new(found);
+    app.claims.keep(id, &found);
+    found
 }
 
-async fn ask(
+/// The claims as the row of the user says them, which was read already: if they name nothing else, and
+/// nobody changed it before `oldest`.
+fn of_row(
     app: &App,
     config: &Config,
     user: &Arc<CachedUser>,
     custom: &Arc<CustomClaims>,
-    earlier: Option<&CachedClaims>,
+    oldest: OffsetDateTime,
+) -> Option<Arc<CachedClaims>> {
+    let prepared = app.claims.query.load();
+    let prepared = prepared.as_ref().filter(|prepared| is_same(&prepared.settings, custom))?;
+    let of_user = prepared.query.of_user()?;
+    let users = app.actors.sessions.users();
+    if config.claims.source != ClaimsSource::Postgres || !users.holds(user, config.claims.max_age) {
+        return None;
+    }
+    let cached = app.claims.get(user.user.id).filter(|response| {
+        response.is_of_row && is_same(&response.settings, custom) && is_same(&response.user, user)
+    });
+    if let Some(found) = app.claims.stats.note(cached) {
+        return Some(found);
+    }
+    // What claims cannot hold fails as the query does.
+    let data = of_user.data(&user.user).ok()?;
+    let found = Arc::new(CachedClaims::of_row(oldest, user, custom, custom.values(&data).into()));
+    app.claims.keep(user.user.id, &found);
+    Some(found)
+}
+
+async fn read(app: &App, request: &ClaimsRequest, limit: Duration) -> Result<ClaimsReply, Failure> {
+    let reader = &app.actors.claims_reader;
+    let reading = reader.call(|reply| ClaimsReaderMsg::Read(request.clone(), reply));
+    Ok(timeout(limit, reading).await.map_err(|_elapsed| ClaimsError::TimedOut)??)
+}
+
+/// The values that were found last, if they may be as old as they are; else none.
+fn stand_in(
+    app: &App,
+    config: &Config,
+    request: &ClaimsRequest,
+    asked_at: OffsetDateTime,
+    failure: &Failure,
 ) -> CachedClaims {
-    let asked_at = app.clock.now();
+    let ClaimsRequest { custom, user, .. } = request;
     let id = user.user.id;
-    let error = match read(app, config, id, custom).await {
-        Ok(data) => {
-            let pairs: Pairs = custom.values(&data).into();
-            let good = Some((asked_at, Arc::clone(&pairs)));
-            return CachedClaims::new(asked_at, user, custom, pairs, good);
-        }
-        Err(error) => error,
-    };
-    let cached = earlier.filter(|response| is_same(&response.settings, custom));
-    let good = cached.and_then(|response| response.good.clone());
+    let earlier = app.claims.get(id).filter(|response| is_same(&response.settings, custom));
+    let good = earlier.and_then(|response| response.good.clone());
     let usable = good.clone().filter(|(at, _)| is_recent(asked_at - *at, config.claims.stale));
     tracing::error!(
         user.id = %id,
-        error = &error as &dyn std::error::Error,
+        error = failure as &dyn std::error::Error,
         stale_s = usable.as_ref().map(|(at, _)| (asked_at - *at).whole_seconds()),
         "error getting custom claims, the token has old ones or none"
     );
@@ -116,53 +147,4 @@ async fn ask(
 
 fn is_recent(age: time::Duration, limit: Duration) -> bool {
     !limit.is_zero() && age <= limit
-}
-
-async fn read(
-    app: &App,
-    config: &Config,
-    user: UserId,
-    custom: &Arc<CustomClaims>,
-) -> Result<ExactJson, ClaimsError> {
-    let limit = config.claims.timeout;
-    match config.claims.source {
-        ClaimsSource::Postgres => {
-            let read = read_from_postgres(app, user, custom);
-            timeout(limit, read).await.map_err(|_| ClientError::TimedOut)?
-        }
-        ClaimsSource::Hasura => {
-            let url = config.hasura.graphql_url.as_ref().ok_or(ClaimsError::NoHasura)?;
-            let asked = hasura_claims::ask(
-                &app.http_client,
-                url,
-                &config.hasura.admin_secret,
-                custom,
-                user,
-            );
-            Ok(timeout(limit, asked).await.map_err(|_| ClientError::TimedOut)??)
-        }
-    }
-}
-
-/// The statement is made once for the settings, and anew after a failure: tables change too.
-async fn read_from_postgres(
-    app: &App,
-    user: UserId,
-    custom: &Arc<CustomClaims>,
-) -> Result<ExactJson, ClaimsError> {
-    let slot = &app.claims.query;
-    let cached = slot.load_full().filter(|cached| is_same(&cached.settings, custom));
-    let prepared = if let Some(prepared) = cached {
-        prepared
-    } else {
-        let query = ClaimsQuery::prepare(&app.pool, custom.selection()).await?;
-        let prepared = Arc::new(PreparedQuery { settings: Arc::downgrade(custom), query });
-        slot.store(Some(Arc::clone(&prepared)));
-        prepared
-    };
-    let read = prepared.query.read(&app.pool, user).await;
-    if read.is_err() {
-        slot.store(None);
-    }
-    Ok(read?)
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::custom_claims;
 use super::custom_claims::Freshness;
 use crate::actors::sessions::cached_user::CachedUser;
+use crate::actors::sessions::claims_cache::CachedClaims;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::{SessionId, UserId};
@@ -115,7 +116,7 @@ pub async fn issue(
             };
             // In a box, for it is large and the usual way has no need of it.
             let found = Box::pin(custom_claims::find(app, &user, &custom, freshness)).await;
-            Claims::Own(found.claims(&user, is_elevated).into_owned())
+            found.others(&user, is_elevated).map_or(Claims::Custom(found), Claims::Own)
         }
     };
     let access_token = sign(app, claims, session_id, lifetime).await?;
@@ -131,6 +132,7 @@ pub async fn issue(
 /// What an access token says.
 enum Claims {
     OfUser(Arc<CachedUser>),
+    Custom(Arc<CachedClaims>),
     Own(UserClaims),
 }
 
@@ -138,6 +140,7 @@ impl Claims {
     fn get(&self) -> &UserClaims {
         match self {
             Self::OfUser(user) => user.claims(),
+            Self::Custom(claims) => claims.prepared(),
             Self::Own(claims) => claims,
         }
     }

@@ -70,6 +70,7 @@ pub(super) const ACTORS: &[&str] = &[
     "session_registry/shard-0",
     "key_rotator",
     "change_feed",
+    "claims_reader",
     "password_hasher",
     "challenge_store",
     "courier",
@@ -112,6 +113,7 @@ fn panic_all(app: &App) {
     }
     app.actors.key_rotator.crash();
     app.actors.change_feed.crash();
+    app.actors.claims_reader.crash();
     app.actors.passwords.crash();
     app.actors.challenges.actor().crash();
     app.actors.courier.crash();

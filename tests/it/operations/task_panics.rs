@@ -16,11 +16,12 @@ use crate::support::smtp::{SmtpServer, Tls, eventually};
 /// Nobody is to wait for this.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-const PATIENT: [(&str, &str); 4] = [
+const PATIENT: [(&str, &str); 5] = [
     ("AUTH_ACTOR_CALL_TIMEOUT", "1m"),
     ("AUTH_HTTP_REQUEST_TIMEOUT", "2m"),
     ("AUTH_ACTOR_BACKOFF_MIN", "1ms"),
     ("AUTH_WEBAUTHN_ENABLED", "true"),
+    ("AUTH_JWT_CUSTOM_CLAIMS", r#"{"plan":"metadata.plan"}"#),
 ];
 
 /// A task of an actor, by what makes it run.
@@ -34,7 +35,7 @@ fn shard(app: &App) -> Arc<ActorStats> {
     Arc::clone(app.actors.sessions.shards()[0].stats())
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         what: "find a session",
         stats: shard,
@@ -59,6 +60,17 @@ const TASKS: [Task; 8] = [
             Box::pin(async move {
                 app.app().actors.sessions.users().forget_all();
                 Some(app.get_as("/user", session.access_token()).await.status)
+            })
+        },
+    },
+    Task {
+        what: "read custom claims",
+        stats: |app| Arc::clone(app.actors.claims_reader.stats()),
+        run: |app, _| {
+            Box::pin(async {
+                // Without its claims a session is one all the same.
+                app.anonymous().await;
+                None
             })
         },
     },

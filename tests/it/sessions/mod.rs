@@ -1,8 +1,10 @@
 //! A session's life: tokens, claims, refresh, exchange, end.
 
 mod access_token;
+mod claims_of_user;
 mod code_exchange;
 mod custom_claims;
+mod custom_claims_batches;
 mod custom_claims_postgres;
 mod endings;
 mod pat;

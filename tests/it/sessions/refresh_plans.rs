@@ -1,9 +1,15 @@
 //! Statements of batches find their rows by their keys, whatever the planner knew of the tables when it
 //! made the plan, which stays.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use keywright::domain::clock::Clock;
+use keywright::domain::custom_claims::{CustomClaims, Missing};
 use keywright::domain::ids::{SessionId, UserId};
+use keywright::persistence::claims::ClaimsQuery;
 use keywright::persistence::dedicated_connection::DedicatedConnection;
+use keywright::persistence::measured_pool::MeasuredPool;
 use keywright::persistence::unknown_sessions::rotate_and_read;
 use keywright::persistence::{refresh_tokens, users};
 use keywright::tokens::refresh_token::RefreshToken;
@@ -30,9 +36,10 @@ enum Statement {
     FindInChain,
     LoadUsers,
     RecordSeen,
+    ReadClaims,
 }
 
-const STATEMENTS: [Statement; 7] = [
+const STATEMENTS: [Statement; 8] = [
     Statement::Rotate,
     Statement::RotateFree,
     Statement::RotateAndRead,
@@ -40,6 +47,7 @@ const STATEMENTS: [Statement; 7] = [
     Statement::FindInChain,
     Statement::LoadUsers,
     Statement::RecordSeen,
+    Statement::ReadClaims,
 ];
 
 impl Statement {
@@ -53,11 +61,13 @@ impl Statement {
 struct Rows {
     tokens: Vec<RefreshToken>,
     users: Vec<UserId>,
+    claims: Arc<ClaimsQuery>,
 }
 
 impl Rows {
-    async fn insert(db: &mut PgConnection, count: usize) -> Self {
-        let mut rows = Self { tokens: Vec::new(), users: Vec::new() };
+    async fn insert(db: &mut PgConnection, claims: &Arc<ClaimsQuery>, count: usize) -> Self {
+        let claims = Arc::clone(claims);
+        let mut rows = Self { tokens: Vec::new(), users: Vec::new(), claims };
         for _ in 0..count {
             let (token, user) = (RefreshToken::generate(), Uuid::new_v4());
             sqlx::query("insert into auth.users (id, locale) values ($1, 'en')")
@@ -123,6 +133,7 @@ impl Rows {
                 let held = users::set_last_seen(&mut *db, &seen).await.unwrap();
                 self.tokens.len() - held.len()
             }
+            Statement::ReadClaims => self.claims.read(&mut *db, &self.users).await.unwrap().len(),
         };
         assert_eq!(found, self.tokens.len(), "{statement:?}");
         let read = sqlx::query_scalar(
@@ -138,6 +149,14 @@ impl Rows {
         }
         read
     }
+}
+
+/// With columns, JSON and a table beside the users.
+async fn claims_query(pool: &MeasuredPool) -> Arc<ClaimsQuery> {
+    let paths = [("plan", "metadata.plan"), ("roles", "roles[].role"), ("email", "email")];
+    let paths: BTreeMap<_, _> = paths.map(|(name, path)| (name.to_owned(), path.to_owned())).into();
+    let claims = CustomClaims::new(&paths, &BTreeMap::new(), Missing::Null).unwrap().unwrap();
+    Arc::new(ClaimsQuery::prepare(pool, claims.selection()).await.unwrap())
 }
 
 async fn fill(app: &TestApp, rows: usize) {
@@ -167,10 +186,11 @@ async fn a_batch_reads_its_own_rows_whatever_the_planner_saw_of_the_tables() {
         let (mut rotating, mut pooled) =
             (dedicated.open().await.unwrap(), pool.acquire().await.unwrap());
         let mut plain = app.database.connection().await;
+        let claims = claims_query(&pool).await;
         // Each has an own batch: what one writes is dead weight for the others.
         let mut batches = Vec::new();
         for statement in STATEMENTS {
-            let mut first = Rows::insert(&mut plain, 1).await;
+            let mut first = Rows::insert(&mut plain, &claims, 1).await;
             let db = match statement {
                 _ if statement.is_dedicated() => rotating.connection(),
                 _ => &mut pooled,
@@ -178,7 +198,7 @@ async fn a_batch_reads_its_own_rows_whatever_the_planner_saw_of_the_tables() {
             for _ in 0..USES {
                 first.read_by(statement, db).await;
             }
-            batches.push((statement, Rows::insert(&mut plain, BATCH).await));
+            batches.push((statement, Rows::insert(&mut plain, &claims, BATCH).await));
         }
         for change in ["as before", "large, statistics stale", "large, statistics fresh"] {
             match change {

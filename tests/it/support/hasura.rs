@@ -16,12 +16,17 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 /// What Hasura says next.
 #[derive(Clone, Debug)]
 pub(crate) enum Say {
-    /// This user.
+    /// This user, whoever is asked about.
     User(Value),
+    /// Each user's id, as `id`; a query fails that asks about one of these.
+    IdsBut(Vec<Uuid>),
+    /// The same, but a query for many fails for these alone, and one of their own succeeds.
+    IdsInPart(Vec<Uuid>),
     /// This, whatever it is.
     Text(u16, String),
     /// Nothing, ever.
@@ -114,15 +119,27 @@ async fn respond(
     let secret = secret.map(|secret| secret.to_str().unwrap().to_owned()).unwrap_or_default();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();
+    let body: Value = serde_json::from_str(&text).unwrap();
+    let variables = body["variables"].clone();
     let say = {
         let mut state = state.lock().unwrap();
-        let body = serde_json::from_str(&text).unwrap();
         state.asked.push(Asked { secret, body, text });
         state.first.pop_front().unwrap_or_else(|| state.say.clone())
     };
     gate.wait_for(|open| *open).await.unwrap();
     Ok(match say {
-        Say::User(user) => Response::new(Full::from(json!({"data": {"user": user}}).to_string())),
+        Say::User(user) => json_response(&data(&variables, &user)),
+        Say::IdsBut(bad) if asks_about(&variables, &bad) => {
+            json_response(&json!({"errors": [{"message": "as told"}]}))
+        }
+        Say::IdsInPart(bad) if variables["ids"].is_array() && asks_about(&variables, &bad) => {
+            let mut data = data(&variables, &json!({}));
+            let users = data["data"]["users"].as_array_mut().unwrap();
+            users.retain(|user| !bad.iter().any(|bad| user["id"] == bad.to_string()));
+            data["errors"] = json!([{"message": "as told"}]);
+            json_response(&data)
+        }
+        Say::IdsBut(_) | Say::IdsInPart(_) => json_response(&data(&variables, &json!({}))),
         Say::Text(status, text) => {
             let mut response = Response::new(Full::from(text));
             *response.status_mut() = status.try_into().unwrap();
@@ -130,4 +147,29 @@ async fn respond(
         }
         Say::Nothing => std::future::pending().await,
     })
+}
+
+fn json_response(body: &Value) -> Response<Full<Bytes>> {
+    Response::new(Full::from(body.to_string()))
+}
+
+fn asks_about(variables: &Value, users: &[Uuid]) -> bool {
+    let asked = variables.to_string();
+    users.iter().any(|user| asked.contains(&user.to_string()))
+}
+
+/// Each of those who are asked about is this user, with an id of their own.
+fn data(variables: &Value, user: &Value) -> Value {
+    let with_id = |id: &Value| {
+        let mut user = user.clone();
+        user["id"] = id.clone();
+        user
+    };
+    match &variables["ids"] {
+        Value::Array(ids) => {
+            let users: Vec<Value> = ids.iter().map(with_id).collect();
+            json!({"data": {"users": users}})
+        }
+        _ => json!({"data": {"user": with_id(&variables["id"])}}),
+    }
 }
