@@ -36,6 +36,17 @@ impl EmailAccess {
         }
     }
 
+    /// Whether there are no lists, so that every address is allowed.
+    pub fn is_open(&self) -> bool {
+        let lists = [
+            &self.blocked_emails,
+            &self.allowed_emails,
+            &self.blocked_domains,
+            &self.allowed_domains,
+        ];
+        lists.into_iter().all(HashSet::is_empty)
+    }
+
     /// Whether an account with this address may be used; the first list that knows it decides.
     ///
     /// Text without exactly one `@` is denied, so a user without an address is too.
@@ -66,7 +77,8 @@ mod tests {
 
     #[test]
     fn without_lists_every_address_is_allowed() {
-        assert!(EmailAccess::default().allows("a@b.de"));
+        let access = EmailAccess::default();
+        assert!(access.is_open() && access.allows("a@b.de"));
     }
 
     #[test]

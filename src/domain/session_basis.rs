@@ -9,7 +9,7 @@ use super::ids::{SecurityKeyId, SessionId};
 ///
 /// Between a proof and the session that it leads to, the proof may end: a reset replaces the
 /// password, an owner removes a key. So the statement that writes the session checks the proof
-/// again (`persistence::refresh_tokens::insert`). A new way of signing in does not compile until it
+/// again (`persistence::sign_ins`). A new way of signing in does not compile until it
 /// is said what it rests on, and how that is checked.
 #[derive(Clone, Debug)]
 pub enum SessionBasis {
@@ -21,14 +21,15 @@ pub enum SessionBasis {
     /// A personal access token.
     PersonalAccessToken(SessionId),
     SecurityKey(SecurityKeyId),
-    /// The row of an identity at a provider.
-    Identity(Uuid),
+    /// The row of an identity at a provider, with which its sealed tokens are kept.
+    Identity {
+        link: Uuid,
+        tokens: Option<SecretString>,
+    },
     /// A code by SMS that the provider checked; it proves this number.
     Phone(String),
     /// A ticket or code that the transaction of the session uses up itself.
     Ticket,
     /// A code for an exchange, which stands for a sign-in that was complete.
     ExchangeCode,
-    /// The transaction of the session inserts the user.
-    NewUser,
 }

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
+use super::new_users::NewUser;
 use super::stored_time::StoredTime;
-use super::users::{self, NewUser};
+use super::users;
 use crate::domain::ids::UserId;
 
 /// How an account can be signed in to, and since when it is there.

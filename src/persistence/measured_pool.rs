@@ -11,9 +11,10 @@ use tokio::time::timeout;
 
 use super::pooled_connection::{PooledConnection, Transaction};
 use super::time_limit::in_time;
-use super::user_turns::UserTurns;
+use super::user_turns::{UserTurn, UserTurns};
 use crate::domain::ids::UserId;
 use crate::metrics::{Counter, Histogram};
+use crate::tokens::refresh_token::TokenHash;
 
 /// Added to the time in which Postgres ends a statement itself, before its connection is given up.
 const GRACE: Duration = Duration::from_secs(1);
@@ -101,13 +102,25 @@ impl MeasuredPool {
     /// somebody holds must not take all connections meanwhile. So nobody may begin a second one for a
     /// user before the first has ended.
     pub async fn begin_for(&self, user: UserId) -> sqlx::Result<Transaction> {
-        let turn = self.turns.take(user);
-        let turn = timeout(self.pool.options().get_acquire_timeout(), turn)
-            .await
-            .map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let turn = self.turn_of(user).await?;
         let mut transaction = self.begin().await?;
         transaction.keep_turn(turn);
         Ok(transaction)
+    }
+
+    /// The turn of this user, for a single statement that locks their row; as in
+    /// [`begin_for`](Self::begin_for).
+    pub async fn turn_of(&self, user: UserId) -> sqlx::Result<UserTurn> {
+        let turn = self.turns.take(user);
+        timeout(self.pool.options().get_acquire_timeout(), turn)
+            .await
+            .map_err(|_elapsed| sqlx::Error::PoolTimedOut)
+    }
+
+    /// The same where the statement finds the user by a token: a crowd has one token.
+    pub async fn turn_of_token(&self, token: TokenHash) -> sqlx::Result<UserTurn> {
+        let (start, _) = token.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+        self.turn_of(UserId(uuid::Uuid::from_bytes(*start))).await
     }
 }
 

@@ -15,6 +15,9 @@ use crate::persistence::connection_string::{ConnectionString, PoolParameters};
 const MAX_LIFETIME: Duration = Duration::from_hours(1);
 /// pgx's floor for how long a connection may idle.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
+/// A connection that was used so shortly before is not tested: that would be a round trip for each
+/// statement of a busy server. It was tested when it came back.
+const TRUSTED_FOR: Duration = Duration::from_millis(100);
 /// How long a connection that idled may take to say that it still works.
 const TEST_LIMIT: Duration = Duration::from_millis(500);
 
@@ -38,8 +41,11 @@ pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<MeasuredPool> {
         .idle_timeout(parsed.pool.idle_timeout.unwrap_or(IDLE_TIMEOUT))
         // Its own test has no limit but that of the wait for a connection.
         .test_before_acquire(false)
-        .before_acquire(|connection, _meta| {
+        .before_acquire(|connection, meta| {
             Box::pin(async move {
+                if meta.idle_for < TRUSTED_FOR {
+                    return Ok(true);
+                }
                 Ok(matches!(timeout(TEST_LIMIT, connection.ping()).await, Ok(Ok(()))))
             })
         })

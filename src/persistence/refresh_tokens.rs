@@ -6,14 +6,12 @@
 //!
 //! [`Clock::advanced`]: crate::domain::clock::Clock::advanced
 
-use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgExecutor;
 use sqlx::error::DatabaseError;
 use time::Duration;
 
 use super::stored_time::StoredTime;
 use crate::domain::ids::{SecurityKeyId, SessionId, UserId};
-use crate::domain::session_basis::SessionBasis;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -258,175 +256,6 @@ pub async fn security_key(
     .fetch_optional(db)
     .await?;
     Ok(key.flatten())
-}
-
-/// A session that is about to start.
-#[derive(Clone, Copy, Debug)]
-pub struct NewSession<'a> {
-    pub user_id: UserId,
-    pub hash: TokenHash,
-    pub lifetime: std::time::Duration,
-    pub basis: &'a SessionBasis,
-}
-
-/// Starts a session if what it rests on still holds and the user is not disabled; `None` if not.
-///
-/// Whoever ends a proof writes the row of the user or deletes the row of the proof, and then ends
-/// the sessions. Both rows are locked here, so that one of the two is first: either this sees what
-/// the other did, or the other ends this session. The user comes first, as everywhere. The lock is
-/// the one that an update takes, because the row is updated next: two sign-ins of one user that
-/// shared a lock would wait for each other.
-#[expect(clippy::too_many_lines, reason = "one statement for each kind of proof, each in full")]
-pub async fn insert(
-    db: impl PgExecutor<'_>,
-    session: NewSession<'_>,
-    advanced: Duration,
-) -> sqlx::Result<Option<SessionId>> {
-    let NewSession { user_id, hash, lifetime, basis } = session;
-    let hash = hash.stored();
-    let (now, end) = (advanced.as_seconds_f64(), (advanced + lifetime).as_seconds_f64());
-    match basis {
-        SessionBasis::Ticket | SessionBasis::ExchangeCode | SessionBasis::NewUser => {
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
-                  from auth.users u
-                 where u.id = $1 and not u.disabled
-                   for no key update of u
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-            )
-            .fetch_optional(db)
-            .await
-        }
-        SessionBasis::Password(_) | SessionBasis::UsedUp(_) => {
-            let password = match basis {
-                SessionBasis::Password(password) => Some(password),
-                SessionBasis::UsedUp(password) => password.as_ref(),
-                _ => None,
-            };
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
-                  from auth.users u
-                 where u.id = $1 and not u.disabled and u.password_hash is not distinct from $5
-                   for no key update of u
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-                password.map(SecretString::expose_secret),
-            )
-            .fetch_optional(db)
-            .await
-        }
-        SessionBasis::Phone(number) => {
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
-                  from auth.users u
-                 where u.id = $1 and not u.disabled and u.phone_number = $5
-                   for no key update of u
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-                number,
-            )
-            .fetch_optional(db)
-            .await
-        }
-        SessionBasis::PersonalAccessToken(pat) => {
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type,
-                        keywright_pat_id, keywright_until)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       least(now() + make_interval(secs => $4), p.expires_at), 'regular',
-                       p.id, p.expires_at
-                  from auth.users u
-                  join auth.refresh_tokens p on p.id = $5 and p.user_id = u.id
-                 where u.id = $1 and not u.disabled and p.type = 'pat'
-                   and p.expires_at > now() + make_interval(secs => $3)
-                   for no key update of u
-                   for key share of p
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-                pat.0,
-            )
-            .fetch_optional(db)
-            .await
-        }
-        SessionBasis::SecurityKey(key) => {
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type,
-                        keywright_key_id)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular', k.id
-                  from auth.users u
-                  join auth.user_security_keys k on k.id = $5 and k.user_id = u.id
-                 where u.id = $1 and not u.disabled
-                   for no key update of u
-                   for key share of k
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-                key.0,
-            )
-            .fetch_optional(db)
-            .await
-        }
-        SessionBasis::Identity(link) => {
-            sqlx::query_scalar!(
-                r#"
-                insert into auth.refresh_tokens
-                       (user_id, refresh_token_hash, created_at, expires_at, type)
-                select u.id, $2, now() + make_interval(secs => $3),
-                       now() + make_interval(secs => $4), 'regular'
-                  from auth.users u
-                  join auth.user_providers i on i.id = $5 and i.user_id = u.id
-                 where u.id = $1 and not u.disabled
-                   for no key update of u
-                   for key share of i
-                returning id as "id: SessionId"
-                "#,
-                user_id.0,
-                hash,
-                now,
-                end,
-                link,
-            )
-            .fetch_optional(db)
-            .await
-        }
-    }
 }
 
 /// Ends the session with this token, of whatever type; tells whether there was one.

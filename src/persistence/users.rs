@@ -6,8 +6,6 @@ use time::OffsetDateTime;
 
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::UserId;
-use crate::domain::metadata::Metadata;
-use crate::domain::sign_up_options::ResolvedOptions;
 use crate::domain::user::User;
 use crate::persistence::stored_time::StoredTime;
 
@@ -142,88 +140,6 @@ pub async fn find_by_phone(db: impl PgExecutor<'_>, phone: &str) -> sqlx::Result
     Ok(row.map(|row| UserWithPassword::from(row).user))
 }
 
-/// A registration.
-#[derive(Debug)]
-pub struct NewUser<'a> {
-    pub id: UserId,
-    pub created_at: OffsetDateTime,
-    pub disabled: bool,
-    pub display_name: &'a str,
-    pub avatar_url: &'a str,
-    pub locale: &'a str,
-    pub email: Option<&'a str>,
-    /// Whether the address is verified already.
-    pub email_verified: bool,
-    pub phone_number: Option<&'a str>,
-    pub password_hash: Option<&'a str>,
-    pub default_role: &'a str,
-    pub is_anonymous: bool,
-    /// JSON text; stored as JSON `null` where absent, as the reference does.
-    pub metadata: Option<&'a RawValue>,
-    pub roles: &'a [String],
-    /// Set when the registration begins a session.
-    pub last_seen: Option<OffsetDateTime>,
-}
-
-impl<'a> NewUser<'a> {
-    /// With what was asked for, and nothing to sign in with yet.
-    pub fn with_options(id: UserId, now: OffsetDateTime, options: &'a ResolvedOptions) -> Self {
-        Self {
-            id,
-            created_at: now,
-            disabled: false,
-            display_name: &options.display_name,
-            avatar_url: "",
-            locale: &options.locale,
-            email: None,
-            email_verified: false,
-            phone_number: None,
-            password_hash: None,
-            default_role: &options.default_role,
-            is_anonymous: false,
-            metadata: options.metadata.as_ref().map(Metadata::raw),
-            roles: &options.allowed_roles,
-            last_seen: None,
-        }
-    }
-}
-
-/// Writes exactly one row and its roles; the caller owns the transaction.
-///
-/// A duplicate address breaks [`USERS_EMAIL`](super::constraints::USERS_EMAIL).
-pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        insert into auth.users (
-            id, created_at, updated_at, disabled, display_name, avatar_url, locale, email,
-            password_hash, default_role, is_anonymous, metadata, last_seen, phone_number,
-            email_verified
-        )
-        values (
-            $1, $2, $2, $3, $4, $5, $6::text, $7::text::citext, $8, $9, $10, $11::text::jsonb, $12,
-            $13, $14
-        )
-        "#,
-        user.id.0,
-        user.created_at,
-        user.disabled,
-        user.display_name,
-        user.avatar_url,
-        user.locale,
-        user.email,
-        user.password_hash,
-        user.default_role,
-        user.is_anonymous,
-        user.metadata.map_or("null", RawValue::get),
-        user.last_seen,
-        user.phone_number,
-        user.email_verified,
-    )
-    .execute(&mut *db)
-    .await?;
-    insert_roles(&mut *db, user.id, user.roles, user.created_at).await
-}
-
 /// In the order that they were given in, which reads keep.
 async fn insert_roles(
     db: impl PgExecutor<'_>,
@@ -246,6 +162,54 @@ async fn insert_roles(
     Ok(())
 }
 
+/// The user to whom this identity at a provider belongs, and the row of the identity.
+pub async fn find_by_identity(
+    db: impl PgExecutor<'_>,
+    provider_id: &str,
+    subject: &str,
+) -> sqlx::Result<Option<(User, uuid::Uuid)>> {
+    let row = sqlx::query!(
+        r#"
+        select i.id as link, u.id as "id: UserId", u.created_at as "created_at: StoredTime", u.disabled,
+               u.display_name, u.avatar_url, u.locale::text as "locale!", u.email::text as "email?",
+               u.email_verified, u.phone_number, u.phone_number_verified, u.default_role,
+               u.is_anonymous, u.active_mfa_type, u.metadata::text as "metadata?",
+               array(
+                   select r.role from auth.user_roles r
+                    where r.user_id = u.id order by r.created_at, r.role
+               ) as "roles!"
+          from auth.user_providers i
+          join auth.users u on u.id >= i.user_id and u.id <= i.user_id
+         where i.provider_id = $1 and i.provider_user_id = $2
+        "#,
+        provider_id,
+        subject,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| {
+        let user = UserRow {
+            id: row.id,
+            created_at: row.created_at,
+            disabled: row.disabled,
+            display_name: row.display_name,
+            avatar_url: row.avatar_url,
+            locale: row.locale,
+            email: row.email,
+            email_verified: row.email_verified,
+            phone_number: row.phone_number,
+            phone_number_verified: row.phone_number_verified,
+            default_role: row.default_role,
+            is_anonymous: row.is_anonymous,
+            active_mfa_type: row.active_mfa_type,
+            metadata: row.metadata,
+            password_hash: None,
+            roles: row.roles,
+        };
+        (UserWithPassword::from(user).user, row.link)
+    }))
+}
+
 /// Gives a user these roles and no others.
 pub(super) async fn replace_roles(
     db: &mut PgConnection,
@@ -255,25 +219,6 @@ pub(super) async fn replace_roles(
 ) -> sqlx::Result<()> {
     sqlx::query!("delete from auth.user_roles where user_id = $1", id.0).execute(&mut *db).await?;
     insert_roles(db, id, roles, now).await
-}
-
-/// Records that a user was seen; never moves the value back.
-pub async fn record_seen(
-    db: impl PgExecutor<'_>,
-    id: UserId,
-    at: OffsetDateTime,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"
-        update auth.users set last_seen = $2
-         where id = $1 and (last_seen is null or last_seen < $2)
-        "#,
-        id.0,
-        at,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// Records when many users were seen; never moves a value back. Users whose row another transaction holds

@@ -17,7 +17,19 @@ pub struct FeedState {
     started: Instant,
     /// Milliseconds after `started` until which the lease of the caches is valid.
     live_until: AtomicU64,
+    /// All changes, counted before their stripe's.
+    total: AtomicU64,
     changes: Box<[AtomicU64]>,
+}
+
+/// What had been seen when a statement began that reads a user, so that what it read can be cached
+/// unless something changed since.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen {
+    /// Of this user.
+    OfUser(u64),
+    /// Of everybody: the statement tells whom it reads.
+    OfAll(u64),
 }
 
 impl Default for FeedState {
@@ -25,6 +37,7 @@ impl Default for FeedState {
         Self {
             started: Instant::now(),
             live_until: AtomicU64::new(0),
+            total: AtomicU64::new(0),
             changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -44,7 +57,24 @@ impl FeedState {
 
     /// Number of changes seen for this user (and those that share its counter).
     pub fn stamp(&self, id: UserId) -> u64 {
-        self.stripe(id).load(Ordering::Acquire)
+        self.stripe(id).load(Ordering::SeqCst)
+    }
+
+    /// What has been seen by now, for a statement that may read any user.
+    pub(super) fn seen_of_all(&self) -> Seen {
+        Seen::OfAll(self.total.load(Ordering::SeqCst))
+    }
+
+    /// The number of changes of this user that had been seen then, if none came since.
+    pub(super) fn unchanged(&self, id: UserId, seen: Seen) -> Option<u64> {
+        let now = self.stamp(id);
+        let is_unchanged = match seen {
+            Seen::OfUser(then) => now == then,
+            // A change that is counted between the two looks is found by this one; one that is counted
+            // after it moves the stripe later, which voids what is cached with `now`.
+            Seen::OfAll(then) => self.total.load(Ordering::SeqCst) == then,
+        };
+        is_unchanged.then_some(now)
     }
 
     /// The numbers of changes seen of all users, for one whose id is known only later.
@@ -53,12 +83,14 @@ impl FeedState {
     }
 
     pub(super) fn touch(&self, id: UserId) {
-        self.stripe(id).fetch_add(1, Ordering::AcqRel);
+        self.total.fetch_add(1, Ordering::SeqCst);
+        self.stripe(id).fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn touch_all(&self) {
+        self.total.fetch_add(1, Ordering::SeqCst);
         for stripe in &self.changes {
-            stripe.fetch_add(1, Ordering::AcqRel);
+            stripe.fetch_add(1, Ordering::SeqCst);
         }
     }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::cached_user::CachedUser;
+use super::feed_lease::Seen;
 use super::session_cache::SessionCache;
 use super::session_shard::{Rotated, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::user_cache::UserCache;
@@ -16,6 +17,7 @@ use crate::actors::runtime::supervisor::ChildSpec;
 use crate::config::Config;
 use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
+use crate::domain::user::User;
 use crate::metrics::CacheStats;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -99,6 +101,26 @@ impl SessionRegistry {
             self.users.insert(id, user, seen);
         }
         Ok(found)
+    }
+
+    /// What has been seen of changes by now, of this user or of everybody; for [`Self::started`].
+    pub fn seen(&self, user: Option<UserId>) -> Seen {
+        let feed = &self.users.feed;
+        user.map_or_else(|| feed.seen_of_all(), |id| Seen::OfUser(feed.stamp(id)))
+    }
+
+    /// A session has started whose row is committed, so that its first refresh finds it here.
+    pub fn started(&self, hash: TokenHash, session: SessionRef) {
+        self.sessions.insert(hash, session);
+    }
+
+    /// A user as the statement of a sign-in left them, which is committed and began after `seen`.
+    pub fn written(&self, user: User, seen: Seen) -> Arc<CachedUser> {
+        let (id, user) = (user.id, Arc::new(CachedUser::new(user)));
+        if let Some(seen) = self.users.feed.unchanged(id, seen) {
+            self.users.insert(id, &user, seen);
+        }
+        user
     }
 
     /// The metrics of the session cache, and how many sessions it holds (about).

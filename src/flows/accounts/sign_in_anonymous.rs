@@ -4,9 +4,8 @@ use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::metadata::Metadata;
-use crate::domain::session_basis::SessionBasis;
-use crate::flows::sessions::session::{IssuedSession, start};
-use crate::persistence::users::{self, NewUser};
+use crate::flows::sessions::session::{IssuedSession, NewToken};
+use crate::persistence::new_users::{self, NewUser};
 
 /// The role of anonymous users, seeded by the first migration.
 const ROLE: &str = "anonymous";
@@ -51,9 +50,9 @@ pub async fn sign_in_anonymous(
         roles: &[ROLE.to_owned()],
         last_seen: Some(now),
     };
-    let mut transaction = app.pool.begin().await?;
-    users::insert(&mut transaction, &user).await?;
-    let started = start(app, &mut transaction, user.id, &SessionBasis::NewUser).await?;
-    transaction.commit().await?;
+    let token = NewToken::generate(app, Some(user.id));
+    let written = new_users::insert(&app.pool, &user, Some(token.first_session(app))).await?;
+    // A trigger of an application may disable new users.
+    let started = token.started(written).ok_or(ErrorCode::DisabledUser)?;
     started.issue(app).await
 }

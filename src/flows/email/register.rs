@@ -9,13 +9,12 @@ use crate::domain::email::EmailAddress;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::security_key::NewSecurityKey;
-use crate::domain::session_basis::SessionBasis;
 use crate::domain::sign_up_options::ResolvedOptions;
 use crate::flows::guards::endings::{Because, end};
-use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::sessions::session::{IssuedSession, NewToken};
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::persistence::account_handover::{self, Replace};
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::new_users::{self, NewUser};
 use crate::persistence::{constraints, security_keys};
 use crate::tokens::ticket::TicketKind;
 
@@ -67,13 +66,16 @@ pub async fn register(
     if let Credential::Password(hash) = credential {
         user.password_hash = Some(hash);
     }
+    if with_session {
+        return register_with_session(app, &user, credential).await.map(Some);
+    }
     let mut transaction = app.pool.begin().await?;
     let is_key = matches!(credential, Credential::SecurityKey(..));
     let replace = if is_key { Replace::WithId } else { Replace::Keeping };
     let replaced = replace_pending(app, &mut transaction, &user, replace).await?;
     let id = replaced.unwrap_or(id);
     if replaced.is_none() {
-        users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
+        new_users::insert(&mut *transaction, &user, None).await.map_err(constraints::refusal)?;
     }
     if let Credential::SecurityKey(key, nickname) = credential {
         security_keys::insert(&mut transaction, id, key, Some(nickname), now)
@@ -84,11 +86,6 @@ pub async fn register(
         // The row stays, for an administrator to enable.
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
-    }
-    if with_session {
-        let started = start(app, &mut transaction, id, &SessionBasis::NewUser).await?;
-        transaction.commit().await?;
-        return started.issue(app).await.map(Some);
     }
     let recipient = Recipient {
         user_id: id,
@@ -117,6 +114,36 @@ pub async fn register(
     app.actors.sessions.users().forget(id);
     mail.send(app).await;
     Ok(None)
+}
+
+/// The user and a session, at once. No account is pending where nobody has to verify an address.
+async fn register_with_session(
+    app: &App,
+    user: &NewUser<'_>,
+    credential: Credential<'_>,
+) -> Result<IssuedSession, AuthError> {
+    let token = NewToken::generate(app, Some(user.id));
+    let session = Some(token.first_session(app));
+    let written = match credential {
+        Credential::Password(_) => {
+            let written = new_users::insert(&app.pool, user, session).await;
+            written.map_err(constraints::refusal)?
+        }
+        Credential::SecurityKey(key, nickname) => {
+            let mut transaction = app.pool.begin().await?;
+            let written = new_users::insert(&mut *transaction, user, session).await;
+            let written = written.map_err(constraints::refusal)?;
+            let (nickname, now) = (Some(nickname), user.created_at);
+            security_keys::insert(&mut transaction, user.id, key, nickname, now)
+                .await
+                .map_err(constraints::refusal)?;
+            transaction.commit().await?;
+            written
+        }
+    };
+    // A trigger of an application may disable new users.
+    let started = token.started(written).ok_or(ErrorCode::DisabledUser)?;
+    started.issue(app).await
 }
 
 /// Gives an account that nobody could use yet to whoever registers with its address now: it may be

@@ -15,8 +15,8 @@ use crate::flows::tickets::ticket_mail::{
     PromisedMail, Recipient, pretend_to_promise, promise_ticket, require_transport, send_ticket,
 };
 use crate::persistence::account_handover::Replace;
-use crate::persistence::constraints;
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::new_users::{self, NewUser};
+use crate::persistence::{constraints, users};
 use crate::tokens::ticket::TicketKind;
 
 /// What the mail brings.
@@ -141,7 +141,7 @@ async fn send_to_new_user(
         ..NewUser::with_options(UserId::random(), app.clock.now(), options)
     };
     let mut transaction = app.pool.begin().await?;
-    users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
+    new_users::insert(&mut *transaction, &user, None).await.map_err(constraints::refusal)?;
     if accounts.disable_new_users {
         // The row stays, for an administrator to enable.
         transaction.commit().await?;

@@ -13,9 +13,10 @@ use crate::domain::ids::UserId;
 use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
-use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::sessions::session::{IssuedSession, sign_in_with_ticket, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
 use crate::flows::tickets::notices;
+use crate::persistence::sign_ins::{PresentedTicket, TicketProves};
 use crate::persistence::{tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -55,6 +56,13 @@ pub async fn verify_sign_in_otp_email(
         Err(refusal) => return Err(refusal.into()),
     }
 
+    if let Matched::Ours(hash) = &matched {
+        let proves = TicketProves::EmailOfSignUp;
+        let ticket = PresentedTicket { hash, purpose: TicketKind::EmailOtp.name(), proves };
+        if let Some(session) = Box::pin(sign_in_with_ticket(app, id, ticket)).await? {
+            return Ok(session);
+        }
+    }
     let mut transaction = app.pool.begin_for(user.id).await?;
     // The user first and then the ticket, as by everybody who changes a user and voids tickets.
     let before = users::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidTicket)?;

@@ -10,12 +10,15 @@ use crate::app::App;
 use crate::config::ProofClears;
 use crate::domain::code_challenge::CodeChallenge;
 use crate::domain::error::{AuthError, ErrorCode};
+use crate::domain::ids::UserId;
 use crate::domain::redirect::with_query;
 use crate::domain::session_basis::SessionBasis;
 use crate::domain::user::User;
 use crate::flows::guards::bearer::authenticate;
 use crate::flows::guards::endings::{Because, end};
-use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
+use crate::flows::sessions::session::{IssuedSession, sign_in_with_ticket};
+use crate::flows::sessions::sign_in_result::{SignInResult, SignedInUser, finish_sign_in};
+use crate::persistence::sign_ins::{PresentedTicket, TicketProves};
 use crate::persistence::tickets::ConsumedTicket;
 use crate::persistence::{constraints, refresh_tokens, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
@@ -89,11 +92,16 @@ async fn consume(
     };
     let kind = ticket.kind();
     let now = app.clock.now();
-    let mut transaction = app.pool.begin().await?;
     let hash = ticket.hash();
-    // The user first and then the ticket, as by everybody who changes a user and voids tickets.
-    let found = tickets::find(&mut *transaction, &hash, kind.name(), ticket.expose(), now).await?;
+    let found = tickets::find(&app.pool, &hash, kind.name(), ticket.expose(), now).await?;
     let Some(found) = found else { return Err(invalid) };
+    if visitor.code_challenge.is_none()
+        && let Some(session) = sign_in_at_once(app, found, kind, &hash).await?
+    {
+        return Ok((kind, Some(SignInResult::Session(Box::new(session)))));
+    }
+    let mut transaction = app.pool.begin_for(found).await?;
+    // The user first and then the ticket, as by everybody who changes a user and voids tickets.
     let before = users::lock(&mut *transaction, found).await?.ok_or(ErrorCode::InvalidTicket)?;
     let consumed = tickets::consume(&mut *transaction, &hash, kind.name(), now).await?;
     let consumed = if let Some(consumed) = consumed {
@@ -109,11 +117,7 @@ async fn consume(
     let user = users::find_by_ids(&mut *transaction, &[user_id]).await?.pop();
     let user = user.ok_or(ErrorCode::InvalidTicket)?;
 
-    match user.check_registered(&app.config().user_rules()) {
-        Err(ErrorCode::UnverifiedUser)
-            if matches!(kind, TicketKind::VerifyEmail | TicketKind::PasswordlessEmail) => {}
-        state => state?,
-    }
+    check(app, &user, kind)?;
     let mut signs_in = true;
     if kind == TicketKind::EmailConfirmChange {
         signs_in = is_who_asked(app, &mut transaction, &consumed, visitor).await?;
@@ -132,8 +136,44 @@ async fn consume(
         return Ok((kind, None));
     }
     let (basis, challenge) = (&SessionBasis::Ticket, challenge.as_ref());
-    let result = finish_sign_in(app, transaction, user_id, basis, challenge).await?;
+    let user = SignedInUser::Known(user_id);
+    let result = finish_sign_in(app, transaction, user, basis, challenge).await?;
     Ok((kind, Some(result)))
+}
+
+/// In one statement, where the link does nothing but sign in and verify the address. Whoever is refused,
+/// and whatever else a link does, goes the long way.
+async fn sign_in_at_once(
+    app: &App,
+    user_id: UserId,
+    kind: TicketKind,
+    hash: &[u8; 32],
+) -> Result<Option<IssuedSession>, AuthError> {
+    if kind == TicketKind::EmailConfirmChange {
+        return Ok(None);
+    }
+    let Some(user) = app.actors.sessions.user(user_id).await? else { return Ok(None) };
+    if check(app, &user.user, kind).is_err() {
+        return Ok(None);
+    }
+    let proves = match kind {
+        TicketKind::VerifyEmail => TicketProves::Email,
+        _ => TicketProves::EmailOfSignUp,
+    };
+    let ticket = PresentedTicket { hash, purpose: kind.name(), proves };
+    Box::pin(sign_in_with_ticket(app, user_id, ticket)).await
+}
+
+/// Whether the user may follow a link of this kind.
+fn check(app: &App, user: &User, kind: TicketKind) -> Result<(), ErrorCode> {
+    match user.check_registered(&app.config().user_rules()) {
+        Err(ErrorCode::UnverifiedUser)
+            if matches!(kind, TicketKind::VerifyEmail | TicketKind::PasswordlessEmail) =>
+        {
+            Ok(())
+        }
+        state => state,
+    }
 }
 
 /// `before` is the user as they were; `mailed_to` the address that the ticket went to.

@@ -20,13 +20,14 @@ use crate::domain::user::User;
 use crate::flows::email::verified_address::{self, Proof, browser_hash, prove_address};
 use crate::flows::guards::bearer::registered;
 use crate::flows::guards::live_session::Caller;
-use crate::flows::sessions::sign_in_result::{SignInResult, finish_sign_in};
+use crate::flows::sessions::session;
+use crate::flows::sessions::sign_in_result::{SignInResult, SignedInUser, finish_sign_in};
 use crate::flows::tickets::notices;
 use crate::flows::tickets::ticket_mail::{Recipient, promise_ticket, require_transport};
 use crate::oauth::profile::{EmailAssurance, Profile};
+use crate::persistence::new_users::{self, NewUser};
 use crate::persistence::pooled_connection::Transaction;
-use crate::persistence::user_providers::ProviderLink;
-use crate::persistence::users::{self, LockedUser, NewUser};
+use crate::persistence::users::{self, LockedUser};
 use crate::persistence::{constraints, pending_identity_links, user_providers};
 use crate::tokens::ticket::TicketKind;
 
@@ -150,14 +151,11 @@ async fn try_sign_in(
 ) -> Result<SignedIn, Collision> {
     let config = app.config.load_full();
     let (provider, subject) = (&identity.provider_id, &identity.subject);
-    let mut transaction = app.pool.begin().await?;
-    if let Some(link) = user_providers::find(&mut *transaction, provider, subject).await? {
-        let user = users::find_by_ids(&mut *transaction, &[link.user_id]).await?.pop();
-        let user = user.ok_or(ErrorCode::InvalidEmailPassword)?;
+    if let Some((user, link)) = users::find_by_identity(&app.pool, provider, subject).await? {
         check_known(&user, &config, terms.intent)?;
-        keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return finish(app, transaction, link, terms, None).await;
+        return sign_in_known(app, identity, user.id, link, terms).await;
     }
+    let mut transaction = app.pool.begin().await?;
     if let Some(email) = &identity.email
         && let Some(found) = users::find_by_email(&mut *transaction, email).await?
     {
@@ -199,7 +197,8 @@ async fn try_sign_in(
         ))
         .await?;
         keep_tokens(app, &mut transaction, link.id, identity).await?;
-        return finish(app, transaction, link, terms, None).await;
+        let user = SignedInUser::Known(link.user_id);
+        return finish(app, transaction, user, link.id, terms).await;
     }
     sign_up(app, transaction, identity, terms, &config).await
 }
@@ -229,18 +228,37 @@ fn check_known(user: &User, config: &Config, intent: Intent) -> Result<(), Error
     user.check_registered(&config.user_rules())
 }
 
+/// Signs the owner of an identity in who is known by it, and keeps the tokens that came with it.
+async fn sign_in_known(
+    app: &App,
+    identity: &ProviderIdentity,
+    user_id: UserId,
+    link: Uuid,
+    terms: SignInTerms<'_>,
+) -> Result<SignedIn, Collision> {
+    if terms.options.code_challenge.is_some() {
+        let mut transaction = app.pool.begin_for(user_id).await?;
+        keep_tokens(app, &mut transaction, link, identity).await?;
+        return finish(app, transaction, SignedInUser::Known(user_id), link, terms).await;
+    }
+    let tokens = identity.tokens.as_ref().map(|tokens| sealed(app, link, tokens));
+    let basis = SessionBasis::Identity { link, tokens };
+    let session = session::sign_in(app, user_id, &basis).await?;
+    Ok(SignedIn { result: Some(SignInResult::Session(Box::new(session))), browser: None })
+}
+
 /// Signs the owner of an identity in.
 async fn finish(
     app: &App,
     transaction: Transaction,
-    link: ProviderLink,
+    user: SignedInUser,
+    link: Uuid,
     terms: SignInTerms<'_>,
-    browser: Option<SecretString>,
 ) -> Result<SignedIn, Collision> {
     let challenge = terms.options.code_challenge.as_ref();
-    let basis = SessionBasis::Identity(link.id);
-    let result = finish_sign_in(app, transaction, link.user_id, &basis, challenge).await?;
-    Ok(SignedIn { result: Some(result), browser })
+    let basis = SessionBasis::Identity { link, tokens: None };
+    let result = finish_sign_in(app, transaction, user, &basis, challenge).await?;
+    Ok(SignedIn { result: Some(result), browser: None })
 }
 
 async fn sign_up(
@@ -287,7 +305,7 @@ async fn sign_up(
         last_seen: (!needs_mail && !accounts.disable_new_users).then_some(now),
         ..NewUser::with_options(UserId::random(), now, &options)
     };
-    if let Err(error) = users::insert(&mut transaction, &user).await {
+    if let Err(error) = new_users::insert(&mut *transaction, &user, None).await {
         let is_taken = constraints::USERS_EMAIL.is_broken_by(&error);
         let refusal = constraints::refusal(error);
         return Err(if is_taken { Collision::Lost(refusal) } else { refusal.into() });
@@ -315,7 +333,9 @@ async fn sign_up(
         return Err(ErrorCode::DisabledUser.into());
     }
     if let Some(link) = identity_link {
-        return finish(app, transaction, link, terms, browser).await;
+        let user = SignedInUser::New(link.user_id);
+        let finished = finish(app, transaction, user, link.id, terms).await?;
+        return Ok(SignedIn { browser, ..finished });
     }
     let recipient = Recipient {
         user_id: user.id,
@@ -342,9 +362,12 @@ async fn keep_tokens(
     identity: &ProviderIdentity,
 ) -> Result<(), AuthError> {
     let Some(tokens) = &identity.tokens else { return Ok(()) };
-    let sealed = app.secrets.sealer.seal(&token_context(link), tokens);
-    user_providers::store_tokens(&mut *db, link, &sealed.into()).await?;
+    user_providers::store_tokens(&mut *db, link, &sealed(app, link, tokens)).await?;
     Ok(())
+}
+
+fn sealed(app: &App, link: Uuid, tokens: &SecretString) -> SecretString {
+    app.secrets.sealer.seal(&token_context(link), tokens).into()
 }
 
 /// What sealed tokens are bound to.

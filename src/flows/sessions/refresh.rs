@@ -28,8 +28,11 @@ pub async fn refresh(
 ) -> Result<IssuedSession, AuthError> {
     let (hash, next) = (presented.hash(), app.rotation_key.next(&presented));
     let known = app.actors.sessions.known(hash);
-    if let Some((_, user)) = &known {
-        user.user.check_refresh(app.config().accounts.email_verification_required)?;
+    if let Some((_, user)) = &known
+        && user.user.check_refresh(app.config().accounts.email_verification_required).is_err()
+    {
+        // Only whose session lives is told why: sessions that have ended are known here too.
+        return Box::pin(refresh_with_untraded_token(app, &presented, client)).await;
     }
     let session = known.as_ref().map(|(session, _)| *session);
     let rotation = Rotation { presented: hash, next: next.hash(), session };

@@ -6,21 +6,24 @@ use std::time::Duration;
 use arc_swap::Guard;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::custom_claims;
 use super::custom_claims::Freshness;
 use crate::actors::sessions::cached_user::CachedUser;
 use crate::actors::sessions::claims_cache::CachedClaims;
+use crate::actors::sessions::feed_lease::Seen;
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session_basis::SessionBasis;
-use crate::persistence::refresh_tokens::NewSession;
-use crate::persistence::{refresh_tokens, users};
+use crate::persistence::new_users::FirstSession;
+use crate::persistence::sign_ins::{self, NewSession, PresentedTicket};
+use crate::persistence::written_user::WrittenUser;
 use crate::tokens::access_token::UserClaims;
 use crate::tokens::refresh_token::RefreshToken;
+use crate::tokens::rotation::SessionRef;
 
 /// `Session` of the contract, ready to be sent.
 pub struct IssuedSession {
@@ -167,9 +170,45 @@ async fn sign(
 
 /// A session whose row is written but perhaps not committed yet.
 pub struct StartedSession {
-    user_id: UserId,
     refresh_token: RefreshToken,
-    session_id: SessionId,
+    session: SessionRef,
+    written: WrittenUser,
+    seen: Seen,
+}
+
+/// A token for a session that is about to start, and what had been seen of its user before.
+pub struct NewToken {
+    refresh_token: RefreshToken,
+    lifetime: Duration,
+    seen: Seen,
+}
+
+impl NewToken {
+    /// For this user, or for whomever the statement finds.
+    pub fn generate(app: &App, user_id: Option<UserId>) -> Self {
+        let seen = app.actors.sessions.seen(user_id);
+        let lifetime = app.config().tokens.refresh_token_lifetime;
+        Self { refresh_token: RefreshToken::generate(), lifetime, seen }
+    }
+
+    /// What is written for a user who exists.
+    pub fn session(&self, app: &App) -> NewSession {
+        let (now, advanced) = (app.clock.now(), app.clock.advanced());
+        NewSession { hash: self.refresh_token.hash(), lifetime: self.lifetime, now, advanced }
+    }
+
+    /// What is written with a new user.
+    pub fn first_session(&self, app: &App) -> FirstSession {
+        let (hash, advanced) = (self.refresh_token.hash(), app.clock.advanced());
+        FirstSession { hash, lifetime: self.lifetime, advanced }
+    }
+
+    /// With what the statement wrote; `None` if it began no session.
+    pub fn started(self, written: WrittenUser) -> Option<StartedSession> {
+        let session = SessionRef { session_id: written.session_id?, user_id: written.user.id };
+        let Self { refresh_token, seen, .. } = self;
+        Some(StartedSession { refresh_token, session, written, seen })
+    }
 }
 
 /// Writes the row of a new session, if what it rests on still holds; the caller owns the transaction.
@@ -181,21 +220,25 @@ pub async fn start(
     user_id: UserId,
     basis: &SessionBasis,
 ) -> Result<StartedSession, AuthError> {
-    let now = app.clock.now();
-    let (advanced, lifetime) = (app.clock.advanced(), app.config().tokens.refresh_token_lifetime);
-    let refresh_token = RefreshToken::generate();
-    let hash = refresh_token.hash();
-    let session = NewSession { user_id, hash, lifetime, basis };
-    let session_id = refresh_tokens::insert(&mut *db, session, advanced).await?;
-    let session_id = session_id.ok_or_else(|| refusal(basis))?;
-    users::record_seen(&mut *db, user_id, now).await?;
-    Ok(StartedSession { user_id, refresh_token, session_id })
+    start_on(app, db, user_id, basis).await
+}
+
+async fn start_on(
+    app: &App,
+    db: impl PgExecutor<'_>,
+    user_id: UserId,
+    basis: &SessionBasis,
+) -> Result<StartedSession, AuthError> {
+    let token = NewToken::generate(app, Some(user_id));
+    let written = sign_ins::begin(db, user_id, token.session(app), basis).await?;
+    let started = written.and_then(|written| token.started(written));
+    Ok(started.ok_or_else(|| refusal(basis))?)
 }
 
 /// What the client is told whose proof has ended meanwhile.
 const fn refusal(basis: &SessionBasis) -> ErrorCode {
     match basis {
-        SessionBasis::Password(_) | SessionBasis::Identity(_) | SessionBasis::NewUser => {
+        SessionBasis::Password(_) | SessionBasis::Identity { .. } => {
             ErrorCode::InvalidEmailPassword
         }
         SessionBasis::UsedUp(_) | SessionBasis::Ticket => ErrorCode::InvalidTicket,
@@ -217,23 +260,57 @@ impl StartedSession {
         self.issue_for(app, Occasion::Elevation).await
     }
 
+    /// What was just written is cached, so that the next refresh has nothing to read.
     async fn issue_for(self, app: &App, occasion: Occasion) -> Result<IssuedSession, AuthError> {
-        let user =
-            app.actors.sessions.user(self.user_id).await?.ok_or_else(|| {
+        let Self { refresh_token, session, written, seen } = self;
+        let sessions = &app.actors.sessions;
+        if written.is_changed {
+            // The change feed will say so too, but this client's next request may come before it.
+            sessions.users().forget(session.user_id);
+        }
+        let user = if written.is_final {
+            sessions.written(written.user, seen)
+        } else {
+            // Triggers of an application may have changed the user.
+            let user = Box::pin(sessions.user(session.user_id)).await?.ok_or_else(|| {
                 AuthError::internal("the user of a new session is gone", "no row")
             })?;
-        issue(app, user, self.refresh_token, self.session_id, occasion).await
+            if user.user.disabled {
+                return Err(ErrorCode::DisabledUser.into());
+            }
+            user
+        };
+        sessions.started(refresh_token.hash(), session);
+        issue(app, user, refresh_token, session.session_id, occasion).await
     }
 }
 
-/// Starts a session in a transaction of its own.
+/// Starts a session, in one statement.
 pub async fn sign_in(
     app: &App,
     user_id: UserId,
     basis: &SessionBasis,
 ) -> Result<IssuedSession, AuthError> {
-    let mut transaction = app.pool.begin_for(user_id).await?;
-    let started = start(app, &mut transaction, user_id, basis).await?;
-    transaction.commit().await?;
+    let turn = app.pool.turn_of(user_id).await?;
+    let started = start_on(app, &app.pool, user_id, basis).await?;
+    drop(turn);
     started.issue(app).await
+}
+
+/// Starts a session for a ticket that it uses up, in one statement; `None` if there is more to do, or
+/// the ticket is no good: then nothing was done.
+pub async fn sign_in_with_ticket(
+    app: &App,
+    user_id: UserId,
+    ticket: PresentedTicket<'_>,
+) -> Result<Option<IssuedSession>, AuthError> {
+    let turn = app.pool.turn_of(user_id).await?;
+    let token = NewToken::generate(app, Some(user_id));
+    let session = token.session(app);
+    let written = sign_ins::begin_with_ticket(&app.pool, user_id, session, ticket).await?;
+    drop(turn);
+    match written.and_then(|written| token.started(written)) {
+        Some(started) => started.issue(app).await.map(Some),
+        None => Ok(None),
+    }
 }

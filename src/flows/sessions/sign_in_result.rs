@@ -28,21 +28,33 @@ impl SignInResult {
     }
 }
 
+/// Whom a transaction signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedInUser {
+    /// One whom nobody knew before.
+    New(UserId),
+    /// One whom it may have changed.
+    Known(UserId),
+}
+
 /// Writes session or code, and commits all that was done for it before.
 pub async fn finish_sign_in(
     app: &App,
     mut transaction: Transaction,
-    user_id: UserId,
+    user: SignedInUser,
     basis: &SessionBasis,
     code_challenge: Option<&CodeChallenge>,
 ) -> Result<SignInResult, AuthError> {
+    let (SignedInUser::New(user_id) | SignedInUser::Known(user_id)) = user;
     let started = match code_challenge {
         None => Some(start(app, &mut transaction, user_id, basis).await?),
         Some(_) => None,
     };
     transaction.commit().await?;
-    // The change feed will say so too, but this client's next request may come before it.
-    app.actors.sessions.users().forget(user_id);
+    if user == SignedInUser::Known(user_id) {
+        // The change feed will say so too, but this client's next request may come before it.
+        app.actors.sessions.users().forget(user_id);
+    }
     match (started, code_challenge) {
         (Some(started), _) => Ok(SignInResult::Session(Box::new(started.issue(app).await?))),
         (None, Some(challenge)) => {

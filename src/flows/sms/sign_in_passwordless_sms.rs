@@ -9,9 +9,9 @@ use crate::domain::ids::UserId;
 use crate::domain::phone;
 use crate::domain::sign_up_options::{ResolvedOptions, SignUpOptions};
 use crate::domain::user::User;
-use crate::persistence::constraints;
+use crate::persistence::new_users::{self, NewUser};
 use crate::persistence::tickets::{self, NewTicket};
-use crate::persistence::users::{self, NewUser};
+use crate::persistence::{constraints, users};
 use crate::tokens::ticket::TicketKind;
 
 /// Sends a code to the owner of the number, who becomes a user if they are not one yet.
@@ -89,7 +89,7 @@ async fn send_to_stranger(
     if disabled {
         // The row stays, for an administrator to enable; no message for a user who may not sign in.
         let mut transaction = app.pool.begin().await?;
-        users::insert(&mut transaction, &user).await.map_err(constraints::refusal)?;
+        new_users::insert(&mut *transaction, &user, None).await.map_err(constraints::refusal)?;
         transaction.commit().await?;
         return Err(ErrorCode::DisabledUser.into());
     }
@@ -98,8 +98,8 @@ async fn send_to_stranger(
         return Ok(());
     }
     let mut transaction = app.pool.begin().await?;
-    match users::insert(&mut transaction, &user).await {
-        Ok(()) => {
+    match new_users::insert(&mut *transaction, &user, None).await {
+        Ok(_) => {
             Box::pin(remember(app, &mut transaction, user.id, &sent)).await?;
             transaction.commit().await?;
             Ok(())

@@ -14,9 +14,10 @@ use crate::domain::session_basis::SessionBasis;
 use crate::flows::guards::attempts;
 use crate::flows::guards::attempts::{Account, Factor};
 use crate::flows::passwords::rules;
-use crate::flows::sessions::session::{IssuedSession, start};
+use crate::flows::sessions::session::{IssuedSession, sign_in, sign_in_with_ticket, start};
 use crate::flows::tickets::code_check::{CheckedCode, check_code};
 use crate::flows::tickets::notices;
+use crate::persistence::sign_ins::{PresentedTicket, TicketProves};
 use crate::persistence::{reference_sms_codes, tickets, users};
 use crate::tokens::ticket::{Ticket, TicketKind};
 
@@ -59,6 +60,17 @@ pub async fn verify_sign_in_passwordless_sms(
         RightCode::Ours(_) | RightCode::Reference(_) => SessionBasis::Ticket,
         RightCode::Provider => SessionBasis::Phone(phone.to_owned()),
     };
+    match &right_code {
+        RightCode::Ours(hash) => {
+            let (purpose, proves) = (TicketKind::SmsOtp.name(), TicketProves::Phone);
+            let ticket = PresentedTicket { hash, purpose, proves };
+            if let Some(session) = Box::pin(sign_in_with_ticket(app, id, ticket)).await? {
+                return Ok(session);
+            }
+        }
+        RightCode::Provider if user.phone_number_verified => return sign_in(app, id, &basis).await,
+        RightCode::Reference(_) | RightCode::Provider => {}
+    }
     let mut transaction = app.pool.begin_for(user.id).await?;
     users::lock(&mut *transaction, id).await?;
     use_up(app, &mut transaction, id, &right_code).await?;

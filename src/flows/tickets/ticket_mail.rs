@@ -105,7 +105,10 @@ pub async fn promise_ticket(
     let challenge = return_target.code_challenge.as_ref().map(CodeChallenge::as_str);
     let address = recipient.new_email.unwrap_or(recipient.email);
     // The user first, as by everybody who changes one; it also keeps two tickets apart.
-    users::lock(&mut *db, recipient.user_id).await?;
+    if *asked_by != AskedBy::Registration {
+        // A registration has just written the row.
+        users::lock(&mut *db, recipient.user_id).await?;
+    }
     if !Box::pin(recipients::may_mail(app, &mut *db, address, kind)).await? {
         Box::pin(pretend_to_enqueue(app, db)).await?;
         return Ok(PromisedMail(None));

@@ -700,7 +700,7 @@ async fn a_registration_ends_what_guests_held() {
         let second = keywright::flows::sessions::session::sign_in(
             app.app(),
             keywright::domain::ids::UserId(guest.user_id()),
-            &keywright::domain::session_basis::SessionBasis::NewUser,
+            &keywright::domain::session_basis::SessionBasis::ExchangeCode,
         )
         .await
         .unwrap();

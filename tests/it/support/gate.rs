@@ -233,13 +233,13 @@ async fn wait(shared: &Shared, statement: String) -> io::Result<(Running, bool)>
 }
 
 /// The text before the next zero, and what follows it.
-fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
 }
 
 /// Messages of Postgres' protocol: a letter, four bytes of length, content.
-struct Frames<R> {
+pub(super) struct Frames<R> {
     from: R,
     buffer: Vec<u8>,
     /// The first message of a client has no letter.
@@ -247,11 +247,11 @@ struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
-    fn new(from: R, is_start: bool) -> Self {
+    pub(super) fn new(from: R, is_start: bool) -> Self {
         Self { from, buffer: Vec::new(), is_start }
     }
 
-    async fn next(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) async fn next(&mut self) -> io::Result<Vec<u8>> {
         loop {
             let letter = usize::from(!self.is_start);
             if let Some(length) = self.buffer.get(letter..letter + 4) {

@@ -28,6 +28,7 @@ pub(crate) mod secure_postgres;
 pub(crate) mod security_key;
 pub(crate) mod smtp;
 pub(crate) mod soak;
+pub(crate) mod statements;
 pub(crate) mod tls_proxy;
 pub(crate) mod tool;
 pub(crate) mod two_nodes;
