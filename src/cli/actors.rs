@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::admin_client::AdminClient;
 use super::terminal;
 use crate::config::{self, rows};
+use crate::http::admin::housekeeping::HousekeepingReport;
 use crate::http::admin::report::{ActorReport, Distribution, TreeReport};
 use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport};
 
@@ -212,8 +213,34 @@ fn tree_table(report: &TreeReport) -> String {
     let actors = Table { rows: actors, right: &[2, 3, 4, 5, 6, 7, 8, 9] };
     let batchers = Table { rows: batchers, right: &[1, 2, 3, 4, 5, 6] };
     let _ = write!(text, "\n{}\n{}", actors.text(), batchers.text());
+    let _ = write!(text, "\n{}", house_table(&report.housekeeping));
     text.truncate(text.trim_end().len());
     text
+}
+
+fn house_table(house: &HousekeepingReport) -> String {
+    let head = ["REMOVED FROM", "ROWS", "NOT LET GO", "BUSY", "WALKED", "LAST ENDED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(house.tables.iter().map(|table| {
+        vec![
+            table.table.clone(),
+            table.removed.to_string(),
+            table.refused.to_string(),
+            seconds(Some(table.busy_s)),
+            table.walked.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", share * 100.0)),
+            table.ended_at.clone().unwrap_or_default(),
+        ]
+    }));
+    let who = if house.keeps_house { "this node keeps house" } else { "another node keeps house" };
+    let vacuum = &house.vacuum;
+    format!(
+        "{}\n{who}; vacuums by need: {}, without effect {}, failed {}, {} in all\n",
+        Table { rows, right: &[1, 2, 3, 4] }.text(),
+        vacuum.done,
+        vacuum.without_effect,
+        vacuum.failed,
+        seconds(Some(vacuum.busy_s)),
+    )
 }
 
 fn actor_rows(

@@ -6,9 +6,9 @@ use super::reading::{ConfigErrors, Notice, Reader, Sources, report_ignored};
 use super::rows;
 use super::{
     AccountsConfig, ActorsConfig, AdminConfig, ClaimsConfig, Config, DatabaseConfig, HasuraConfig,
-    LogConfig, MailConfig, MailDelivery, MailTransport, MethodsConfig, PasswordsConfig,
-    ProtectionConfig, ProvidersConfig, RecipientsConfig, RuntimeConfig, SealingConfig,
-    ServerConfig, SmsConfig, TokensConfig, TracesConfig, WebauthnConfig,
+    HousekeepingConfig, LogConfig, MailConfig, MailDelivery, MailTransport, MethodsConfig,
+    PasswordsConfig, ProtectionConfig, ProvidersConfig, RecipientsConfig, RuntimeConfig,
+    SealingConfig, ServerConfig, SmsConfig, TokensConfig, TracesConfig, WebauthnConfig,
 };
 
 /// A configuration that works, and what its operator should know about it.
@@ -51,6 +51,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         mail: MailConfig::read(reader),
         webauthn: WebauthnConfig::read(reader, &server.client_url),
         actors: ActorsConfig::read(reader),
+        housekeeping: HousekeepingConfig::read(reader),
         admin: AdminConfig::read(reader),
         traces: TracesConfig::read(reader),
         sources: Arc::new(reader.sources().clone()),

@@ -30,6 +30,7 @@ pub use self::sections::admin::AdminConfig;
 pub use self::sections::claims::{ClaimsConfig, ClaimsSource};
 pub use self::sections::database::{DatabaseConfig, StorageCompatibility};
 pub use self::sections::hasura::HasuraConfig;
+pub use self::sections::housekeeping::HousekeepingConfig;
 pub use self::sections::mail::{
     MailConfig, MailDelivery, MailTransport, SmtpAuthMethod, SmtpConfig, SmtpTls,
 };
@@ -72,6 +73,7 @@ pub struct Config {
     pub sms: SmsConfig,
     pub webauthn: WebauthnConfig,
     pub actors: ActorsConfig,
+    pub housekeeping: HousekeepingConfig,
     pub admin: AdminConfig,
     pub traces: TracesConfig,
     /// What all of this was read from, for a reload to begin with.

@@ -4,9 +4,9 @@
 //! start all come from this table.
 
 use super::rows::{
-    accounts, actors, admin, claims, database, hasura, legacy, mail, methods, oauth2_server,
-    passwords, protection, providers, recipients, runtime, sealing, server, sms, tokens, traces,
-    webauthn,
+    accounts, actors, admin, claims, database, hasura, housekeeping, legacy, mail, methods,
+    oauth2_server, passwords, protection, providers, recipients, runtime, sealing, server, sms,
+    tokens, traces, webauthn,
 };
 use crate::oauth::providers::ALL as PROVIDERS;
 use crate::settings::Setting;
@@ -41,6 +41,7 @@ const SECTIONS: &[Section] = &[
     Section { heading: "Tokens", rows: &[tokens::ROWS, claims::ROWS] },
     Section { heading: "E-mail", rows: &[mail::ROWS] },
     Section { heading: "Actors", rows: &[actors::ROWS] },
+    Section { heading: "Housekeeping", rows: &[housekeeping::ROWS] },
     Section { heading: "Admin listener", rows: &[admin::ROWS] },
     Section { heading: "Traces", rows: &[traces::ROWS] },
     Section {

@@ -18,7 +18,7 @@ pub mod security;
 pub use actor::{ActorStats, BatcherStats, CacheStats, Queue};
 pub use counter::Counter;
 pub use histogram::{Histogram, Snapshot};
-pub use housekeeping::HousekeepingStats;
+pub use housekeeping::{HousekeepingStats, TableStats};
 pub use http::HttpStats;
 pub use mail::{MailStats, SmsStats};
 pub use security::{SecurityEvent, SecurityEvents};

@@ -10,6 +10,7 @@ pub(crate) mod admin;
 pub(crate) mod claims;
 pub(crate) mod database;
 pub(crate) mod hasura;
+pub(crate) mod housekeeping;
 pub(crate) mod legacy;
 pub(crate) mod mail;
 pub(crate) mod methods;

@@ -6,6 +6,7 @@ pub(super) mod admin;
 pub(super) mod claims;
 pub(super) mod database;
 pub(super) mod hasura;
+pub(super) mod housekeeping;
 pub(super) mod mail;
 pub(super) mod methods;
 pub(super) mod passwords;

@@ -17,7 +17,7 @@ use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::hasura::background::Progress;
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
-use crate::metrics::{ActorStats, BatcherStats, CacheStats, SecurityEvent, Snapshot};
+use crate::metrics::{ActorStats, BatcherStats, CacheStats, SecurityEvent, Snapshot, TableStats};
 use crate::persistence::outbox::Backlog;
 
 /// One reading.
@@ -37,6 +37,7 @@ impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page { encoder };
         self.node(&mut page)?;
+        self.housekeeping(&mut page)?;
         self.http(&mut page)?;
         self.actors(&mut page)?;
         self.batches(&mut page)?;
@@ -77,15 +78,47 @@ impl Exposition {
             "keywright_hasura_metadata_failures",
             "Attempts to give Hasura its metadata that failed",
             [(Vec::new(), app.hasura.failures.get())],
+        )
+    }
+
+    fn housekeeping(&self, page: &mut Page<'_>) -> fmt::Result {
+        let stats = self.admin.app.actors.housekeeping.metrics();
+        let of = |table: &TableStats| labels([("table", table.name)]);
+        page.gauge(
+            "keywright_housekeeping_lease_held",
+            "Whether this node keeps house (1) or another one does (0)",
+            f64::from(u8::from(stats.keeps_house())),
         )?;
         page.counters(
             "keywright_housekeeping_removed_rows",
             "Expired rows that this node has removed",
-            app.actors
-                .housekeeping
-                .metrics()
-                .tables()
-                .map(|(table, rows)| (labels([("table", table)]), rows)),
+            stats.tables().map(|table| (of(table), table.removed.get())),
+        )?;
+        page.counters(
+            "keywright_housekeeping_refused_rows",
+            "Expired rows that Postgres did not let go, counted at each attempt",
+            stats.tables().map(|table| (of(table), table.refused.get())),
+        )?;
+        page.counters_f64(
+            "keywright_housekeeping_busy_seconds",
+            "Time in which a statement of the housekeeping was under way",
+            stats.tables().map(|table| (of(table), table.busy().as_secs_f64())),
+        )?;
+        let vacuum = &stats.vacuum;
+        page.counters(
+            "keywright_housekeeping_vacuums",
+            "Vacuums of the table of sessions by what came of them",
+            [
+                ("done", &vacuum.done),
+                ("without-effect", &vacuum.without_effect),
+                ("failed", &vacuum.failed),
+            ]
+            .map(|(outcome, count)| (labels([("outcome", outcome)]), count.get())),
+        )?;
+        page.counters_f64(
+            "keywright_housekeeping_vacuum_seconds",
+            "Time in which a vacuum was under way",
+            [(Vec::new(), vacuum.busy.get().as_secs_f64())],
         )
     }
 

@@ -7,6 +7,7 @@
 pub mod actors;
 pub mod auth;
 pub mod exposition;
+pub mod housekeeping;
 pub mod metrics;
 pub mod page;
 pub mod report;

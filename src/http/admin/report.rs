@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
+use super::housekeeping::HousekeepingReport;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus, Criticality};
 use crate::app::App;
 use crate::hasura::background::Progress;
@@ -31,6 +32,8 @@ pub struct TreeReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hasura_metadata_failure: Option<String>,
     pub root: ActorReport,
+    #[serde(default)]
+    pub housekeeping: HousekeepingReport,
 }
 
 /// One actor, and what it supervises.
@@ -213,6 +216,7 @@ impl TreeReport {
                 Progress::Nothing | Progress::Applied => None,
             },
             root,
+            housekeeping: HousekeepingReport::of(app),
         }
     }
 }

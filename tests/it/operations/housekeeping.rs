@@ -5,7 +5,9 @@ use sqlx::AssertSqlSafe;
 
 use crate::support::admin::{Operator, with_admin};
 use crate::support::app::TestApp;
+use crate::support::house::{sweep, sweeps};
 use crate::support::smtp::eventually;
+use crate::support::two_nodes::TwoNodes;
 
 /// Fills each table with `count` rows that expired long ago, and one that has not.
 const FILL: [(&str, &str); 5] = [
@@ -112,4 +114,86 @@ async fn a_row_that_somebody_holds_does_not_keep_the_others() {
         left == 2
     })
     .await;
+}
+
+/// Tables in which nothing is over by itself, and why.
+const NOT_SWEPT: [(&str, &str); 16] = [
+    ("keywright_credentials", "one row a user at the most"),
+    ("keywright_migrations", "one row a migration"),
+    ("keywright_provider_refresh_tokens", "ten rows an identity at the most"),
+    ("keywright_security_keys", "one row a key"),
+    ("keywright_settings", "a few names"),
+    ("keywright_totp_steps", "one row a user at the most"),
+    ("keywright_unproven_links", "one row an identity at the most"),
+    ("migrations", "one row a migration"),
+    ("provider_requests", "nobody writes it"),
+    ("providers", "one row a provider"),
+    ("refresh_token_types", "two rows"),
+    ("roles", "one row a role"),
+    ("schema_migrations", "one row"),
+    ("user_providers", "identities end with their user"),
+    ("user_roles", "roles end with their user"),
+    ("user_security_keys", "keys end with their user"),
+];
+
+#[tokio::test]
+async fn every_table_is_swept_or_does_not_fill() {
+    let app = TestApp::start(&[]).await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class
+          where relnamespace = 'auth'::regnamespace and relkind in ('r', 'p') order by 1",
+    )
+    .fetch_all(&mut app.database.connection().await)
+    .await
+    .unwrap();
+    let swept: Vec<_> =
+        app.app().actors.housekeeping.metrics().tables().map(|table| table.name).collect();
+    for table in &tables {
+        let is_swept = swept.contains(&table.as_str());
+        let is_left = NOT_SWEPT.iter().any(|(name, _)| name == table);
+        assert!(
+            is_swept != is_left,
+            "{table} fills, and the housekeeping sweeps it; or it does not, and the test says why"
+        );
+    }
+    for table in swept {
+        assert!(tables.iter().any(|name| name == table), "{table}");
+    }
+}
+
+/// Which of them keep house.
+fn who_keeps_house(nodes: &[TestApp; 2]) -> [bool; 2] {
+    nodes.each_ref().map(|node| node.app().actors.housekeeping.metrics().keeps_house())
+}
+
+#[tokio::test]
+async fn one_node_keeps_house_for_all_until_it_is_silent() {
+    let two = TwoNodes::start(&[]).await;
+    let crash = || {
+        for node in &two.nodes {
+            node.app().actors.housekeeping.actor().crash();
+        }
+    };
+    eventually("one that keeps house", async || {
+        who_keeps_house(&two.nodes).iter().filter(|keeps| **keeps).count() == 1
+    })
+    .await;
+    let [first, second] = if who_keeps_house(&two.nodes)[0] { [0, 1] } else { [1, 0] };
+    sweep(&two.nodes[first], "refresh_tokens").await;
+    assert_eq!(sweeps(&two.nodes[second], "refresh_tokens"), 0);
+
+    // A third one does, which then is gone.
+    let database = &two.nodes[0].database;
+    let third = "update auth.keywright_settings set value = 'third', updated_at = now()
+                  where name = 'housekeeper'";
+    database.execute(third).await;
+    crash();
+    eventually("nobody here", async || who_keeps_house(&two.nodes) == [false; 2]).await;
+    assert_eq!(sweeps(&two.nodes[second], "refresh_tokens"), 0);
+    let silent = "update auth.keywright_settings set updated_at = now() - interval '31 seconds'
+                   where name = 'housekeeper'";
+    database.execute(silent).await;
+    two.nodes[second].app().actors.housekeeping.actor().crash();
+    eventually("the other one", async || sweeps(&two.nodes[second], "refresh_tokens") > 0).await;
+    assert!(who_keeps_house(&two.nodes)[second]);
 }

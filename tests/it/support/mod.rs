@@ -11,6 +11,7 @@ pub(crate) mod env_file;
 pub(crate) mod gate;
 pub(crate) mod hasura;
 pub(crate) mod hex;
+pub(crate) mod house;
 pub(crate) mod http_simulator;
 pub(crate) mod jwt;
 pub(crate) mod key_pair;

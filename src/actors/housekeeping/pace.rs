@@ -1,0 +1,71 @@
+//! How much a batch takes on, and how long the housekeeping rests after it.
+
+use std::time::Duration;
+
+use crate::persistence::measured_pool::MeasuredPool;
+
+/// What a batch should take: short beside the wait for a commit, long beside a round trip.
+const AIM: Duration = Duration::from_millis(5);
+
+/// Rest for each unit of work, so that the housekeeping has a tenth of a connection at the most. When
+/// Postgres has much to do a batch takes longer, and so does the rest.
+const REST: u32 = 9;
+
+/// The same while requests have all connections.
+const REST_WHEN_FULL: u32 = 39;
+
+/// Longest rest.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// The rest after a batch that took so long.
+pub(super) fn rest(worked: Duration, pool: &MeasuredPool) -> Duration {
+    let (open, idle) = pool.open_and_idle();
+    let is_full = idle == 0 && open >= pool.max_connections();
+    (worked * if is_full { REST_WHEN_FULL } else { REST }).min(LONGEST)
+}
+
+/// How much a batch takes on, by how long the last one took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub(super) now: u32,
+    most: u32,
+}
+
+impl Size {
+    /// To begin with, and at the most.
+    pub(super) const fn new(first: u32, most: u32) -> Self {
+        Self { now: first, most }
+    }
+
+    /// Halves what took too long, doubles what took little.
+    pub(super) fn adapt(&mut self, worked: Duration) {
+        if worked > 2 * AIM {
+            self.halve();
+        } else if worked < AIM / 2 {
+            self.now = self.now.saturating_mul(2).min(self.most);
+        }
+    }
+
+    /// Takes on less, but not nothing.
+    pub(super) fn halve(&mut self) {
+        self.now = (self.now / 2).max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_come_to_take_about_as_long_as_they_should() {
+        for row_us in [1, 8, 40, 900, 20_000_u64] {
+            let mut size = Size::new(16, 1_000);
+            let time = |size: Size| Duration::from_micros(u64::from(size.now) * row_us);
+            for _ in 0..20 {
+                size.adapt(time(size));
+            }
+            let is_right = (AIM / 2..=2 * AIM).contains(&time(size));
+            assert!(is_right || size.now == 1 || size.now == 1_000, "{row_us}: {size:?}");
+        }
+    }
+}
