@@ -43,8 +43,9 @@ pub async fn find(db: impl PgExecutor<'_>, span: Span, kept: Kept) -> sqlx::Resu
 /// Removes those of these rows that have still ended and that nobody holds; returns how many.
 ///
 /// Removing a personal access token ends its sessions. They ended with it, unless somebody has
-/// changed its end by hand: then it stays as long as they do. The commit does not wait for the disk:
-/// what a crash brings back is removed again.
+/// changed its end by hand: then it stays as long as they do. They are looked up by a range, because
+/// for an equality the planner also considers to read all sessions once. The commit does not wait for
+/// the disk: what a crash brings back is removed again.
 pub async fn delete(db: impl PgExecutor<'_>, rows: &[Found], kept: Kept) -> sqlx::Result<u64> {
     let places: Vec<String> = rows.iter().map(|row| row.place.to_string()).collect();
     let removed = sqlx::query_scalar!(
@@ -61,8 +62,8 @@ pub async fn delete(db: impl PgExecutor<'_>, rows: &[Found], kept: Kept) -> sqlx
                         or t.type = 'pat' and t.expires_at <= now() + make_interval(secs => $3)
                            and not exists (
                                select from auth.refresh_tokens s
-                                where s.keywright_pat_id = t.id
-                                  and s.expires_at > now() + make_interval(secs => $4)
+                                where s.keywright_pat_id >= t.id and s.keywright_pat_id <= t.id
+                                  and (s.expires_at > now() + make_interval(secs => $4)) is true
                            ))
                    for update of t skip locked
              ))
