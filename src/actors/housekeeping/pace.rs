@@ -11,17 +11,21 @@ const AIM: Duration = Duration::from_millis(5);
 /// Postgres has much to do a batch takes longer, and so does the rest.
 const REST: u32 = 9;
 
-/// The same while requests have all connections.
-const REST_WHEN_FULL: u32 = 39;
+/// Rests after one batch, at the most, while requests have all connections.
+pub(super) const RESTS_WHEN_FULL: usize = 4;
 
 /// Longest rest.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// The rest after a batch that took so long.
-pub(super) fn rest(worked: Duration, pool: &MeasuredPool) -> Duration {
+pub(super) fn rest(worked: Duration) -> Duration {
+    (worked * REST).min(LONGEST)
+}
+
+/// Whether requests have all connections.
+pub(super) fn is_full(pool: &MeasuredPool) -> bool {
     let (open, idle) = pool.open_and_idle();
-    let is_full = idle == 0 && open >= pool.max_connections();
-    (worked * if is_full { REST_WHEN_FULL } else { REST }).min(LONGEST)
+    idle == 0 && open >= pool.max_connections()
 }
 
 /// How much a batch takes on, by how long the last one took.

@@ -39,9 +39,13 @@ impl Sweeper<'_> {
         let result = in_time(self.limit(), work).await;
         let took = began.elapsed();
         self.stats.worked(took);
-        let rest = pace::rest(took, &self.with.pool);
-        // A node that stops has no time to rest.
-        let _ = timeout(rest, self.stop.cancelled()).await;
+        for _ in 0..pace::RESTS_WHEN_FULL {
+            // A node that stops has no time to rest.
+            let is_stopped = timeout(pace::rest(took), self.stop.cancelled()).await.is_ok();
+            if is_stopped || !pace::is_full(&self.with.pool) {
+                break;
+            }
+        }
         drop(turn);
         Some(Done { result, took })
     }

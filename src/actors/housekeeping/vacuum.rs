@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::HousekeepingArgs;
+use super::pace;
 use crate::persistence::dead_rows::{self, DeadRows};
-use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::time_limit::in_time;
 
 /// Dead rows of which a table of any size has room.
@@ -69,16 +69,16 @@ struct NotAllowed;
 
 /// Vacuums the table if most of its rows are dead; returns when to look again.
 pub(super) async fn vacuum_by_need(with: HousekeepingArgs, schedule: Schedule) -> Schedule {
+    // One connection more is for requests.
+    if pace::is_full(&with.pool) {
+        return schedule;
+    }
     let limit = with.config.load().actors.call_timeout;
     let before = match in_time(limit, dead_rows::count(&with.pool)).await {
         Ok(Some(rows)) if is_needed(rows) => rows,
         Ok(_) => return Schedule { due: Instant::now(), pause: PAUSE, ..schedule },
         Err(error) => return schedule.failed(&error),
     };
-    // One connection more is for requests.
-    if is_full(&with.pool) {
-        return schedule;
-    }
     if !before.may_vacuum {
         return schedule.failed(&NotAllowed);
     }
@@ -100,10 +100,4 @@ pub(super) async fn vacuum_by_need(with: HousekeepingArgs, schedule: Schedule) -
 
 const fn is_needed(rows: DeadRows) -> bool {
     rows.dead > DEAD && rows.dead / DEAD_FOR_EACH_LIVE > rows.live
-}
-
-/// Whether requests have all connections.
-fn is_full(pool: &MeasuredPool) -> bool {
-    let (open, idle) = pool.open_and_idle();
-    idle == 0 && open >= pool.max_connections()
 }
