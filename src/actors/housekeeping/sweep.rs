@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::HousekeepingArgs;
+use super::pace;
 use super::tables::{BATCH, Batches, Sweep, Table};
 use super::turn::Sweeper;
 use super::walk::{Trip, Walk};
@@ -44,7 +45,12 @@ pub(super) async fn sweep(
     before: Outcome,
     stop: CancellationToken,
 ) -> Outcome {
-    let sweeper = Sweeper { with: &with, stats: with.stats.table(place), stop: &stop };
+    let longest_rest = match &table.sweep {
+        Sweep::Batches(_) => pace::SHORT,
+        Sweep::Walk(walk) => walk.longest_rest,
+    };
+    let stats = with.stats.table(place);
+    let sweeper = Sweeper { with: &with, stats, longest_rest, stop: &stop };
     match &table.sweep {
         Sweep::Batches(batches) => {
             sweeper.batches(table, batches).await;

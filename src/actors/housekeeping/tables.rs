@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 
+use super::pace;
 use super::walk::Walk;
 use super::{HousekeepingArgs, TICK};
 use crate::persistence::expired_sessions::{self, Kept};
@@ -82,6 +83,8 @@ pub(super) static TABLES: [Table; 7] = [
         name: "refresh_tokens",
         sweep: Sweep::Walk(Walk {
             table: "auth.refresh_tokens",
+            least: 400,
+            longest_rest: pace::SHORT,
             is_wanted: |_| true,
             find: |with, span, _| {
                 let kept = kept(with);
@@ -99,6 +102,8 @@ pub(super) static TABLES: [Table; 7] = [
         name: "users",
         sweep: Sweep::Walk(Walk {
             table: "auth.users",
+            least: 1,
+            longest_rest: pace::LONG,
             is_wanted: |config| config.housekeeping.anonymous_users_kept.is_some(),
             find: |with, span, now| {
                 Box::pin(async move {

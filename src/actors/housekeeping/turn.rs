@@ -14,6 +14,7 @@ use crate::persistence::time_limit::in_time;
 pub(super) struct Sweeper<'a> {
     pub(super) with: &'a HousekeepingArgs,
     pub(super) stats: &'a TableStats,
+    pub(super) longest_rest: Duration,
     pub(super) stop: &'a CancellationToken,
 }
 
@@ -41,7 +42,8 @@ impl Sweeper<'_> {
         self.stats.worked(took);
         for _ in 0..pace::RESTS_WHEN_FULL {
             // A node that stops has no time to rest.
-            let is_stopped = timeout(pace::rest(took), self.stop.cancelled()).await.is_ok();
+            let rest = pace::rest(took, self.longest_rest);
+            let is_stopped = timeout(rest, self.stop.cancelled()).await.is_ok();
             if is_stopped || !pace::is_full(&self.with.pool) {
                 break;
             }

@@ -3,6 +3,8 @@
 //! Pages are looked at a few at a time, and what is found goes in batches. A row that Postgres does
 //! not let go (a foreign key of an application, a trigger, a lock) stays, and no other with it.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
@@ -24,6 +26,9 @@ type Rows<'a> = BoxFuture<'a, sqlx::Result<Vec<Found>>>;
 pub(super) struct Walk {
     /// With the schema.
     pub(super) table: &'static str,
+    /// Rows that are removed at once at least, and how long a batch is rested after at most.
+    pub(super) least: u32,
+    pub(super) longest_rest: Duration,
     /// Whether the operator wants rows of it removed.
     pub(super) is_wanted: fn(&Config) -> bool,
     /// Rows that may be over.
@@ -75,7 +80,7 @@ impl<'a> Trip<'a> {
             found: Vec::new(),
             over: Vec::new(),
             pages: Size::new(16, 512),
-            rows: Size::new(16, 1_000),
+            rows: Size::new(walk.least, 1_000),
             removed: 0,
             refused: 0,
             first_refusal: None,
@@ -132,7 +137,9 @@ impl<'a> Trip<'a> {
                 self.at = last.filter(|_| is_full).unwrap_or(Place::page(end));
                 self.found.append(&mut rows);
             }
-            Err(error) if takes_too_long(&error) && self.pages.now > 1 => self.pages.halve(),
+            Err(error) if takes_too_long(&error) && self.pages.now > 1 => {
+                self.pages.below(self.pages.now);
+            }
             Err(error) => return Err(error),
         }
         Ok(true)
@@ -173,7 +180,7 @@ impl<'a> Trip<'a> {
             }
             // Until the bad ones are alone.
             Err(_) => {
-                self.rows.now = u32::try_from(batch.len() / 2).unwrap_or(1).max(1);
+                self.rows.below(u32::try_from(batch.len()).unwrap_or(1));
                 self.over.extend(batch);
             }
         }
