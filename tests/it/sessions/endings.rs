@@ -244,11 +244,8 @@ impl Fleet {
     async fn ticket(&self, to: &str, template: &str, count: usize) -> String {
         let mut found = Vec::new();
         eventually("the mail", async || {
-            found = self.mailbox.smtp.received();
-            found.retain(|mail| {
-                let is_template = mail.raw_header("X-Email-Template").as_deref() == Some(template);
-                is_template && mail.to.iter().any(|address| address == to)
-            });
+            found = self.mailbox.smtp.received_by(to);
+            found.retain(|mail| mail.raw_header("X-Email-Template").as_deref() == Some(template));
             found.len() >= count
         })
         .await;

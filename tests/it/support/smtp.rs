@@ -59,11 +59,12 @@ pub(crate) struct Received {
 impl Received {
     /// The value of a header line exactly as it came, if it is on one line.
     pub(crate) fn raw_header(&self, name: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.data).into_owned();
-        let head = text.split("\r\n\r\n").next().expect("split yields something").to_owned();
-        head.split("\r\n")
-            .find_map(|line| line.strip_prefix(&format!("{name}: ")))
-            .map(ToOwned::to_owned)
+        let lines = self.data.split(|byte| *byte == b'\n');
+        lines
+            .map(<[u8]>::trim_ascii_end)
+            .take_while(|line| !line.is_empty())
+            .find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b": "))
+            .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 }
 
@@ -166,6 +167,12 @@ impl SmtpServer {
 
     pub(crate) fn received(&self) -> Vec<Received> {
         self.shared.received.lock().expect("no panics").clone()
+    }
+
+    /// All mail to this address so far.
+    pub(crate) fn received_by(&self, address: &str) -> Vec<Received> {
+        let all = self.shared.received.lock().expect("no panics");
+        all.iter().filter(|mail| mail.to.iter().any(|to| to == address)).cloned().collect()
     }
 
     pub(crate) fn connections(&self) -> usize {
