@@ -140,6 +140,7 @@ fn dashboard_and_documentation_speak_of_metrics_that_exist() {
         "keywright_cache_entries",
         "keywright_hasura_metadata_failures_total",
         "keywright_hasura_metadata_pending",
+        "keywright_http_connections_parked_total",
         "keywright_mail_delivery_duration_seconds",
         "keywright_mail_tasks_in_flight",
         "keywright_tree_standing",

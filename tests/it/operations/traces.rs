@@ -131,7 +131,7 @@ async fn a_request_is_a_span_below_its_caller_with_calls_and_statements_below_it
     let sign_in = setup.named("POST /signin/anonymous").await.remove(0);
     assert_ne!(hex(&sign_in.trace_id), TRACE_ID);
     assert!(sign_in.parent_span_id.is_empty(), "nobody called it");
-    let insert = setup.child(&sign_in, "sql insert").await;
+    let insert = setup.child(&sign_in, "sql with").await;
     let text = attribute(&insert.attributes, "db.query.text").unwrap();
     assert!(text.contains("auth.") && text.contains("$1"), "{text}");
     assert_eq!(insert.kind(), SpanKind::Client);

@@ -18,3 +18,4 @@ mod sign_in_plans;
 mod sign_out;
 mod token;
 mod token_verify;
+mod unknown_sessions;

@@ -17,6 +17,10 @@ use tokio::task::JoinSet;
 
 use super::link::{connect, url_through};
 
+/// What the housekeeping asks for whenever it likes.
+const HOUSEKEEPING: [&str; 3] =
+    ["select ctid::text", "pg_stat_get_dead_tuples", "pg_relation_size"];
+
 /// What becomes of a statement that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -203,8 +207,9 @@ async fn requests(
             b'B' => {
                 let (_portal, rest) = text(&frame[5..]);
                 let statement = prepared.get(text(rest).0).cloned().unwrap_or_default();
-                let waits =
-                    statement.contains(shared.word) && !shared.is_open.load(Ordering::SeqCst);
+                let is_meant = statement.contains(shared.word)
+                    && !HOUSEKEEPING.iter().any(|own| statement.contains(own));
+                let waits = is_meant && !shared.is_open.load(Ordering::SeqCst);
                 if waits {
                     meant = Some(wait(shared, statement).await?);
                 }

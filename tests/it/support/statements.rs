@@ -15,7 +15,7 @@ use super::link::{connect, url_through};
 use super::postgres::TestDatabase;
 
 /// What a server does by itself, whether or not somebody asks for something.
-const BACKGROUND: [&str; 8] = [
+const BACKGROUND: [&str; 12] = [
     // Beats of the change feed.
     "pg_notify('keywright_changes', $1)",
     // New connections.
@@ -26,6 +26,10 @@ const BACKGROUND: [&str; 8] = [
     "update auth.keywright_outbox set next_attempt_at",
     "delete from auth.keywright_outbox where id = $1",
     "min(next_attempt_at)",
+    "values ('housekeeper'",
+    "ctid::text as",
+    "pg_relation_size",
+    "pg_stat_get_dead_tuples",
     // `last_seen` of refreshes.
     "update auth.users u set last_seen = f.at",
 ];
