@@ -18,7 +18,7 @@ slow=(
     # Servers that fail, hang or start one after the other.
     node::postgres_away:: node::postgres_tls:: node::pooler:: node::late_neighbours::
     providers::failures:: providers::profiles:: providers::id_tokens:: providers::custom_provider::
-    operations::bench::
+    operations::bench:: operations::bench_work::
     # Responses of equal length in time, measured: their waits are the point.
     timing:: enumeration:: every_operation_says_what_is_wrong_only_when_nothing_is_concealed
 )
