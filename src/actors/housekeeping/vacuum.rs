@@ -28,6 +28,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_MOST: Duration = Duration::from_mins(10);
 
+/// How late statistics may be.
+const STATISTICS_DELAY: Duration = Duration::from_millis(1_100);
+
 /// When the table is vacuumed next.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
@@ -91,11 +94,24 @@ pub(super) async fn vacuum_by_need(with: HousekeepingArgs, schedule: Schedule) -
         stats.failed.increment();
         return schedule.failed(&error);
     }
-    let after = in_time(limit, dead_rows::count(&with.pool)).await;
-    let had_effect = matches!(after, Ok(Some(after)) if after.dead < before.dead / 2);
+    let is_better = async || {
+        let after = in_time(limit, dead_rows::count(&with.pool)).await;
+        matches!(after, Ok(Some(after)) if after.dead < before.dead / 2)
+    };
+    let mut had_effect = is_better().await;
+    if !had_effect {
+        statistics_arrive().await;
+        had_effect = is_better().await;
+    }
     if had_effect { &stats.done } else { &stats.without_effect }.increment();
     tracing::debug!(dead = before.dead, had_effect, "dead sessions vacuumed");
     schedule.ended(had_effect)
+}
+
+/// Postgres 14 collects statistics in a process of its own and shows them half a second late.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when statistics have arrived")]
+async fn statistics_arrive() {
+    tokio::time::sleep(STATISTICS_DELAY).await;
 }
 
 const fn is_needed(rows: DeadRows) -> bool {
