@@ -1,9 +1,8 @@
 //! What the statements return that begin a session or insert a user: the user with roles, so that no
 //! read follows.
 
-use serde_json::value::RawValue;
-
 use super::stored_time::StoredTime;
+use super::users::user_metadata;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::User;
 
@@ -62,9 +61,7 @@ impl From<WrittenRow> for WrittenUser {
                 default_role: row.default_role,
                 is_anonymous: row.is_anonymous,
                 active_mfa_type: row.active_mfa_type,
-                metadata: row.metadata.map(|json| {
-                    RawValue::from_string(json).expect("Postgres stores valid JSON only")
-                }),
+                metadata: row.metadata.map(user_metadata),
                 roles: row.roles,
             },
         }

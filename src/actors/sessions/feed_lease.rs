@@ -77,11 +77,6 @@ impl FeedState {
         is_unchanged.then_some(now)
     }
 
-    /// The numbers of changes seen of all users, for one whose id is known only later.
-    pub fn stamps(&self) -> Stamps {
-        Stamps(self.changes.iter().map(|changes| changes.load(Ordering::Acquire)).collect())
-    }
-
     pub(super) fn touch(&self, id: UserId) {
         self.total.fetch_add(1, Ordering::SeqCst);
         self.stripe(id).fetch_add(1, Ordering::SeqCst);
@@ -108,22 +103,8 @@ impl FeedState {
     }
 
     fn stripe(&self, id: UserId) -> &AtomicU64 {
-        &self.changes[stripe(id)]
+        &self.changes[(id.0.as_u128() % STRIPES as u128) as usize]
     }
-}
-
-/// [`FeedState::stamp`] of every user at one time.
-pub struct Stamps(Box<[u64]>);
-
-impl Stamps {
-    /// That of this user.
-    pub fn of(&self, id: UserId) -> u64 {
-        self.0[stripe(id)]
-    }
-}
-
-const fn stripe(id: UserId) -> usize {
-    (id.0.as_u128() % STRIPES as u128) as usize
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -84,7 +84,7 @@ impl SessionRegistry {
         self.sessions.remove(rotation.presented);
         let Some(Rotated { session, user }) = rotated else { return Ok(None) };
         self.sessions.insert(rotation.next, session);
-        let user = user.map(|(user, seen)| self.users.keep(session.user_id, user, seen));
+        let user = user.map(|(user, seen)| self.users.keep(user, seen));
         Ok(Some((session, user)))
     }
 

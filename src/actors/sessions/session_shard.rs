@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::cached_user::CachedUser;
-use super::feed_lease::FeedState;
+use super::feed_lease::{FeedState, Seen};
 use super::last_seen::LastSeen;
 use super::rotator::{self, Rotator, Trade, TradeRules};
 use crate::actors::runtime::batcher::Batcher;
@@ -75,8 +75,9 @@ pub enum SessionShardMsg {
 #[derive(Clone)]
 pub struct Rotated {
     pub session: SessionRef,
-    /// The user of a session that was unknown, and the stamp of the feed before the row was read.
-    pub user: Option<(Arc<CachedUser>, u64)>,
+    /// The user of a session that was unknown, and what had been seen of changes before the row was
+    /// read.
+    pub user: Option<(Arc<CachedUser>, Seen)>,
 }
 
 /// A request that waits for somebody else's transaction.
@@ -243,8 +244,7 @@ impl SessionShardState {
                 verification_required: config.accounts.email_verification_required,
             };
             drop(config);
-            let reads = rotations.iter().any(|rotation| rotation.session.is_none());
-            let stamps = reads.then(|| feed.stamps());
+            let seen = feed.seen_of_all();
             let rotate = Box::pin(rotator.rotate(&rotations, rules));
             let traded = outcome_in_time(limit, &rotations, rotate).await;
             let done = traded.found.iter().filter_map(|(_, trade)| match trade {
@@ -259,8 +259,7 @@ impl SessionShardState {
             let held = batch.take_out(&held);
             batch.respond_from(traded, |trade| {
                 let Some(Trade::Done(session, user)) = trade else { return None };
-                let stamp = |user| stamps.as_ref().map(|all| (user, all.of(session.user_id)));
-                Some(Rotated { session, user: user.and_then(stamp) })
+                Some(Rotated { session, user: user.map(|user| (user, seen)) })
             });
             held
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::cached_user::CachedUser;
-use super::feed_lease::FeedState;
+use super::feed_lease::{FeedState, Seen};
 use crate::domain::ids::UserId;
 use crate::metrics::CacheStats;
 
@@ -64,14 +64,13 @@ impl UserCache {
             && self.get(user.user.id).is_some_and(|held| Arc::ptr_eq(&held, user))
     }
 
-    /// Keeps a user read from Postgres after `seen` was taken, unless somebody else's reading after that
-    /// is kept already; the one that is kept, so that what is made of a user is made once.
-    pub(super) fn keep(&self, id: UserId, user: Arc<CachedUser>, seen: u64) -> Arc<CachedUser> {
-        if self.feed.is_live()
-            && let Some(entry) = self.users.get(&id)
-            && entry.seen == seen
-        {
-            return entry.user;
+    /// Keeps a user read from Postgres after `seen` was taken, unless one is kept that nothing changed
+    /// since; the one that is kept, so that what is made of a user is made once.
+    pub(super) fn keep(&self, user: Arc<CachedUser>, seen: Seen) -> Arc<CachedUser> {
+        let id = user.user.id;
+        let Some(seen) = self.feed.unchanged(id, seen) else { return user };
+        if let Some(kept) = self.get(id) {
+            return kept;
         }
         self.insert(id, &user, seen);
         user
