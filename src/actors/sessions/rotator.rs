@@ -24,6 +24,9 @@ use crate::tokens::rotation::{Rotation, SessionRef};
 /// How long after the last held row no lock is waited for.
 const CAUTIOUS_FOR: Duration = Duration::from_secs(5);
 
+/// How long unknown sessions are told to come again at once, after the table of users was found held.
+const USERS_HELD_FOR: Duration = Duration::from_secs(1);
+
 /// What came of a token that was current.
 #[derive(Clone)]
 pub enum Trade {
@@ -50,12 +53,18 @@ type Traded = (Rotation, Trade);
 pub struct Rotator {
     dedicated: DedicatedConnection,
     cautious_until: Mutex<Option<Instant>>,
+    /// Until when nobody waits for the table of users.
+    users_held_until: Mutex<Option<Instant>>,
 }
 
 impl Rotator {
     /// With nothing opened yet.
     pub fn new(pool: MeasuredPool) -> Self {
-        Self { dedicated: DedicatedConnection::new(pool), cautious_until: Mutex::default() }
+        Self {
+            dedicated: DedicatedConnection::new(pool),
+            cautious_until: Mutex::default(),
+            users_held_until: Mutex::default(),
+        }
     }
 
     /// Trades these tokens, which are in ascending order: all nodes go in one order, so that two
@@ -121,7 +130,7 @@ impl Rotator {
                 result => return result,
             }
         }
-        let known = identify(db, rotations, rules).await?;
+        let (known, unknown) = self.identify(db, rotations, rules).await?;
         let rotations: Vec<Rotation> = known.iter().map(|known| known.rotation).collect();
         let TradeRules { advanced, lifetime, .. } = rules;
         let free =
@@ -133,19 +142,52 @@ impl Rotator {
             let Known { asked, session, user, .. } = &known[at];
             (*asked, Trade::Done(*session, user.clone()))
         });
-        let held = free.held.into_iter().map(|at| (known[at].asked, Trade::Held));
-        Ok(done.chain(held).collect())
+        let held = free.held.into_iter().map(|at| known[at].asked).chain(unknown);
+        Ok(done.chain(held.map(|asked| (asked, Trade::Held))).collect())
+    }
+
+    /// Those whose session is known, or was found with a user who may refresh, in the same order; and
+    /// those of which nothing can be found out, since somebody holds the table of users.
+    ///
+    /// The others of the batch wait for that once in a while only.
+    async fn identify(
+        &self,
+        db: &mut Taken,
+        rotations: &[Rotation],
+        rules: TradeRules,
+    ) -> sqlx::Result<(Vec<Known>, Vec<Rotation>)> {
+        let is_unknown = |rotation: &&Rotation| rotation.session.is_none();
+        if rotations.iter().any(|rotation| rotation.session.is_none()) {
+            if !is_before(&self.users_held_until) {
+                match identify(db, rotations, rules).await {
+                    Err(error) if refresh_tokens::is_held_up(&error) => {
+                        set(&self.users_held_until, USERS_HELD_FOR);
+                    }
+                    found => return Ok((found?, Vec::new())),
+                }
+            }
+            self.be_cautious();
+        }
+        let known = rotations.iter().filter_map(Known::of);
+        Ok((known.collect(), rotations.iter().filter(is_unknown).copied().collect()))
     }
 
     fn is_cautious(&self) -> bool {
-        let until = *self.cautious_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
+        is_before(&self.cautious_until)
     }
 
     fn be_cautious(&self) {
-        *self.cautious_until.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Instant::now() + CAUTIOUS_FOR);
+        set(&self.cautious_until, CAUTIOUS_FOR);
     }
+}
+
+fn is_before(until: &Mutex<Option<Instant>>) -> bool {
+    let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
+    until.is_some_and(|until| Instant::now() < until)
+}
+
+fn set(until: &Mutex<Option<Instant>>, time: Duration) {
+    *until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
 }
 
 /// In one statement, which waits for rows that others hold.
@@ -187,6 +229,14 @@ struct Known {
     user: Option<Arc<CachedUser>>,
 }
 
+impl Known {
+    /// One whose session was known all the time.
+    fn of(asked: &Rotation) -> Option<Self> {
+        let session = asked.session?;
+        Some(Self { asked: *asked, rotation: *asked, session, user: None })
+    }
+}
+
 /// Finds the unknown ones among these and their users, if they may refresh; in the same order.
 async fn identify(
     db: &mut Taken,
@@ -205,8 +255,8 @@ async fn identify(
         found_users.extend(may.map(|user| (user.id, cached(user))));
     }
     let known = |asked: &Rotation| {
-        if let Some(session) = asked.session {
-            return Some(Known { asked: *asked, rotation: *asked, session, user: None });
+        if asked.session.is_some() {
+            return Known::of(asked);
         }
         let session = *sessions.get(&asked.presented)?;
         let user = Some(Arc::clone(found_users.get(&session.user_id)?));

@@ -132,6 +132,31 @@ async fn who_needs_what_is_held_comes_again_and_nobody_else_waits() {
     }
 }
 
+/// Sessions of which a node knows whose they are need nothing of the table of users.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_table_of_users_is_held_known_sessions_refresh_and_unknown_ones_come_again() {
+    let app = TestApp::start(&[]).await;
+    let elsewhere = TestApp::start_on(app.database.clone(), &[]).await;
+    let mut known: Vec<Session> = join_all((0..20).map(|_| app.anonymous())).await;
+    let unknown: Vec<Session> = join_all((0..5).map(|_| elsewhere.anonymous())).await;
+    let unknown: Vec<&Session> = unknown.iter().collect();
+    let mut holder = app.database.connection().await;
+    let sql = "begin; lock table auth.users in access exclusive mode";
+    sqlx::raw_sql(sql).execute(&mut holder).await.unwrap();
+    for _ in 0..4 {
+        let asked: Vec<&Session> = known.iter().collect();
+        let (of_known, of_unknown) =
+            tokio::join!(refresh_all(&app, &asked), refresh_all(&app, &unknown));
+        known = of_known.iter().map(TestResponse::session).collect();
+        of_unknown.iter().for_each(assert_shed);
+    }
+    sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
+    for session in unknown.into_iter().chain(&known) {
+        let is_served = async || app.refresh(session.refresh_token()).await.status;
+        eventually("the table", async || is_served().await == StatusCode::OK).await;
+    }
+}
+
 /// Many requests about one user whose row is held would each wait on a connection of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_at_the_row_of_one_user_leaves_the_connections_to_others() {
