@@ -5,6 +5,7 @@ source "$(dirname "$0")/lib.sh"
 source scripts/steps.sh
 source scripts/checks.sh
 source scripts/tidy.sh
+source scripts/room.sh
 
 # What `make test-fast` leaves out: parts of the names of tests. `make test` runs them all.
 slow=(
@@ -92,6 +93,7 @@ on_postgres() {
 
 begin "${1:-test}"
 prepare_tidying
+add "Room on the disk" room
 case ${1:-all} in
     all)
         add "PostgreSQL, PgBouncer and a C compiler" programs

@@ -1,4 +1,5 @@
-# What a run of tests leaves behind: temporary files, processes. To be sourced after steps.sh.
+# What a run of tests leaves behind: temporary files, processes. To be sourced after
+# steps.sh, with room.sh.
 
 # prepare_tidying: temporary files go to a folder of this run; its processes carry a mark.
 prepare_tidying() {
@@ -12,6 +13,7 @@ prepare_tidying() {
 # tidy_up: waits for what is ending; what does not end by itself is named, ended, and a failure.
 tidy_up() {
     local left=() pid tries
+    say_if_full
     for ((tries = 0; tries < 60; tries++)); do
         mapfile -t left < <(processes_of_this_run)
         [ ${#left[@]} -gt 0 ] || break

@@ -132,7 +132,7 @@ impl TestDatabase {
 
     async fn create(from: &str) -> Self {
         let name = unique("kw");
-        let mut admin = PgConnection::connect(&server().url("postgres")).await.unwrap();
+        let mut admin = server().administrator().await;
         let statement = AssertSqlSafe(format!("create database {name} {from}"));
         sqlx::query(statement).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
@@ -189,7 +189,7 @@ impl Server {
             let start = || EmbeddedPostgres::start(EmbeddedOptions::throw_away());
             Self::Embedded { cluster: tool::start("PostgreSQL", start).await, template }
         };
-        let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+        let mut admin = server.administrator().await;
         let statement = format!("create database {} template template0", server.template());
         sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
@@ -200,6 +200,17 @@ impl Server {
     fn template(&self) -> &str {
         let (Self::Embedded { template, .. } | Self::Elsewhere { template, .. }) = self;
         template
+    }
+
+    /// Fails with the reason that Postgres wrote down, if it is gone: a full disk, most of the time.
+    async fn administrator(&self) -> PgConnection {
+        PgConnection::connect(&self.url("postgres")).await.unwrap_or_else(|error| {
+            let log = match self {
+                Self::Embedded { cluster, .. } => tool::signs_of_death(cluster.log_file()),
+                Self::Elsewhere { .. } => String::new(),
+            };
+            panic!("PostgreSQL of the tests does not take connections: {error}\n{log}")
+        })
     }
 
     fn url(&self, database: &str) -> String {

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Output;
 
 use rustix::process::Signal;
@@ -43,6 +44,16 @@ pub(crate) async fn run(
     program: impl AsRef<std::ffi::OsStr> + Send + Sync,
     make: impl Fn(&mut Command) + Send + Sync,
     of_itself: impl Fn(&Output) -> Option<String> + Send,
+) -> Output {
+    run_noting(name, program, make, of_itself, note).await
+}
+
+async fn run_noting(
+    name: &str,
+    program: impl AsRef<std::ffi::OsStr> + Send + Sync,
+    make: impl Fn(&mut Command) + Send + Sync,
+    of_itself: impl Fn(&Output) -> Option<String> + Send,
+    note: impl Fn(&str, &str) + Send,
 ) -> Output {
     let once = async || {
         let mut command = Command::new(program.as_ref());
@@ -94,6 +105,15 @@ pub(crate) fn sign(output: &Output, signs: &[&str]) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
+/// The first lines of Postgres' log that say why it stopped, if it did.
+pub(crate) fn signs_of_death(log: &Path) -> String {
+    const SIGNS: [&str; 3] = ["PANIC:", "was terminated by signal", "No space left"];
+    let log = std::fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines = log.lines().filter(|line| SIGNS.iter().any(|sign| line.contains(sign)));
+    lines.take(5).collect::<Vec<_>>().join("\n")
+}
+
 #[expect(clippy::print_stderr, reason = "who runs one test alone sees it here")]
 fn note(name: &str, why: &str) {
     let line = format!("{name} died of itself and was started once more: {why}");
@@ -118,8 +138,15 @@ mod tests {
             command.args(["-c", scripts[run]]);
         };
         let of_itself = |output: &Output| killed(output).or_else(|| sign(output, &["SystemError"]));
-        let output = run("sh", "sh", make, of_itself).await;
-        (output, runs.into_inner())
+        // Not into the table of `make test`: these die on purpose.
+        let noted = AtomicU32::new(0);
+        let note = |_: &str, _: &str| {
+            noted.fetch_add(1, Ordering::Relaxed);
+        };
+        let output = run_noting("sh", "sh", make, of_itself, note).await;
+        let runs = runs.into_inner();
+        assert_eq!(noted.into_inner(), runs - 1);
+        (output, runs)
     }
 
     #[tokio::test]
