@@ -16,8 +16,17 @@ use crate::tokens::rotation::{Rotation, SessionRef};
 pub struct Traded {
     /// Places in the batch, and whose they are.
     pub sessions: Vec<(usize, SessionRef)>,
-    /// The users of the sessions that were not known, in any order.
+    /// The users of the sessions that were not known, in any order; if they are read.
     pub users: Vec<User>,
+}
+
+/// What is asked about the users of unknown sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Users {
+    /// Whether those who may refresh have an address that was verified.
+    pub verification_required: bool,
+    /// Whether they are returned.
+    pub are_read: bool,
 }
 
 /// As [`rotate`], also for tokens of unknown sessions, which it finds, checks, trades and reads with
@@ -34,7 +43,7 @@ pub struct Traded {
 pub async fn rotate_and_read(
     db: impl PgExecutor<'_>,
     rotations: &[Rotation],
-    verification_required: bool,
+    users: Users,
     advanced: Duration,
     lifetime: std::time::Duration,
 ) -> sqlx::Result<Traded> {
@@ -72,7 +81,7 @@ pub async fn rotate_and_read(
                     where o.user_id = u.id order by o.created_at, o.role
                ) as "roles!"
           from (
-              select *, not is_known
+              select *, $7 and not is_known
                         and row_number() over (partition by user_id, is_known) = 1 as reads
                 from rotated
           ) r
@@ -85,7 +94,8 @@ pub async fn rotate_and_read(
         advanced.as_seconds_f64(),
         (advanced + lifetime).as_seconds_f64(),
         &is_known,
-        verification_required,
+        users.verification_required,
+        users.are_read,
     )
     .fetch_all(db)
     .await?;

@@ -13,3 +13,4 @@ pub mod session_cache;
 pub mod session_registry;
 pub mod session_shard;
 pub mod user_cache;
+pub mod users_at_hand;

@@ -16,7 +16,7 @@ use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::persistence::dedicated_connection::{DedicatedConnection, Taken, is_lost};
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::unknown_sessions::rotate_and_read;
+use crate::persistence::unknown_sessions::{Users, rotate_and_read};
 use crate::persistence::{refresh_tokens, users};
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
@@ -44,6 +44,8 @@ pub struct TradeRules {
     pub lifetime: Duration,
     /// Whether users need an address that was verified; counts for unknown sessions only.
     pub verification_required: bool,
+    /// Whether the users of unknown sessions are wanted too.
+    pub reads_users: bool,
 }
 
 /// With the rotation that it is of.
@@ -196,7 +198,7 @@ async fn rotate_all(
     rotations: &[Rotation],
     rules: TradeRules,
 ) -> sqlx::Result<Vec<Traded>> {
-    let TradeRules { advanced, lifetime, verification_required } = rules;
+    let TradeRules { advanced, lifetime, .. } = rules;
     let known: Option<Vec<SessionRef>> =
         rotations.iter().map(|rotation| rotation.session).collect();
     if let Some(sessions) = known {
@@ -204,14 +206,16 @@ async fn rotate_all(
         let done = |at: usize| (rotations[at], Trade::Done(sessions[at], None));
         return Ok(places.into_iter().map(done).collect());
     }
-    let db = db.connection();
-    let traded = rotate_and_read(db, rotations, verification_required, advanced, lifetime).await?;
+    let users =
+        Users { verification_required: rules.verification_required, are_read: rules.reads_users };
+    let traded = rotate_and_read(db.connection(), rotations, users, advanced, lifetime).await?;
     let read: HashMap<UserId, Arc<CachedUser>> =
         traded.users.into_iter().map(|user| (user.id, cached(user))).collect();
     let done = traded.sessions.into_iter().filter_map(|(at, session)| {
         let rotation = rotations[at];
         let user = match rotation.session {
             Some(_) => None,
+            None if !rules.reads_users => None,
             // Without one it was deleted with its session.
             None => Some(Arc::clone(read.get(&session.user_id)?)),
         };

@@ -11,6 +11,7 @@ use super::feed_lease::Seen;
 use super::session_cache::SessionCache;
 use super::session_shard::{Rotated, SessionShard, SessionShardArgs, SessionShardMsg, flatten};
 use super::user_cache::UserCache;
+use super::users_at_hand::UsersAtHand;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::handle::Handle;
 use crate::actors::runtime::supervisor::ChildSpec;
@@ -28,6 +29,7 @@ pub struct SessionRegistry {
     shards: Arc<[Handle<SessionShardMsg>]>,
     sessions: Arc<SessionCache>,
     users: UserCache,
+    at_hand: Arc<UsersAtHand>,
 }
 
 /// The handle, and the supervisor of the shards that the tree starts.
@@ -41,6 +43,8 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
     let (pool, clock, live) = (parts.pool.clone(), parts.clock.clone(), Arc::clone(&parts.config));
     let (slots, feed) = (Arc::clone(&parts.shards), Arc::clone(&parts.users.feed));
     let (policy, tree) = (parts.policy.clone(), parts.tree.clone());
+    let at_hand = Arc::<UsersAtHand>::default();
+    let of_shards = Arc::clone(&at_hand);
     let child = ChildSpec::supervisor("session_registry", policy, tree, move || {
         slots
             .iter()
@@ -51,6 +55,7 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
                     clock: clock.clone(),
                     config: Arc::clone(&live),
                     feed: Arc::clone(&feed),
+                    at_hand: Arc::clone(&of_shards),
                     stats: Arc::clone(slot.stats()),
                 };
                 ChildSpec::actor(format!("shard-{n}"), slot, || SessionShard, move || args.clone())
@@ -58,7 +63,7 @@ pub fn start(parts: &Parts) -> (SessionRegistry, ChildSpec) {
             .collect()
     });
     let sessions = Arc::new(SessionCache::new(config.actors.session_cache_mib));
-    (SessionRegistry { shards, sessions, users: parts.users.clone() }, child)
+    (SessionRegistry { shards, sessions, users: parts.users.clone(), at_hand }, child)
 }
 
 impl SessionRegistry {
@@ -73,8 +78,8 @@ impl SessionRegistry {
     /// Trades a token for the next one; `None` if it is not the current one (any more), or if the
     /// session was not known and its user may not refresh.
     ///
-    /// Returns after the commit; with the user, if the session was not known. Safe to repeat: the next
-    /// token is always the same.
+    /// Returns after the commit; with the user, if the session was not known and the user was read along
+    /// or is at hand. Safe to repeat: the next token is always the same.
     pub async fn rotate(
         &self,
         rotation: Rotation,
@@ -84,7 +89,19 @@ impl SessionRegistry {
         self.sessions.remove(rotation.presented);
         let Some(Rotated { session, user }) = rotated else { return Ok(None) };
         self.sessions.insert(rotation.next, session);
-        let user = user.map(|(user, seen)| self.users.keep(user, seen));
+        if rotation.session.is_some() {
+            return Ok(Some((session, None)));
+        }
+        let (user, was_at_hand) = if let Some((read, seen)) = user {
+            let kept = self.users.keep(Arc::clone(&read), seen);
+            let was_at_hand = !Arc::ptr_eq(&kept, &read);
+            (Some(kept), was_at_hand)
+        } else {
+            let user = self.users.get(session.user_id);
+            let was_at_hand = user.is_some();
+            (user, was_at_hand)
+        };
+        self.at_hand.note(was_at_hand);
         Ok(Some((session, user)))
     }
 

@@ -18,6 +18,7 @@ use super::cached_user::CachedUser;
 use super::feed_lease::{FeedState, Seen};
 use super::last_seen::LastSeen;
 use super::rotator::{self, Rotator, Trade, TradeRules};
+use super::users_at_hand::UsersAtHand;
 use crate::actors::runtime::batcher::Batcher;
 use crate::actors::runtime::handle::{CallBound, Crash, MessageOrigin, Slot};
 use crate::actors::runtime::isolate::{Outcome, isolated};
@@ -75,8 +76,8 @@ pub enum SessionShardMsg {
 #[derive(Clone)]
 pub struct Rotated {
     pub session: SessionRef,
-    /// The user of a session that was unknown, and what had been seen of changes before the row was
-    /// read.
+    /// The user of a session that was unknown, if they were read along, and what had been seen of
+    /// changes before the row was read.
     pub user: Option<(Arc<CachedUser>, Seen)>,
 }
 
@@ -121,6 +122,7 @@ pub struct SessionShardArgs {
     pub clock: Clock,
     pub config: LiveConfig,
     pub feed: Arc<FeedState>,
+    pub at_hand: Arc<UsersAtHand>,
     pub stats: Arc<ActorStats>,
 }
 
@@ -232,7 +234,7 @@ impl Actor for SessionShard {
 impl SessionShardState {
     fn start_rotate(&mut self) {
         let Some(mut batch) = self.rotate.next_batch(self.args.batch_max()) else { return };
-        let SessionShardArgs { clock, config, feed, .. } = self.args.clone();
+        let SessionShardArgs { clock, config, feed, at_hand, .. } = self.args.clone();
         let (rotator, last_seen) = (Arc::clone(&self.rotator), Arc::clone(&self.last_seen));
         let limit = self.args.statement_limit();
         let rotate = async move {
@@ -242,6 +244,7 @@ impl SessionShardState {
                 advanced: clock.advanced(),
                 lifetime: config.tokens.refresh_token_lifetime,
                 verification_required: config.accounts.email_verification_required,
+                reads_users: at_hand.are_read_along(),
             };
             drop(config);
             let seen = feed.seen_of_all();

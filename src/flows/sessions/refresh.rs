@@ -36,11 +36,16 @@ pub async fn refresh(
     }
     let session = known.as_ref().map(|(session, _)| *session);
     let rotation = Rotation { presented: hash, next: next.hash(), session };
-    if let Some((session, read)) = app.actors.sessions.rotate(rotation).await?
-        && let Some(user) = read.or(known.map(|(_, user)| user))
-    {
-        app.repeats.rotated(session.session_id, client);
-        return issue(app, user, next, session.session_id, Occasion::Refresh).await;
+    if let Some((session, read)) = app.actors.sessions.rotate(rotation).await? {
+        let user = match read.or(known.map(|(_, user)| user)) {
+            Some(user) => Some(user),
+            None => Box::pin(app.actors.sessions.user(session.user_id)).await?,
+        };
+        // Without a user both were deleted meanwhile.
+        if let Some(user) = user {
+            app.repeats.rotated(session.session_id, client);
+            return issue(app, user, next, session.session_id, Occasion::Refresh).await;
+        }
     }
     // In a box, for it is large and rare.
     Box::pin(refresh_with_untraded_token(app, &presented, client)).await

@@ -10,7 +10,7 @@ use keywright::domain::ids::{SessionId, UserId};
 use keywright::persistence::claims::ClaimsQuery;
 use keywright::persistence::dedicated_connection::DedicatedConnection;
 use keywright::persistence::measured_pool::MeasuredPool;
-use keywright::persistence::unknown_sessions::rotate_and_read;
+use keywright::persistence::unknown_sessions::{self, rotate_and_read};
 use keywright::persistence::{refresh_tokens, users};
 use keywright::tokens::refresh_token::RefreshToken;
 use keywright::tokens::rotation::{Rotation, SessionRef};
@@ -32,6 +32,8 @@ enum Statement {
     Rotate,
     RotateFree,
     RotateAndRead,
+    /// The same without the users.
+    RotateUnknown,
     FindLive,
     FindInChain,
     LoadUsers,
@@ -39,10 +41,11 @@ enum Statement {
     ReadClaims,
 }
 
-const STATEMENTS: [Statement; 8] = [
+const STATEMENTS: [Statement; 9] = [
     Statement::Rotate,
     Statement::RotateFree,
     Statement::RotateAndRead,
+    Statement::RotateUnknown,
     Statement::FindLive,
     Statement::FindInChain,
     Statement::LoadUsers,
@@ -53,7 +56,11 @@ const STATEMENTS: [Statement; 8] = [
 impl Statement {
     /// Whether it trades tokens, on a connection of its own.
     fn is_dedicated(self) -> bool {
-        matches!(self, Self::Rotate | Self::RotateFree | Self::RotateAndRead)
+        matches!(self, Self::Rotate | Self::RotateFree) || self.is_of_unknown()
+    }
+
+    fn is_of_unknown(self) -> bool {
+        matches!(self, Self::RotateAndRead | Self::RotateUnknown)
     }
 }
 
@@ -93,7 +100,7 @@ impl Rows {
     /// Runs the statement for all of these; returns how many rows it read.
     async fn read_by(&mut self, statement: Statement, db: &mut PgConnection) -> i64 {
         let known = SessionRef { session_id: SessionId(Uuid::nil()), user_id: UserId(Uuid::nil()) };
-        let session = (statement != Statement::RotateAndRead).then_some(known);
+        let session = (!statement.is_of_unknown()).then_some(known);
         let next: Vec<RefreshToken> =
             self.tokens.iter().map(|_| RefreshToken::generate()).collect();
         let rotations: Vec<Rotation> = self
@@ -114,9 +121,13 @@ impl Rows {
                 let free = refresh_tokens::rotate_free(&mut *db, &rotations, no_time, hour).await;
                 free.unwrap().rotated.len()
             }
-            Statement::RotateAndRead => {
-                let traded = rotate_and_read(&mut *db, &rotations, true, no_time, hour).await;
-                traded.unwrap().users.len()
+            Statement::RotateAndRead | Statement::RotateUnknown => {
+                let are_read = statement == Statement::RotateAndRead;
+                let users = unknown_sessions::Users { verification_required: true, are_read };
+                let traded = rotate_and_read(&mut *db, &rotations, users, no_time, hour).await;
+                let traded = traded.unwrap();
+                assert_eq!(traded.users.len(), if are_read { traded.sessions.len() } else { 0 });
+                traded.sessions.len()
             }
             Statement::FindLive => {
                 refresh_tokens::find_live(&mut *db, &hashes, no_time).await.unwrap().len()

@@ -114,3 +114,33 @@ async fn known_and_unknown_sessions_and_nonsense_at_once_each_get_their_own() {
         response.assert_refused(401, "invalid-refresh-token");
     }
 }
+
+#[tokio::test]
+async fn users_whom_the_node_knows_are_not_read_again_with_sessions_that_come_from_elsewhere() {
+    let home = TestApp::start(&[]).await;
+    let (statements, stranger) = noted(&home.database).await;
+    let mut session = home.anonymous().await;
+    // Until the node has seen often enough that it knows whose sessions come.
+    for _ in 0..100 {
+        session = refreshed(&stranger, &session).await;
+        session = refreshed(&home, &session).await;
+    }
+    statements.begin();
+    refreshed(&stranger, &session).await;
+    assert_eq!(statements.noted().len(), 1, "at hand: {:#?}", statements.noted());
+
+    // Who is not known after all is read by a statement of their own,
+    let new = home.sign_up("ann@example.com").await.session();
+    statements.begin();
+    let new = refreshed(&stranger, &new).await;
+    assert_eq!(statements.noted().len(), 2, "not at hand: {:#?}", statements.noted());
+    assert_eq!(new.0["user"]["email"], "ann@example.com");
+    // and who may not refresh is refused and keeps the token.
+    let disable = format!("update auth.users set disabled = true where id = '{}'", new.user_id());
+    let enable = disable.replace("= true", "= false");
+    let new = refreshed(&home, &new).await;
+    home.database.execute(&disable).await;
+    stranger.refresh(new.refresh_token()).await.assert_refused(401, "disabled-user");
+    home.database.execute(&enable).await;
+    refreshed(&stranger, &new).await;
+}
