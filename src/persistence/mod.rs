@@ -19,6 +19,7 @@ pub mod housekeeper;
 pub mod idle_users;
 pub mod measured_pool;
 pub mod migrate;
+pub mod new_anonymous_users;
 pub mod new_users;
 pub mod outbox;
 pub mod pending_identity_links;

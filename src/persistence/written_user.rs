@@ -7,7 +7,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::User;
 
 /// A user as a statement left them, and the session that it began.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WrittenUser {
     pub user: User,
     pub session_id: Option<SessionId>,

@@ -20,6 +20,8 @@ use crate::domain::error::AuthError;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::metrics::CacheStats;
+use crate::persistence::new_anonymous_users::NewAnonymousUser;
+use crate::persistence::written_user::WrittenUser;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -103,6 +105,14 @@ impl SessionRegistry {
         };
         self.at_hand.note(was_at_hand);
         Ok(Some((session, user)))
+    }
+
+    /// Writes an anonymous user with a session; returns after the commit.
+    pub async fn sign_up(&self, user: NewAnonymousUser) -> Result<WrittenUser, AuthError> {
+        let (shard, user) = (self.shard(user.session.hash), Arc::new(user));
+        let call = shard.call(|reply| SessionShardMsg::SignUp(Arc::clone(&user), reply));
+        let written = flatten(Box::pin(call).await?)?;
+        written.ok_or_else(|| AuthError::internal("a new user came back without a row", "no row"))
     }
 
     /// The user as of now, from the cache while the change feed is up, else from Postgres.

@@ -1,4 +1,4 @@
-//! Commits refreshes of its part of the sessions in groups.
+//! Commits refreshes of its part of the sessions in groups, and sign-ins of new anonymous users.
 //!
 //! - Owns: the order of statements of its batchers: at most one of each kind is under way.
 //! - Caches: nothing; the caches beside it (`session_registry`) survive its restarts.
@@ -30,8 +30,10 @@ use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::metrics::ActorStats;
 use crate::persistence::measured_pool::MeasuredPool;
+use crate::persistence::new_anonymous_users::{self, NewAnonymousUser};
 use crate::persistence::time_limit::in_time;
 use crate::persistence::users;
+use crate::persistence::written_user::WrittenUser;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
 
@@ -58,6 +60,8 @@ pub enum SessionShardMsg {
     /// Replace the presented hash by the next one; `None` if it is not current (any more), or if the
     /// session was unknown and its user may not refresh.
     Rotate(Rotation, RpcReplyPort<LookupResult<Rotated>>),
+    /// Write an anonymous user with a session.
+    SignUp(Arc<NewAnonymousUser>, RpcReplyPort<LookupResult<WrittenUser>>),
     /// Read a user and roles from Postgres.
     Load(UserId, RpcReplyPort<LookupResult<Arc<CachedUser>>>),
     /// A statement of this batcher has ended.
@@ -109,6 +113,7 @@ impl Crash for SessionShardMsg {
 #[derive(Clone, Copy, Debug)]
 pub enum BatcherKind {
     Load,
+    SignUp,
     LastSeen,
 }
 
@@ -142,6 +147,7 @@ pub struct SessionShardState {
     args: SessionShardArgs,
     rotate: Batcher<Rotation, LookupResult<Rotated>>,
     load: Batcher<UserId, LookupResult<Arc<CachedUser>>>,
+    sign_up: Batcher<Arc<NewAnonymousUser>, LookupResult<WrittenUser>>,
     rotator: Arc<Rotator>,
     /// Since when somebody holds the rows of these sessions.
     held_since: HashMap<TokenHash, Instant>,
@@ -169,6 +175,7 @@ impl Actor for SessionShard {
             args,
             rotate: Batcher::new(stats.batcher(ROTATE)),
             load: Batcher::new(stats.batcher("load")),
+            sign_up: Batcher::new(stats.batcher("sign_up")),
             last_seen: Arc::default(),
             flushing: false,
             tasks: Tasks::of(&myself, &stats),
@@ -189,6 +196,14 @@ impl Actor for SessionShard {
             SessionShardMsg::Load(user, reply) => {
                 state.load.push(user, reply);
                 state.start_load();
+            }
+            SessionShardMsg::SignUp(user, reply) => {
+                state.sign_up.push(user, reply);
+                state.start_sign_up();
+            }
+            SessionShardMsg::Finished(BatcherKind::SignUp) => {
+                state.sign_up.finished();
+                state.start_sign_up();
             }
             SessionShardMsg::Rotated(held) => {
                 state.rotate.finished();
@@ -308,6 +323,30 @@ impl SessionShardState {
             batch.respond_from(found, |user| user);
         };
         self.tasks.spawn(load, |_| SessionShardMsg::Finished(BatcherKind::Load));
+    }
+
+    fn start_sign_up(&mut self) {
+        let Some(batch) = self.sign_up.next_batch(self.args.batch_max()) else { return };
+        let pool = self.args.pool.clone();
+        let limit = self.args.statement_limit();
+        let sign_up = async move {
+            let users: Vec<Arc<NewAnonymousUser>> = batch.keys().cloned().collect();
+            let pool = &pool;
+            let insert = isolated(&users, |part: Vec<Arc<NewAnonymousUser>>| async move {
+                let rows: Vec<&NewAnonymousUser> = part.iter().map(|user| &**user).collect();
+                let written = new_anonymous_users::insert(pool, &rows).await?;
+                let mut written: HashMap<UserId, WrittenUser> =
+                    written.into_iter().map(|written| (written.user.id, written)).collect();
+                let with_key = |user: Arc<NewAnonymousUser>| {
+                    let written = written.remove(&user.id)?;
+                    Some((user, written))
+                };
+                Ok(part.into_iter().filter_map(with_key).collect())
+            });
+            let written = outcome_in_time(limit, &users, insert).await;
+            batch.respond_from(written, |written| written);
+        };
+        self.tasks.spawn(sign_up, |_| SessionShardMsg::Finished(BatcherKind::SignUp));
     }
 
     fn start_flush(&mut self) {

@@ -5,10 +5,8 @@ use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::domain::metadata::Metadata;
 use crate::flows::sessions::session::{IssuedSession, NewToken};
-use crate::persistence::new_users::{self, NewUser};
+use crate::persistence::new_anonymous_users::NewAnonymousUser;
 
-/// The role of anonymous users, seeded by the first migration.
-const ROLE: &str = "anonymous";
 /// Their name unless they give one.
 const DISPLAY_NAME: &str = "Anonymous User";
 
@@ -32,26 +30,17 @@ pub async fn sign_in_anonymous(
     if !config.accounts.anonymous_enabled {
         return Err(ErrorCode::DisabledEndpoint.into());
     }
-    let now = app.clock.now();
-    let user = NewUser {
-        id: UserId::random(),
-        created_at: now,
-        disabled: false,
-        display_name: options.display_name.as_deref().unwrap_or(DISPLAY_NAME),
-        avatar_url: "",
-        locale: config.accounts.locales.resolve(options.locale.as_deref()),
-        email: None,
-        email_verified: false,
-        phone_number: None,
-        password_hash: None,
-        default_role: ROLE,
-        is_anonymous: true,
-        metadata: options.metadata.as_ref().map(Metadata::raw),
-        roles: &[ROLE.to_owned()],
-        last_seen: Some(now),
+    let id = UserId::random();
+    let token = NewToken::generate(app, Some(id));
+    let user = NewAnonymousUser {
+        id,
+        created_at: app.clock.now(),
+        display_name: options.display_name.unwrap_or_else(|| DISPLAY_NAME.to_owned()),
+        locale: config.accounts.locales.resolve(options.locale.as_deref()).to_owned(),
+        metadata: options.metadata,
+        session: token.first_session(app),
     };
-    let token = NewToken::generate(app, Some(user.id));
-    let written = new_users::insert(&app.pool, &user, Some(token.first_session(app))).await?;
+    let written = app.actors.sessions.sign_up(user).await?;
     // A trigger of an application may disable new users.
     let started = token.started(written).ok_or(ErrorCode::DisabledUser)?;
     started.issue(app).await

@@ -81,3 +81,75 @@ async fn new_anonymous_users_are_not_disabled_with_the_others() {
     let response = app.post("/signin/anonymous", json!({})).await;
     assert_eq!(response.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn of_many_at_once_each_gets_their_own_and_one_that_is_refused_fails_nobody_else() {
+    let app = TestApp::start(&[]).await;
+    app.database
+        .execute(
+            "create function public.look() returns trigger language plpgsql as $$
+             begin
+                 if new.display_name = 'bad' then raise exception 'not you'; end if;
+                 new.disabled := new.display_name = 'off';
+                 return new;
+             end $$;
+             create trigger look before insert on auth.users
+             for each row execute function public.look();",
+        )
+        .await;
+    let names: Vec<String> = (0..24)
+        .map(|n| match n {
+            7 => "bad".to_owned(),
+            11 => "off".to_owned(),
+            _ => format!("guest {n}"),
+        })
+        .collect();
+    let all = names.iter().map(|name| {
+        app.post("/signin/anonymous", json!({"displayName": name, "metadata": {"of": name}}))
+    });
+    let responses = futures_util::future::join_all(all).await;
+    let mut users = std::collections::HashSet::new();
+    for (name, response) in names.iter().zip(responses) {
+        match name.as_str() {
+            "bad" => response.assert_refused(400, "invalid-request"),
+            "off" => response.assert_refused(401, "disabled-user"),
+            _ => {
+                let session = response.session();
+                assert_eq!(session.0["user"]["displayName"], **name);
+                assert_eq!(session.0["user"]["metadata"], json!({"of": name}));
+                assert_eq!(jwt::payload(session.access_token())["sub"], session.0["user"]["id"]);
+                users.insert(session.user_id());
+                let refreshed = app.refresh(session.refresh_token()).await.session();
+                assert_eq!(refreshed.id(), session.id());
+                assert_eq!(refreshed.user_id(), session.user_id());
+            }
+        }
+    }
+    assert_eq!(users.len(), 22);
+    let written = "select count(*) from auth.users u join auth.user_roles r on r.user_id = u.id";
+    assert_eq!(app.database.count(written).await, 23, "the disabled one is there, the bad one not");
+    let sessions = "select count(*) from auth.refresh_tokens where type = 'regular'";
+    assert_eq!(app.database.count(sessions).await, 22);
+}
+
+#[tokio::test]
+async fn of_many_at_once_nobody_is_told_to_the_change_feed() {
+    let app = TestApp::start(&[]).await;
+    let mut listener = sqlx::postgres::PgListener::connect(&app.database.url()).await.unwrap();
+    listener.listen("keywright_changes").await.unwrap();
+    let all = futures_util::future::join_all((0..16).map(|_| app.anonymous())).await;
+    // Whatever was told before this was told earlier.
+    let last = all[0].user_id();
+    app.database
+        .execute(&format!("update auth.users set display_name = 'x' where id = '{last}'"))
+        .await;
+    let told = loop {
+        let told = listener.recv().await.unwrap();
+        if told.payload().starts_with("user:") {
+            break told;
+        }
+    };
+    assert_eq!(told.payload(), format!("user:{last}"));
+    let others = listener.next_buffered().filter(|told| told.payload().starts_with("user:"));
+    assert!(others.is_none());
+}

@@ -99,7 +99,7 @@ async fn a_request_is_a_span_below_its_caller_with_calls_and_statements_below_it
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20key"),
     ])
     .await;
-    let session = setup.client().anonymous().await;
+    let session = setup.client().sign_up("ann@example.com").await.session();
     let traceparent = format!("00-{TRACE_ID}-{PARENT_ID}-01");
     let request = setup
         .client()
@@ -128,14 +128,14 @@ async fn a_request_is_a_span_below_its_caller_with_calls_and_statements_below_it
     let call = setup.child(&refresh, "session registry").await;
     assert_eq!(call.trace_id, refresh.trace_id);
 
-    let sign_in = setup.named("POST /signin/anonymous").await.remove(0);
-    assert_ne!(hex(&sign_in.trace_id), TRACE_ID);
-    assert!(sign_in.parent_span_id.is_empty(), "nobody called it");
-    let insert = setup.child(&sign_in, "sql with").await;
+    let sign_up = setup.named("POST /signup/email-password").await.remove(0);
+    assert_ne!(hex(&sign_up.trace_id), TRACE_ID);
+    assert!(sign_up.parent_span_id.is_empty(), "nobody called it");
+    let insert = setup.child(&sign_up, "sql with").await;
     let text = attribute(&insert.attributes, "db.query.text").unwrap();
     assert!(text.contains("auth.") && text.contains("$1"), "{text}");
     assert_eq!(insert.kind(), SpanKind::Client);
-    assert!(insert.start_time_unix_nano >= sign_in.start_time_unix_nano);
+    assert!(insert.start_time_unix_nano >= sign_up.start_time_unix_nano);
 
     let resource = setup.requests()[0].resource_spans[0].resource.clone().unwrap();
     for (name, value) in [

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keywright::domain::clock::Clock;
 use keywright::domain::ids::{SecurityKeyId, SessionId, UserId};
 use keywright::domain::session_basis::SessionBasis;
+use keywright::persistence::new_anonymous_users::{self, NewAnonymousUser};
 use keywright::persistence::new_users::{self, FirstSession, NewUser};
 use keywright::persistence::sign_ins::{self, NewSession, PresentedTicket, TicketProves};
 use keywright::persistence::users;
@@ -25,6 +26,7 @@ const MOST: i64 = 12;
 enum Statement {
     SignUp,
     SignUpWithSession,
+    SignUpAnonymous,
     Ticket,
     Password,
     Phone,
@@ -36,9 +38,10 @@ enum Statement {
     FindByIdentity,
 }
 
-const STATEMENTS: [Statement; 11] = [
+const STATEMENTS: [Statement; 12] = [
     Statement::SignUp,
     Statement::SignUpWithSession,
+    Statement::SignUpAnonymous,
     Statement::Ticket,
     Statement::Password,
     Statement::Phone,
@@ -135,6 +138,18 @@ impl Person {
                     new_users::insert(db, &user, with_session.then_some(first)).await.unwrap();
                 assert_eq!(written.user.roles, roles);
                 written.session_id.is_some() == with_session
+            }
+            Statement::SignUpAnonymous => {
+                let user = NewAnonymousUser {
+                    id: UserId::random(),
+                    created_at: now,
+                    display_name: String::new(),
+                    locale: "en".to_owned(),
+                    metadata: None,
+                    session: FirstSession { hash, lifetime, advanced },
+                };
+                let written = new_anonymous_users::insert(db, &[&user]).await.unwrap();
+                written[0].session_id.is_some()
             }
             Statement::Ticket => start(db, &SessionBasis::Ticket).await,
             Statement::Password => start(db, &SessionBasis::Password("hash".into())).await,
