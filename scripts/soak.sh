@@ -7,6 +7,7 @@ minutes=${1:-10}
 tests=(
     sessions::refresh_promise::interleavings::every
     sessions::refresh_promise::crashes
+    sessions::refresh_promise::spread
     endurance::nodes
     endurance::actors
     node::restarts::a_rolling

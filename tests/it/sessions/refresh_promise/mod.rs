@@ -9,10 +9,11 @@
 //!    same rows.
 //!
 //! `model` says what a correct server may respond. `interleavings` decides about every statement of
-//! every node, so that a seed reproduces a failure exactly; `crashes` lets real processes race.
+//! every node, so that a seed reproduces a failure exactly; `crashes` and `spread` let real processes race.
 
 mod crashes;
 mod interleavings;
 mod model;
 mod reference;
+mod spread;
 mod tracked;
