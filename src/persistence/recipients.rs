@@ -1,53 +1,57 @@
 //! `auth.keywright_recipients`: what was sent to whom lately, counted for all nodes.
 
 use sqlx::PgExecutor;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// How much one recipient may be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     pub limit: i64,
-    /// What was sent before does not count any more.
-    pub since: OffsetDateTime,
-    /// If something was sent after this, it was enough.
-    pub once_since: Option<OffsetDateTime>,
-    /// When what is counted now says nothing any more.
-    pub expires_at: OffsetDateTime,
+    /// What was sent longer ago does not count any more.
+    pub window: Duration,
+    /// If something was sent within this time, it was enough.
+    pub once_within: Option<Duration>,
 }
 
-/// Counts one more if the allowance has it, and tells whether it has.
+/// Counts one more if the allowance has it, and tells when it was counted, by Postgres' clock, to which
+/// `advanced` is added.
 ///
 /// The row is locked until the transaction ends, so that of two at once the second one knows of the
 /// first.
 pub async fn take(
     db: impl PgExecutor<'_>,
     recipient: &[u8; 32],
-    now: OffsetDateTime,
+    advanced: Duration,
     allowance: Allowance,
-) -> sqlx::Result<bool> {
-    let Allowance { limit, since, once_since, expires_at } = allowance;
-    let taken = sqlx::query!(
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    let Allowance { limit, window, once_within } = allowance;
+    sqlx::query_scalar!(
         r#"
         insert into auth.keywright_recipients as r (recipient, sent_at, expires_at)
-        values ($1, array[$2::timestamptz], $6)
+        select $1, array[at.now], at.now + make_interval(secs => $4)
+          from (select now() + make_interval(secs => $2) as now) as at
         on conflict (recipient)
-        do update set sent_at = array(select t from unnest(r.sent_at) as t where t > $4)
+        do update set sent_at = array(select t from unnest(r.sent_at) as t
+                                       where t > excluded.sent_at[1] - make_interval(secs => $4))
                                 || excluded.sent_at,
                       expires_at = greatest(r.expires_at, excluded.expires_at)
-                where (select count(*) from unnest(r.sent_at) as t where t > $4) < $3
-                  and ($5::timestamptz is null
-                       or not exists (select from unnest(r.sent_at) as t where t > $5))
+                where (select count(*) from unnest(r.sent_at) as t
+                        where t > excluded.sent_at[1] - make_interval(secs => $4)) < $3
+                  and ($5::float8 is null
+                       or not exists (
+                           select from unnest(r.sent_at) as t
+                            where t > excluded.sent_at[1] - make_interval(secs => $5)
+                       ))
+        returning now() + make_interval(secs => $2) as "at!"
         "#,
         recipient.as_slice(),
-        now,
+        advanced.as_seconds_f64(),
         limit,
-        since,
-        once_since,
-        expires_at,
+        window.as_seconds_f64(),
+        once_within.map(Duration::as_seconds_f64),
     )
-    .execute(db)
-    .await?;
-    Ok(taken.rows_affected() > 0)
+    .fetch_optional(db)
+    .await
 }
 
 /// Takes back what was counted at that time.

@@ -1,7 +1,7 @@
 //! How much one recipient is sent, whoever asks for it (`AUTH_RECIPIENT_LIMITS`).
 //!
-//! Counted in Postgres, for all nodes, by a keyed hash of the address or number, in the transaction
-//! that promises the message. Past the limit nothing is sent and the response is the same: a refusal
+//! Counted in Postgres, for all nodes, by its clock and a keyed hash of the address or number, in the
+//! transaction that promises the message. Past the limit nothing is sent and the response is the same: a refusal
 //! would tell that there is an account, and anybody could bring it about.
 //!
 //! What came before is not lost: the last tickets of a kind stay valid (`persistence::tickets`), so
@@ -39,17 +39,16 @@ pub async fn may_mail(
         TicketKind::PasswordReset => policy.limit,
         _ => (policy.limit - 1).max(1),
     };
-    let now = app.clock.now();
-    let allowance = allowance(Policy { limit, ..policy }, now);
-    let taken = recipients::take(db, &key(app, "mail", address), now, allowance).await?;
-    Ok(noted(app, taken))
+    let (advanced, allowance) = (app.clock.advanced(), allowance(Policy { limit, ..policy }));
+    let taken = recipients::take(db, &key(app, "mail", address), advanced, allowance).await?;
+    Ok(noted(app, taken.is_some()))
 }
 
 /// Does as much as [`may_mail`], for nobody, and leaves nothing.
 pub async fn pretend(app: &App, db: &mut PgConnection) -> Result<(), AuthError> {
     let Some(policy) = app.config().recipients.limits.mail else { return Ok(()) };
-    let (key, now) = (key(app, "nobody", &random_name()), app.clock.now());
-    recipients::take(&mut *db, &key, now, allowance(policy, now)).await?;
+    let (key, advanced) = (key(app, "nobody", &random_name()), app.clock.advanced());
+    recipients::take(&mut *db, &key, advanced, allowance(policy)).await?;
     recipients::forget(&mut *db, &key).await?;
     Ok(())
 }
@@ -62,9 +61,9 @@ pub async fn may_notify(
     template: MailTemplate,
 ) -> Result<bool, AuthError> {
     let Some(policy) = app.config().recipients.limits.notice else { return Ok(true) };
-    let now = app.clock.now();
     let key = key(app, template.name(), address);
-    Ok(recipients::take(db, &key, now, allowance(policy, now)).await?)
+    let taken = recipients::take(db, &key, app.clock.advanced(), allowance(policy)).await?;
+    Ok(taken.is_some())
 }
 
 /// The same for a sign-in that is locked: one in the time for which attempts are counted, whatever
@@ -75,37 +74,33 @@ pub async fn may_tell_locked(
     address: &str,
 ) -> Result<bool, AuthError> {
     let Some(attempts) = app.config().protection.account_attempts else { return Ok(false) };
-    let now = app.clock.now();
     let key = key(app, MailTemplate::NoticeSignInLocked.name(), address);
-    let allowance =
-        Allowance { once_since: Some(now - attempts.window), ..allowance(LOCKS_A_DAY, now) };
-    Ok(recipients::take(db, &key, now, allowance).await?)
+    let once_within = Some(length(attempts.window));
+    let allowance = Allowance { once_within, ..allowance(LOCKS_A_DAY) };
+    Ok(recipients::take(db, &key, app.clock.advanced(), allowance).await?.is_some())
 }
 
 /// An SMS that is counted.
 pub struct CountedSms {
     key: [u8; 32],
-    at: OffsetDateTime,
+    /// `None` where they are not limited.
+    at: Option<OffsetDateTime>,
 }
 
 /// Counts an SMS; `None` if it may not be sent. It is sent within the request, so this comes before.
 pub async fn may_text(app: &App, phone: &str) -> Result<Option<CountedSms>, AuthError> {
-    let (key, at) = (key(app, "sms", phone), app.clock.now());
+    let key = key(app, "sms", phone);
     let policy = app.config().recipients.limits.sms;
-    if let Some(policy) = policy {
-        let taken = recipients::take(&app.pool, &key, at, allowance(policy, at)).await?;
-        if !noted(app, taken) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(CountedSms { key, at }))
+    let Some(policy) = policy else { return Ok(Some(CountedSms { key, at: None })) };
+    let at = recipients::take(&app.pool, &key, app.clock.advanced(), allowance(policy)).await?;
+    Ok(noted(app, at.is_some()).then_some(CountedSms { key, at }))
 }
 
 impl CountedSms {
     /// The provider did not take it.
     pub async fn give_back(self, app: &App) -> Result<(), AuthError> {
-        if app.config().recipients.limits.sms.is_some() {
-            recipients::give_back(&app.pool, &self.key, self.at).await?;
+        if let Some(at) = self.at {
+            recipients::give_back(&app.pool, &self.key, at).await?;
         }
         Ok(())
     }
@@ -118,13 +113,13 @@ fn noted(app: &App, taken: bool) -> bool {
     taken
 }
 
-fn allowance(policy: Policy, now: OffsetDateTime) -> Allowance {
-    Allowance {
-        limit: i64::from(policy.limit),
-        since: now - policy.window,
-        once_since: None,
-        expires_at: now + policy.window,
-    }
+fn allowance(policy: Policy) -> Allowance {
+    let (limit, window) = (i64::from(policy.limit), length(policy.window));
+    Allowance { limit, window, once_within: None }
+}
+
+fn length(window: std::time::Duration) -> time::Duration {
+    time::Duration::try_from(window).unwrap_or(time::Duration::MAX)
 }
 
 /// Neither addresses nor numbers are in the table; letters of either case are the same mailbox.
