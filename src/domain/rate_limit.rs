@@ -26,16 +26,72 @@ pub struct Verdict {
     pub reset: Duration,
 }
 
+/// What was counted in a window and in the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Halves {
+    pub current: u32,
+    pub previous: u32,
+}
+
+impl Halves {
+    /// Of so many windows later.
+    const fn later(self, windows: u64) -> Self {
+        match windows {
+            0 => self,
+            1 => Self { current: 0, previous: self.current },
+            _ => Self { current: 0, previous: 0 },
+        }
+    }
+
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            current: self.current.saturating_add(other.current),
+            previous: self.previous.saturating_add(other.previous),
+        }
+    }
+}
+
 /// The two counters of one key, for one length of window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Number of the window that `current` belongs to, counted from the epoch.
+    /// Number of the window that the current half belongs to, counted from the epoch.
     window: u64,
-    current: u32,
-    previous: u32,
+    own: Halves,
+    /// What other nodes have counted, as far as that is known.
+    others: Halves,
 }
 
 impl Counts {
+    /// As they stand elsewhere.
+    pub const fn of(window: u64, own: Halves) -> Self {
+        Self { window, own, others: Halves { current: 0, previous: 0 } }
+    }
+
+    /// What was counted here, with the number of its window.
+    #[must_use]
+    pub const fn own(self) -> (u64, Halves) {
+        (self.window, self.own)
+    }
+
+    /// Takes over what each other node has counted in a window of its own.
+    pub fn learn(&mut self, others: impl Iterator<Item = (u64, Halves)>) {
+        let seen = others.map(|(window, halves)| match window.checked_sub(self.window) {
+            None => halves.later(self.window - window),
+            Some(0) => halves,
+            // Its clock is ahead: all of this is now or has just been.
+            Some(_) => {
+                Halves { current: halves.current.saturating_add(halves.previous), previous: 0 }
+            }
+        });
+        self.others = seen.fold(Halves::default(), Halves::plus);
+    }
+
+    /// Whether this node alone has counted more than a tenth of the limit.
+    #[must_use]
+    pub fn is_above_a_tenth(self, policy: Policy) -> bool {
+        u64::from(self.own.current) * 10 > u64::from(policy.limit)
+    }
+
     /// Whether one more would be allowed now; counts nothing.
     #[must_use]
     pub fn peek(mut self, policy: Policy, now: OffsetDateTime) -> Verdict {
@@ -48,7 +104,7 @@ impl Counts {
         let rest = self.move_to(policy, now);
         let verdict = self.decide(policy, rest);
         if verdict.allowed {
-            self.current = self.current.saturating_add(1);
+            self.own.current = self.own.current.saturating_add(1);
         }
         verdict
     }
@@ -68,19 +124,18 @@ impl Counts {
             // The clock was set back: what was counted keeps counting.
             return length;
         }
-        match window - self.window {
-            0 => {}
-            1 => (self.previous, self.current) = (self.current, 0),
-            _ => (self.previous, self.current) = (0, 0),
-        }
+        let windows = window - self.window;
+        self.own = self.own.later(windows);
+        self.others = self.others.later(windows);
         self.window = window;
         length - now % length
     }
 
     fn decide(self, policy: Policy, rest: u64) -> Verdict {
         let (limit, length) = (u128::from(policy.limit), u128::from(length_of(policy.window)));
-        let (current, rest) = (u128::from(self.current), u128::from(rest));
-        let previous = u128::from(self.previous).min(limit);
+        let all = self.own.plus(self.others);
+        let (current, rest) = (u128::from(all.current), u128::from(rest));
+        let previous = u128::from(all.previous).min(limit);
         let used = previous * rest / length + current;
         if used < limit {
             let remaining = u32::try_from(limit - used - 1).unwrap_or(u32::MAX);
@@ -169,6 +224,36 @@ mod tests {
         assert_eq!(seen.iter().map(|v| v.remaining).collect::<Vec<_>>(), [2, 1, 0, 0]);
         assert_eq!(seen.iter().map(|v| v.allowed).collect::<Vec<_>>(), [true, true, true, false]);
         assert_eq!(seen[0].reset, Duration::from_secs(45));
+    }
+
+    #[test]
+    fn what_others_counted_counts_with_ones_own_and_slides_with_it() {
+        let (mut counts, policy) = (Counts::default(), policy(10, 60));
+        assert_eq!(allowed(&mut counts, policy, 0, 3), 3);
+        let (window, own) = counts.own();
+        assert_eq!(own, Halves { current: 3, previous: 0 });
+        let halves = |current, previous| Halves { current, previous };
+        counts.learn(
+            [(window, halves(2, 8)), (window - 1, halves(4, 9)), (0, halves(9, 9))].into_iter(),
+        );
+        assert_eq!(counts.others, halves(2, 12));
+        counts.learn([(window + 1, halves(1, 2))].into_iter());
+        assert_eq!(counts.others, halves(3, 0), "a clock that is ahead hides nothing");
+        assert_eq!(counts.peek(policy, at(0)).remaining, 3);
+        assert_eq!(allowed(&mut counts, policy, 0, 20), 4);
+        // A quarter into the next window.
+        assert_eq!(allowed(&mut counts, policy, 75_000, 20), 3);
+    }
+
+    #[test]
+    fn a_tenth_of_the_limit_is_not_above_it() {
+        for (limit, most) in [(100, 10), (10, 1), (9, 0), (1, 0)] {
+            let (mut counts, policy) = (Counts::default(), policy(limit, 60));
+            allowed(&mut counts, policy, 0, most);
+            assert!(!counts.is_above_a_tenth(policy), "{limit}");
+            allowed(&mut counts, policy, 0, 1);
+            assert!(counts.is_above_a_tenth(policy), "{limit}");
+        }
     }
 
     #[test]

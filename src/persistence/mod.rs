@@ -7,6 +7,7 @@ pub mod changes;
 pub mod claims;
 pub mod connection_string;
 pub mod constraints;
+pub mod counters;
 pub mod credentials;
 pub mod dead_rows;
 pub mod dedicated_connection;

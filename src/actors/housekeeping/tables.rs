@@ -9,7 +9,9 @@ use super::pace;
 use super::walk::Walk;
 use super::{HousekeepingArgs, TICK};
 use crate::persistence::expired_sessions::{self, Kept};
-use crate::persistence::{challenges, idle_users, outbox, recipients, tickets, used_challenges};
+use crate::persistence::{
+    challenges, counters, idle_users, outbox, recipients, tickets, used_challenges,
+};
 
 /// Rows that one statement removes at most, so that none holds many locks or takes long.
 pub(super) const BATCH: i64 = 1_000;
@@ -41,7 +43,7 @@ pub(super) struct Batches {
 }
 
 /// Every table that is swept; the order is that of the metrics.
-pub(super) static TABLES: [Table; 7] = [
+pub(super) static TABLES: [Table; 8] = [
     Table {
         name: "keywright_tickets",
         sweep: Sweep::Batches(Batches {
@@ -75,6 +77,16 @@ pub(super) static TABLES: [Table; 7] = [
         sweep: Sweep::Batches(Batches {
             every: Duration::from_mins(10),
             remove: |with, now| Box::pin(recipients::delete_expired(&with.pool, now, BATCH)),
+        }),
+    },
+    Table {
+        name: "keywright_counters",
+        sweep: Sweep::Batches(Batches {
+            every: Duration::from_mins(1),
+            remove: |with, _| {
+                let advanced = with.clock.advanced();
+                Box::pin(counters::delete_expired(&with.pool, advanced, BATCH))
+            },
         }),
     },
     // Sessions and personal access tokens. An index on when they expire would change with each

@@ -15,6 +15,7 @@ const UNBREAKABLE: &[(&str, &[&str])] = &[
         "ids and hashes are random, or the statement says what happens on a conflict",
         &[
             "keywright_challenges.keywright_challenges_pkey",
+            "keywright_counters.keywright_counters_pkey",
             "keywright_credentials.keywright_credentials_pkey",
             "keywright_outbox.keywright_outbox_pkey",
             "keywright_provider_refresh_tokens.keywright_provider_refresh_tokens_pkey",

@@ -10,7 +10,7 @@ use crate::support::smtp::eventually;
 use crate::support::two_nodes::TwoNodes;
 
 /// Fills each table with `count` rows that expired long ago, and one that has not.
-const FILL: [(&str, &str); 5] = [
+const FILL: [(&str, &str); 6] = [
     (
         "keywright_tickets",
         "insert into auth.keywright_tickets (ticket_hash, user_id, purpose, created_at, expires_at)
@@ -46,6 +46,14 @@ const FILL: [(&str, &str); 5] = [
         "keywright_recipients",
         "insert into auth.keywright_recipients (recipient, sent_at, expires_at)
          select sha256(n::text::bytea), array[now()], t.at
+           from (select n, now() - interval '1 day' as at from generate_series(1, $1::int) n
+                union all select 0, now() + interval '1 day') t (n, at)",
+    ),
+    (
+        "keywright_counters",
+        "insert into auth.keywright_counters
+                (key, node, span, slot, current, previous, counted_at, expires_at)
+         select sha256(n::text::bytea), 0, 900000, 0, 1, 0, now(), t.at
            from (select n, now() - interval '1 day' as at from generate_series(1, $1::int) n
                 union all select 0, now() + interval '1 day') t (n, at)",
     ),
