@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::actors::parts::Parts;
+use crate::actors::limits::counter_key::CounterKey;
+use crate::actors::parts::{InCommon, Parts};
 use crate::actors::tree::{self, Root};
 use crate::app::App;
 use crate::config::{Config, StorageCompatibility};
@@ -93,8 +94,7 @@ impl Node {
         let (pool, origin) = prepare_database(&config).await?;
         let default_locale = config.accounts.locales.default_locale();
         let mail = MailSender::from_config(&config.mail, default_locale, origin)?;
-        let (rotation_key, password_settings, secrets) =
-            read_shared_settings(&config, &pool).await?;
+        let (rotation_key, passwords, secrets) = read_shared_settings(&config, &pool).await?;
 
         let parts = Parts::new(
             Arc::new(ArcSwap::from_pointee(config)),
@@ -103,7 +103,7 @@ impl Node {
             origin,
             Arc::new(ArcSwap::from_pointee(keys)),
             Arc::new(ArcSwap::from_pointee(mail)),
-            password_settings,
+            InCommon { passwords, counter_key: CounterKey::derive(&secrets.sealer) },
         )?;
         let gave_up = CancellationToken::new();
         let (actors, root) = tree::start(&parts, gave_up.clone()).await?;

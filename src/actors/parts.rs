@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::limits::counter_key::CounterKey;
 use super::limits::counters::Counters;
 use super::runtime::handle::Slot;
 use super::runtime::supervisor::{LivePolicy, TreeView};
@@ -44,6 +45,13 @@ pub struct Parts {
     pub tree: TreeView,
 }
 
+/// What all nodes on one database have in common.
+pub struct InCommon {
+    pub passwords: PasswordSettings,
+    /// For the names of counters.
+    pub counter_key: CounterKey,
+}
+
 impl Parts {
     /// Empty caches and counters around what the node has already. Fails only if no HTTP client can be
     /// made.
@@ -54,7 +62,7 @@ impl Parts {
         origin: Origin,
         keys: Arc<ArcSwap<KeySet>>,
         mail: Arc<ArcSwap<MailSender>>,
-        passwords: PasswordSettings,
+        in_common: InCommon,
     ) -> reqwest::Result<Self> {
         let settings = config.load().actors.clone();
         let feed = Arc::<FeedState>::default();
@@ -64,7 +72,7 @@ impl Parts {
             claims: ClaimsCache::default(),
             clients: HttpClients::new()?,
             shards: (0..settings.session_shards).map(|_| Arc::default()).collect(),
-            counters: Counters::new(&clock),
+            counters: Counters::new(&clock, in_common.counter_key),
             policy: LivePolicy::from(settings.restart_policy()),
             tree: TreeView::default(),
             mail_stats: Arc::default(),
@@ -74,7 +82,7 @@ impl Parts {
             origin,
             keys,
             mail,
-            passwords,
+            passwords: in_common.passwords,
         })
     }
 }

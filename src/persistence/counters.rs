@@ -7,7 +7,7 @@
 use sqlx::PgExecutor;
 use time::{Duration, OffsetDateTime};
 
-/// Rows that the table may have; past it the oldest go, as entries of a cache do.
+/// Rows that the table may have; past it some go before their time, as entries of a cache do.
 const MAX_ROWS: i64 = 1_000_000;
 
 /// Bytes below which the table cannot have as many.

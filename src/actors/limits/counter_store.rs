@@ -1,5 +1,5 @@
-//! Where counts of requests and of failed attempts are kept: the memory of this node, so that with N
-//! nodes up to N times a limit passes. Counting and judging are one step.
+//! Counts in the memory of this node. Counting and judging are one step, which waits for nobody; what
+//! other nodes have counted of requests is told to it a moment later (`exchange.rs`).
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
-use crate::domain::rate_limit::{Counts, Policy, Verdict};
+use crate::domain::rate_limit::{Counts, Halves, Policy, Verdict};
 
 /// Entries of one store. Past it one that came but once, or was idle for long, goes; its owner starts
 /// from zero.
@@ -31,10 +31,10 @@ pub enum Subject {
 /// Names one pair of counters. The length of the window is part of it: after a reload with another
 /// one, counting starts anew, since numbers of windows of different lengths do not compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    scope: &'static str,
-    window: Duration,
-    subject: Subject,
+pub struct Key {
+    pub scope: &'static str,
+    pub window: Duration,
+    pub subject: Subject,
 }
 
 /// Counters in a bounded cache; cheap to clone. A lock is held for a few additions and never across
@@ -45,15 +45,49 @@ struct Key {
 #[derive(Clone)]
 pub struct CounterStore {
     cells: Arc<Cache<Key, Cell>>,
+    /// What other nodes are to hear of, if they are to hear of anything; each cell once.
+    untold: Option<Arc<Mutex<Vec<Untold>>>>,
     clock: Clock,
 }
 
-type Cell = Arc<Mutex<Counts>>;
+type Cell = Arc<Mutex<Kept>>;
+
+#[derive(Default)]
+struct Kept {
+    counts: Counts,
+    is_listed: bool,
+}
+
+/// A pair of counters with news.
+pub struct Untold {
+    pub key: Key,
+    cell: Cell,
+}
+
+impl Untold {
+    /// What was counted here until now, with the number of its window; what comes later is news again.
+    pub fn tell(&self) -> (u64, Halves) {
+        locked(&self.cell, |kept| {
+            kept.is_listed = false;
+            kept.counts.own()
+        })
+    }
+
+    /// Takes over what the others have counted.
+    pub fn learn(&self, others: impl Iterator<Item = (u64, Halves)>) {
+        locked(&self.cell, |kept| kept.counts.learn(others));
+    }
+}
 
 impl CounterStore {
-    /// An empty store.
+    /// An empty store, which is this node's alone.
     pub fn new(clock: Clock) -> Self {
-        Self { cells: Arc::new(Cache::new(CAPACITY)), clock }
+        Self { cells: Arc::new(Cache::new(CAPACITY)), untold: None, clock }
+    }
+
+    /// An empty store that lists what other nodes are to hear of.
+    pub fn shared(clock: Clock) -> Self {
+        Self { untold: Some(Arc::default()), ..Self::new(clock) }
     }
 
     /// Counts one more in `scope` if the policy allows it.
@@ -61,15 +95,53 @@ impl CounterStore {
         let key = Key { scope, window: policy.window, subject };
         let Ok(cell) = self.cells.get_or_insert_with(&key, || Ok::<_, Infallible>(Cell::default()));
         let now = self.clock.now();
-        locked(&cell, |counts| counts.hit(policy, now))
+        let (verdict, is_news) = locked(&cell, |kept| {
+            let verdict = kept.counts.hit(policy, now);
+            let is_news = self.untold.is_some()
+                && verdict.allowed
+                && !kept.is_listed
+                && kept.counts.is_above_a_tenth(policy);
+            kept.is_listed |= is_news;
+            (verdict, is_news)
+        });
+        if let (true, Some(untold)) = (is_news, &self.untold) {
+            untold.lock().unwrap_or_else(PoisonError::into_inner).push(Untold { key, cell });
+        }
+        verdict
+    }
+
+    /// Whether others are to hear of something.
+    pub fn has_untold(&self) -> bool {
+        let untold = self.untold.as_ref();
+        untold.is_some_and(|list| !list.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+
+    /// Takes at most so many of the counters with news.
+    pub fn take_untold(&self, most: usize) -> Vec<Untold> {
+        let Some(untold) = &self.untold else { return Vec::new() };
+        let mut untold = untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = most.min(untold.len());
+        untold.drain(..most).collect()
+    }
+
+    /// Lists them again, for nobody could be told.
+    pub fn put_back(&self, news: Vec<Untold>) {
+        let Some(untold) = &self.untold else { return };
+        let again = news
+            .into_iter()
+            .filter(|one| locked(&one.cell, |kept| !std::mem::replace(&mut kept.is_listed, true)));
+        let again: Vec<_> = again.collect();
+        untold.lock().unwrap_or_else(PoisonError::into_inner).extend(again);
     }
 
     /// Whether one more would be allowed; counts nothing.
     pub fn peek(&self, scope: &'static str, subject: Subject, policy: Policy) -> Verdict {
         let key = Key { scope, window: policy.window, subject };
         // Looking must not fill the store.
-        let counts =
-            self.cells.get(&key).map_or_else(Counts::default, |cell| locked(&cell, |c| *c));
+        let counts = self
+            .cells
+            .get(&key)
+            .map_or_else(Counts::default, |cell| locked(&cell, |kept| kept.counts));
         counts.peek(policy, self.clock.now())
     }
 
@@ -83,14 +155,15 @@ impl CounterStore {
         let now = self.clock.now();
         // One that somebody holds is about to count, and would count for nothing if it went.
         self.cells.retain(|key, cell| {
-            Arc::strong_count(cell) > 1 || !locked(cell, |counts| counts.is_spent(key.window, now))
+            Arc::strong_count(cell) > 1
+                || !locked(cell, |kept| kept.counts.is_spent(key.window, now))
         });
         self.cells.len()
     }
 }
 
 /// Counts are whole whenever the lock is free, also after a panic.
-fn locked<R>(cell: &Mutex<Counts>, work: impl FnOnce(&mut Counts) -> R) -> R {
+fn locked<R>(cell: &Mutex<Kept>, work: impl FnOnce(&mut Kept) -> R) -> R {
     work(&mut cell.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -167,6 +240,37 @@ mod tests {
         assert_eq!(memory.tidy(), 1);
         drop(held);
         assert_eq!(memory.tidy(), 0);
+    }
+
+    #[test]
+    fn others_hear_of_what_is_above_a_tenth_of_its_limit_once_until_it_was_told() {
+        let store = CounterStore::shared(Clock::system());
+        let policy = Policy { limit: 30, ..POLICY };
+        let hit = |times: u32| {
+            for _ in 0..times {
+                store.hit("a", Subject::All, policy);
+            }
+        };
+        hit(3);
+        assert!(store.take_untold(9).is_empty());
+        hit(2);
+        let news = store.take_untold(9);
+        assert_eq!(news.len(), 1);
+        hit(1);
+        assert!(store.take_untold(9).is_empty(), "it is still to be told");
+        let (window, own) = news[0].tell();
+        assert_eq!(own.current, 6);
+        store.put_back(news);
+        let news = store.take_untold(9);
+        assert_eq!(news[0].tell().1.current, 6);
+        news[0].learn([(window, Halves { current: 20, previous: 0 })].into_iter());
+        assert_eq!(store.hit("a", Subject::All, policy).remaining, 3);
+        assert_eq!(store.take_untold(9).len(), 1);
+        let alone = CounterStore::new(Clock::system());
+        for _ in 0..30 {
+            alone.hit("a", Subject::All, policy);
+        }
+        assert!(alone.take_untold(9).is_empty());
     }
 
     #[tokio::test]

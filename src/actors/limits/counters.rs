@@ -7,8 +7,11 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::attempt_ledger::AttemptLedger;
+use super::counter_key::CounterKey;
 use super::counter_store::{CounterStore, Subject};
 use super::pending_attempts::PendingAttempts;
+use super::reach::Reach;
 use crate::domain::clock::Clock;
 use crate::metrics::Counter;
 
@@ -23,10 +26,15 @@ const MAX_FAMILIAR: u64 = 100_000;
 pub struct Counters {
     /// Requests. Apart from the next one, so that a flood of addresses pushes no account out.
     pub requests: CounterStore,
-    /// Failed proofs.
+    /// Failed proofs that this node has seen.
     pub attempts: CounterStore,
     /// Proofs that are looked at.
     pub pending_attempts: PendingAttempts,
+    /// What Postgres is told of these.
+    pub ledger: AttemptLedger,
+    /// Whether Postgres answers.
+    pub reach: Reach,
+    pub(super) key: CounterKey,
     pub(super) familiar: Cache<Subject, ()>,
     /// Since the last summary in the log.
     pub(super) refused: Arc<AtomicU64>,
@@ -63,17 +71,22 @@ impl Guard {
 
 impl Counters {
     /// Everything at zero.
-    pub fn new(clock: &Clock) -> Self {
+    pub fn new(clock: &Clock, key: CounterKey) -> Self {
         let familiar = Cache::builder()
             .max_capacity(MAX_FAMILIAR)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(FAMILIAR_FOR)
             .build();
         let attempts = CounterStore::new(clock.clone());
+        let reach = Reach::default();
+        let ledger = AttemptLedger::new(key.clone(), clock.clone(), reach.clone());
         Self {
-            requests: CounterStore::new(clock.clone()),
-            pending_attempts: PendingAttempts::new(attempts.clone()),
+            requests: CounterStore::shared(clock.clone()),
+            pending_attempts: PendingAttempts::new(attempts.clone(), ledger.clone()),
             attempts,
+            ledger,
+            reach,
+            key,
             familiar,
             refused: Arc::default(),
             refusals: Arc::default(),

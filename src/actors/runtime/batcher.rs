@@ -86,6 +86,11 @@ impl<K: Ord, R> Batch<K, R> {
         self.requests.chunk_by(|(one, _), (other, _)| one == other).map(|same| &same[0].0)
     }
 
+    /// The requests, in the order of their keys, for who replies to each of them apart.
+    pub fn into_requests(self) -> Vec<(K, RpcReplyPort<R>)> {
+        self.requests
+    }
+
     /// Replies to every request, in the order of their keys.
     pub fn respond(self, mut with: impl FnMut(&K) -> R) {
         for (key, reply) in self.requests {

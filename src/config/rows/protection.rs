@@ -2,7 +2,7 @@
 
 use crate::settings::Setting;
 
-const NO_MEMCACHED: &str = "rate limits are not kept in memcached";
+const NO_MEMCACHED: &str = "nodes share rate limits through Postgres";
 
 /// Services that are asked about people and passwords, and response-time padding.
 pub(crate) const SERVICES: &[Setting] = &[

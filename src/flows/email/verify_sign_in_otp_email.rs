@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use futures_util::future::join;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::verified_address::{Proof, prove_address};
@@ -38,8 +39,10 @@ pub async fn verify_sign_in_otp_email(
         return Err(ErrorCode::InvalidTicket.into());
     };
     let account = Account::by_email(Factor::Code, email, client);
-    let attempt = attempts::begin(app, &account).await?;
-    let found = users::find_by_email(&app.pool, email).await?;
+    // Both are looked up whatever the other one says, at the same time.
+    let found = users::find_by_email(&app.pool, email);
+    let (attempt, found) = join(attempts::begin(app, &account), found).await;
+    let (attempt, found) = (attempt?, found?);
     // A stranger's try costs as many statements.
     let id = found.as_ref().map_or_else(UserId::random, |found| found.user.id);
     let matched = try_code(app, id, &code).await?;

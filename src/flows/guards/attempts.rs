@@ -11,8 +11,11 @@
 //! memory is this node's and ends with it.
 //!
 //! A flow calls [`begin`] before it looks at a credential, and tells the [`Attempt`] the outcome. Of
-//! attempts at once only so many are looked at as the account has left; the others wait for the
-//! outcome of these, and are refused alike. One that could not be judged does not count.
+//! attempts at once, on all nodes together, only so many are looked at as the account has left; the
+//! others wait for the outcome of these, and are refused alike. One that could not be judged does not
+//! count. It costs one statement, which is the same for every account, and does not depend on whether
+//! there is one. No transaction may be open meanwhile: many that wait for that statement would hold
+//! the connections that it needs.
 //! Personal access tokens name no account until they are right, and cannot be guessed: nothing to
 //! count.
 
@@ -63,7 +66,7 @@ impl Account {
     }
 
     fn new(factor: Factor, name: &str, client: IpAddr) -> Self {
-        // Hashed for its size; neither addresses nor numbers stay in memory.
+        // Hashed for its size; neither addresses nor numbers stay in memory. Postgres gets a keyed hash.
         let hash = digest(&SHA256, format!("{factor:?}:{name}").as_bytes());
         let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
         Self {
@@ -82,7 +85,8 @@ pub async fn begin<'a>(app: &'a App, account: &Account) -> Result<Attempt<'a>, A
     let from_here = account.from_here;
     let policy = app.config().protection.account_attempts;
     let Some(policy) = policy else { return Ok(Attempt { app, pending: None, from_here }) };
-    match app.counters.pending_attempts.begin(policy, || account.subject(app)).await {
+    let limiter = &app.actors.rate_limiter;
+    match app.counters.pending_attempts.begin(limiter, policy, || account.subject(app)).await {
         Ok(pending) => Ok(Attempt { app, pending: Some(pending), from_here }),
         Err(verdict) => {
             app.counters.note_refusal(Guard::Attempts);
@@ -96,7 +100,7 @@ pub async fn begin<'a>(app: &'a App, account: &Account) -> Result<Attempt<'a>, A
 pub struct Attempt<'a> {
     app: &'a App,
     /// `None` without a limit.
-    pending: Option<PendingAttempt>,
+    pending: Option<PendingAttempt<'a>>,
     from_here: Subject,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::totp::{Proof, authenticate_change, prove, refuse_wrong_code};
+use super::totp::{Proof, authenticate_change, begin_attempt, prove, refuse_wrong_code};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::notice::Notice;
@@ -36,6 +36,7 @@ pub async fn change_mfa(
     }
     registered(app, caller.id()).await?;
 
+    let attempt = begin_attempt(app, caller.id(), client).await?;
     let mut transaction = app.pool.begin_for(caller.id()).await?;
     let id = caller.lock(app, &mut transaction).await?.id();
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidEmailPassword)?;
@@ -44,7 +45,7 @@ pub async fn change_mfa(
         MfaChange::Deactivate if !row.is_active => return Err(ErrorCode::DisabledMfaTotp.into()),
         MfaChange::Activate | MfaChange::Deactivate => {}
     }
-    match prove(app, &mut transaction, id, &row, code, client).await? {
+    match prove(app, &mut transaction, id, &row, code, attempt).await? {
         Proof::Right => {}
         Proof::Wrong { locks } => return Err(refuse_wrong_code(app, transaction, id, locks).await),
     }

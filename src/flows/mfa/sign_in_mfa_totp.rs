@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::totp::{Proof, prove, refuse_wrong_code};
+use super::totp::{Proof, begin_attempt, prove, refuse_wrong_code};
 use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
@@ -38,12 +38,13 @@ pub async fn sign_in_mfa_totp(
     let user = app.actors.sessions.user(id).await?.ok_or(ErrorCode::InvalidTicket)?;
     user.user.check_registered(&config.user_rules())?;
 
+    let attempt = begin_attempt(app, id, client).await?;
     let mut transaction = app.pool.begin_for(id).await?;
     let row = stored::lock(&mut *transaction, id).await?.ok_or(ErrorCode::InvalidTicket)?;
     if !row.is_active {
         return Err(ErrorCode::DisabledMfaTotp.into());
     }
-    match prove(app, &mut transaction, id, &row, code, client).await? {
+    match prove(app, &mut transaction, id, &row, code, attempt).await? {
         Proof::Right => {}
         Proof::Wrong { locks } => return Err(refuse_wrong_code(app, transaction, id, locks).await),
     }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::error::{AuthError, ErrorCode};
 use crate::domain::ids::UserId;
 use crate::flows::guards::attempts;
-use crate::flows::guards::attempts::{Account, Factor};
+use crate::flows::guards::attempts::{Account, Attempt, Factor};
 use crate::flows::guards::bearer::{authenticate, authenticate_elevated};
 use crate::flows::guards::live_session::{Caller, Sensitive};
 use crate::flows::tickets::notices;
@@ -57,6 +57,15 @@ pub async fn refuse_wrong_code(
     ErrorCode::InvalidTotp.into()
 }
 
+/// Takes one of the attempts at codes that this user has left, before anything is locked.
+pub async fn begin_attempt(
+    app: &App,
+    id: UserId,
+    client: IpAddr,
+) -> Result<Attempt<'_>, AuthError> {
+    attempts::begin(app, &Account::by_user(Factor::Totp, id, client)).await
+}
+
 /// Checks a code and uses it up; `row` is locked by the caller's transaction.
 ///
 /// A code is good once, for whatever it was presented; wrong ones count against the account.
@@ -67,11 +76,8 @@ pub async fn prove(
     id: UserId,
     row: &TotpRow,
     code: &str,
-    client: IpAddr,
+    attempt: Attempt<'_>,
 ) -> Result<Proof, AuthError> {
-    let account = Account::by_user(Factor::Totp, id, client);
-    // Nobody waits here: all who try hold the row of this user.
-    let attempt = attempts::begin(app, &account).await?;
     let proved = check_code(app, db, id, row, code).await;
     match proved {
         Ok(()) => {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use futures_util::future::join;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::rules;
@@ -40,9 +41,12 @@ pub async fn sign_in_email_password(
     client: IpAddr,
 ) -> Result<SignedIn, AuthError> {
     let account = Account::by_email(Factor::Password, email, client);
-    let attempt = attempts::begin(app, &account).await?;
+    // Both are looked up whatever the other one says, at the same time.
+    let found = users::find_by_email(&app.pool, email);
+    let (attempt, found) = join(attempts::begin(app, &account), found).await;
+    let (attempt, found) = (attempt?, found?);
     let refused = AuthError::Refused(ErrorCode::InvalidEmailPassword);
-    let Some(mut proved) = prove(app, email, password, client).await? else {
+    let Some(mut proved) = prove(app, found, password, client).await? else {
         if attempt.failed() {
             let found = users::find_by_email(&app.pool, email).await?;
             Box::pin(notices::tell_locked(app, found.map(|found| found.user).as_ref())).await;
@@ -56,7 +60,8 @@ pub async fn sign_in_email_password(
             return Ok(signed_in);
         }
         // The hash is another one, perhaps of the same password.
-        match prove(app, email, password, client).await? {
+        let found = users::find_by_email(&app.pool, email).await?;
+        match prove(app, found, password, client).await? {
             Some(again) => proved = again,
             None => break,
         }
@@ -70,14 +75,14 @@ struct Proved {
     hash: SecretString,
 }
 
-/// Looks the user up and compares the password; brings the stored form up to date on the way.
+/// Compares the password with that of the user who was found; brings the stored form up to date on the
+/// way.
 async fn prove(
     app: &App,
-    email: &EmailAddress,
+    found: Option<UserWithPassword>,
     password: &SecretString,
     client: IpAddr,
 ) -> Result<Option<Proved>, AuthError> {
-    let found = users::find_by_email(&app.pool, email).await?;
     let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
     let outcome = rules::verify(app, password, stored, client).await?;
     let (Some(UserWithPassword { user, password_hash: Some(hash) }), true) =

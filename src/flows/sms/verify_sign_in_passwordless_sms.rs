@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use futures_util::future::join;
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
@@ -40,8 +41,10 @@ pub async fn verify_sign_in_passwordless_sms(
         return Err(ErrorCode::InvalidRequest.into());
     }
     let account = Account::by_phone(Factor::Code, phone, client);
-    let attempt = attempts::begin(app, &account).await?;
-    let found = users::find_by_phone(&app.pool, phone).await?;
+    // Both are looked up whatever the other one says, at the same time.
+    let found = users::find_by_phone(&app.pool, phone);
+    let (attempt, found) = join(attempts::begin(app, &account), found).await;
+    let (attempt, found) = (attempt?, found?);
     let id = found.as_ref().map_or_else(UserId::random, |user| user.id);
     let right_code = match &config.sms.provider {
         Some(SmsProvider::TwilioVerify(twilio)) => ask_twilio(app, twilio, phone, code).await?,

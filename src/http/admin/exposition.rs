@@ -13,6 +13,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::Admin;
 use crate::actors::limits::counters::Guard;
+use crate::actors::limits::reach::Counting;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::hasura::background::Progress;
 use crate::metrics::http::Failure;
@@ -193,6 +194,16 @@ impl Exposition {
             "keywright_guard_refusals",
             "Requests and attempts turned away by limits or by Turnstile",
             Guard::ALL.map(|by| (labels([("guard", by.name())]), counters.refusals(by))),
+        )?;
+        page.gauge(
+            "keywright_limits_shared",
+            "Whether limits count for all nodes (1), or for this one alone since Postgres does not answer (0)",
+            f64::from(u8::from(counters.reach.is_there())),
+        )?;
+        page.counters(
+            "keywright_limits_alone",
+            "Attempts that this node judged alone, and times that nodes did not hear of its requests",
+            Counting::ALL.map(|what| (labels([("kind", what.name())]), counters.reach.alone(what))),
         )
     }
 

@@ -3,6 +3,7 @@
 mod attempts;
 mod conceal_errors;
 mod enumeration;
+mod limits_of_nodes;
 mod prefetch;
 mod races;
 mod rate_limits;

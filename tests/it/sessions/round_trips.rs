@@ -49,20 +49,21 @@ enum Way {
 }
 
 /// The operation of the contract that ends each way, and the most statements that it may need: one for a
-/// user who is not in memory included.
+/// user who is not in memory included, and where something can be guessed one that counts the attempt for
+/// all nodes.
 const WAYS: [(Way, &str, usize); 19] = [
     (Way::Anonymous, "/signin/anonymous", 1),
-    (Way::Password, "/signin/email-password", 2),
+    (Way::Password, "/signin/email-password", 3),
     (Way::Pat, "/signin/pat", 1),
     (Way::Link, "/verify", 3),
     (Way::LinkOfSignUp, "/verify", 3),
-    (Way::MailedCode, "/signin/otp/email/verify", 3),
-    (Way::MailedCodeOfSignUp, "/signin/otp/email/verify", 3),
-    (Way::SmsCode, "/signin/passwordless/sms/otp", 3),
+    (Way::MailedCode, "/signin/otp/email/verify", 4),
+    (Way::MailedCodeOfSignUp, "/signin/otp/email/verify", 4),
+    (Way::SmsCode, "/signin/passwordless/sms/otp", 4),
     (Way::Provider, "/signin/provider/{provider}/callback", 3),
     (Way::IdToken, "/signin/idtoken", 2),
     // The ticket, the row with the secret, the code's step and the session in one transaction.
-    (Way::Totp, "/signin/mfa/totp", 8),
+    (Way::Totp, "/signin/mfa/totp", 9),
     // The challenge and the counter of the key are used up before anything is known.
     (Way::Passkey, "/signin/webauthn/verify", 10),
     // The session of the bearer is looked at before the ceremony is used up, and again.

@@ -15,7 +15,7 @@ use super::link::{connect, url_through};
 use super::postgres::TestDatabase;
 
 /// What a server does by itself, whether or not somebody asks for something.
-const BACKGROUND: [&str; 12] = [
+const BACKGROUND: [&str; 13] = [
     // Beats of the change feed.
     "pg_notify('keywright_changes', $1)",
     // New connections.
@@ -30,6 +30,8 @@ const BACKGROUND: [&str; 12] = [
     "ctid::text as",
     "pg_relation_size",
     "pg_stat_get_dead_tuples",
+    // Outcomes of attempts, which are told after the response.
+    "update auth.keywright_counters",
     // `last_seen` of refreshes.
     "update auth.users u set last_seen = f.at",
 ];
