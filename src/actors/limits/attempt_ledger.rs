@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::counter_key::CounterKey;
 use super::counter_store::{Key, Subject};
 use super::messages::{Answer, Ask, RateLimiterMsg};
-use super::reach::{Counting, Reach};
+use super::reach::Reach;
 use crate::actors::runtime::handle::Handle;
 use crate::domain::clock::Clock;
 use crate::domain::rate_limit::{Policy, Verdict};
@@ -147,7 +147,7 @@ impl AttemptLedger {
 
     /// Notes that this node judges alone.
     pub fn note_alone(&self) {
-        self.reach.note_alone(Counting::Attempts);
+        self.reach.note_alone();
     }
 
     /// Notes the outcome of an attempt, to be told to Postgres.

@@ -11,7 +11,7 @@ use super::attempt_ledger::AttemptLedger;
 use super::counter_key::CounterKey;
 use super::counter_store::{CounterStore, Subject};
 use super::pending_attempts::PendingAttempts;
-use super::reach::Reach;
+use super::reach::{Counting, Reach};
 use crate::domain::clock::Clock;
 use crate::metrics::Counter;
 
@@ -32,8 +32,8 @@ pub struct Counters {
     pub pending_attempts: PendingAttempts,
     /// What Postgres is told of these.
     pub ledger: AttemptLedger,
-    /// Whether Postgres answers.
-    pub reach: Reach,
+    /// Whether nodes hear of each other's requests.
+    pub(super) request_reach: Reach,
     pub(super) key: CounterKey,
     pub(super) familiar: Cache<Subject, ()>,
     /// Since the last summary in the log.
@@ -78,19 +78,24 @@ impl Counters {
             .time_to_live(FAMILIAR_FOR)
             .build();
         let attempts = CounterStore::new(clock.clone());
-        let reach = Reach::default();
-        let ledger = AttemptLedger::new(key.clone(), clock.clone(), reach.clone());
+        let reach = Reach::new(Counting::Attempts);
+        let ledger = AttemptLedger::new(key.clone(), clock.clone(), reach);
         Self {
             requests: CounterStore::shared(clock.clone()),
             pending_attempts: PendingAttempts::new(attempts.clone(), ledger.clone()),
             attempts,
             ledger,
-            reach,
+            request_reach: Reach::new(Counting::Requests),
             key,
             familiar,
             refused: Arc::default(),
             refusals: Arc::default(),
         }
+    }
+
+    /// Whether what all nodes share can be reached.
+    pub fn reaches(&self) -> [&Reach; 2] {
+        [&self.ledger.reach, &self.request_reach]
     }
 
     /// Whether this client has proved lately that the account is its own.

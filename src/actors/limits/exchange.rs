@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::counter_store::Untold;
 use super::counters::Counters;
 use super::rate_limiter::STATEMENT_LIMIT;
-use super::reach::Counting;
 use crate::domain::rate_limit::Halves as Counted;
 use crate::persistence::counters::{self, Halves, Key};
 use crate::persistence::measured_pool::MeasuredPool;
@@ -17,14 +16,15 @@ const MOST: usize = 1_000;
 impl Counters {
     /// One statement, if there is something to tell, or to find out whether Postgres answers again.
     pub(super) async fn exchange(&self, pool: &MeasuredPool, node: i64) {
-        if !self.reach.may_ask() {
+        let reach = &self.request_reach;
+        if !reach.may_ask() {
             if self.requests.has_untold() {
-                self.reach.note_alone(Counting::Requests);
+                reach.note_alone();
             }
             return;
         }
         let news = self.requests.take_untold(MOST);
-        if news.is_empty() && self.reach.is_there() {
+        if news.is_empty() && reach.is_there() {
             return;
         }
         let named: HashMap<Key, Untold> =
@@ -32,12 +32,12 @@ impl Counters {
         let own: Vec<Halves> = named.iter().map(|(key, one)| own(*key, one)).collect();
         match in_time(STATEMENT_LIMIT, counters::exchange(pool, node, &own)).await {
             Ok(others) => {
-                self.reach.answered();
+                reach.answered();
                 learn(&named, &others);
             }
             Err(error) => {
-                self.reach.failed(&error);
-                self.reach.note_alone(Counting::Requests);
+                reach.failed(&error);
+                reach.note_alone();
                 self.requests.put_back(named.into_values().collect());
             }
         }

@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::actors::limits::counter_key::CounterKey;
-    use crate::actors::limits::reach::Reach;
+    use crate::actors::limits::reach::{Counting, Reach};
     use crate::domain::clock::Clock;
     use crate::sealing::Sealer;
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn attempts() -> Attempts {
-        let reach = Reach::default();
+        let reach = Reach::new(Counting::Attempts);
         reach.failed(&std::fmt::Error);
         let key = CounterKey::derive(&Sealer::new(None, Some(&[7; 32])).unwrap());
         let ledger = AttemptLedger::new(key, Clock::system(), reach);

@@ -154,8 +154,10 @@ impl Actor for RateLimiter {
         let args = &state.args;
         // Those that wait are told nothing, so that their callers judge by themselves.
         state.tasks.end_within(STOP_LIMIT).await;
-        if args.counters.reach.is_there() {
+        if args.counters.ledger.reach.is_there() {
             settle(args.clone()).await;
+        }
+        if args.counters.request_reach.is_there() {
             args.counters.exchange(&args.pool, args.node).await;
         }
         Ok(())
@@ -170,8 +172,10 @@ impl RateLimiterState {
     }
 
     fn settle(&mut self) {
-        let Counters { ledger, reach, .. } = &self.args.counters;
-        if !self.is_settling && reach.is_there() && ledger.has_outcomes() {
+        let ledger = &self.args.counters.ledger;
+        // While Postgres is away this is what finds out whether it answers again.
+        let is_due = ledger.has_outcomes() || !ledger.reach.is_there();
+        if !self.is_settling && is_due && ledger.reach.may_ask() {
             self.is_settling = true;
             let settling = settle(self.args.clone());
             self.tasks.spawn(settling, |done| RateLimiterMsg::Settled(done.unwrap_or(false)));
@@ -207,14 +211,14 @@ async fn count(args: RateLimiterArgs, batch: Batch<Ask, Option<Answer>>) {
         match in_time(STATEMENT_LIMIT, counters::count(&args.pool, &asked, advanced)).await {
             Ok(counted) => counted,
             Err(error) => {
-                args.counters.reach.failed(&error);
+                args.counters.ledger.reach.failed(&error);
                 for (_, reply) in requests {
                     let _ = reply.send(None);
                 }
                 return;
             }
         };
-    args.counters.reach.answered();
+    args.counters.ledger.reach.answered();
     counted.sort_unstable_by_key(|(key, _)| *key);
     let mut granted: i32 = 0;
     let mut last = None;
@@ -248,8 +252,10 @@ fn answer(policy: Policy, row: Counted, granted: i32) -> Answer {
 /// Tells Postgres the outcomes that it does not know; tells whether that went well.
 async fn settle(args: RateLimiterArgs) -> bool {
     let ledger = &args.counters.ledger;
-    let mut outcomes = ledger.take_outcomes(BATCH);
-    if outcomes.is_empty() {
+    // What hangs may be lost, so who finds out whether Postgres answers again has nothing with them.
+    let is_there = ledger.reach.is_there();
+    let mut outcomes = if is_there { ledger.take_outcomes(BATCH) } else { Vec::new() };
+    if outcomes.is_empty() && is_there {
         return true;
     }
     outcomes.sort_unstable_by_key(|one| one.key);
@@ -265,11 +271,12 @@ async fn settle(args: RateLimiterArgs) -> bool {
     };
     match result {
         Ok(under_way) => {
+            ledger.reach.answered();
             ledger.settled(&outcomes, &under_way);
             true
         }
         Err(error) => {
-            args.counters.reach.failed(&error);
+            ledger.reach.failed(&error);
             // Told twice, they would make room that there is not.
             if !may_be_done {
                 ledger.put_back(outcomes);
@@ -286,7 +293,7 @@ fn millis(window: Duration) -> i64 {
 
 impl Counters {
     fn has_news(&self) -> bool {
-        self.requests.has_untold() || !self.reach.is_there()
+        self.requests.has_untold() || !self.request_reach.is_there()
     }
 
     fn tick(&self) {

@@ -1,4 +1,5 @@
-//! Whether the counts that all nodes share can be reached.
+//! Whether the counts that all nodes share can be reached, of attempts and of requests apart: what
+//! holds up one of them does not make a node judge the other one alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +20,6 @@ pub enum Counting {
 }
 
 impl Counting {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Attempts, Self::Requests];
-
     /// As a label.
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,20 +34,25 @@ impl Counting {
 pub struct Reach(Arc<Shared>);
 
 struct Shared {
+    what: Counting,
     since: Instant,
     /// Milliseconds since then until somebody asks again; 0 while Postgres answers.
     away_until: AtomicU64,
-    alone: [Counter; Counting::ALL.len()],
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        let (away_until, alone) = Default::default();
-        Self(Arc::new(Shared { since: Instant::now(), away_until, alone }))
-    }
+    alone: Counter,
 }
 
 impl Reach {
+    /// As if Postgres had answered.
+    pub fn new(what: Counting) -> Self {
+        let (since, (away_until, alone)) = (Instant::now(), Default::default());
+        Self(Arc::new(Shared { what, since, away_until, alone }))
+    }
+
+    /// Whose it is.
+    pub fn what(&self) -> Counting {
+        self.0.what
+    }
+
     /// Whether Postgres answered when it was last asked.
     pub fn is_there(&self) -> bool {
         self.0.away_until.load(Ordering::Relaxed) == 0
@@ -72,7 +75,7 @@ impl Reach {
     /// Postgres has answered.
     pub fn answered(&self) {
         if self.0.away_until.swap(0, Ordering::Relaxed) != 0 {
-            tracing::info!("limits are counted for all nodes again");
+            tracing::info!(kind = self.0.what.name(), "limits are counted for all nodes again");
         }
     }
 
@@ -81,6 +84,7 @@ impl Reach {
         let until = self.now() + millis(AWAY_FOR);
         if self.0.away_until.swap(until, Ordering::Relaxed) == 0 {
             tracing::warn!(
+                kind = self.0.what.name(),
                 error,
                 "limits are counted by this node alone, Postgres does not answer"
             );
@@ -88,13 +92,13 @@ impl Reach {
     }
 
     /// Something was counted by this node alone.
-    pub fn note_alone(&self, what: Counting) {
-        self.0.alone[what as usize].increment();
+    pub fn note_alone(&self) {
+        self.0.alone.increment();
     }
 
     /// How often so far.
-    pub fn alone(&self, what: Counting) -> u64 {
-        self.0.alone[what as usize].get()
+    pub fn alone(&self) -> u64 {
+        self.0.alone.get()
     }
 
     /// At least 1, since 0 says that Postgres answers.
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn while_postgres_is_away_one_in_a_while_finds_out() {
-        let reach = Reach::default();
+        let reach = Reach::new(Counting::Attempts);
         assert!(reach.may_ask() && reach.may_ask() && reach.is_there());
         reach.failed(&std::fmt::Error);
         assert!(!reach.may_ask() && !reach.is_there());

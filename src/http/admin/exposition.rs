@@ -13,7 +13,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::Admin;
 use crate::actors::limits::counters::Guard;
-use crate::actors::limits::reach::Counting;
+use crate::actors::limits::reach::Reach;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
 use crate::hasura::background::Progress;
 use crate::metrics::http::Failure;
@@ -195,15 +195,16 @@ impl Exposition {
             "Requests and attempts turned away by limits or by Turnstile",
             Guard::ALL.map(|by| (labels([("guard", by.name())]), counters.refusals(by))),
         )?;
-        page.gauge(
+        let of = |reach: &Reach| labels([("kind", reach.what().name())]);
+        page.gauges(
             "keywright_limits_shared",
             "Whether limits count for all nodes (1), or for this one alone since Postgres does not answer (0)",
-            f64::from(u8::from(counters.reach.is_there())),
+            counters.reaches().map(|reach| (of(reach), f64::from(u8::from(reach.is_there())))),
         )?;
         page.counters(
             "keywright_limits_alone",
             "Attempts that this node judged alone, and times that nodes did not hear of its requests",
-            Counting::ALL.map(|what| (labels([("kind", what.name())]), counters.reach.alone(what))),
+            counters.reaches().map(|reach| (of(reach), reach.alone())),
         )
     }
 
