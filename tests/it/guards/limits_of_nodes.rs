@@ -183,13 +183,13 @@ async fn an_unlogged_table_that_was_emptied_starts_every_count_anew() {
     nodes[0].sign_up(ANN).await.session();
     let kind = "select relpersistence::text from pg_class where relname = 'keywright_counters'";
     assert_eq!(nodes[0].database.text(kind).await.unwrap(), "u");
-    for from in 0..3 {
-        assert_wrong(&nodes[from], from).await;
+    for (from, node) in nodes.iter().enumerate() {
+        assert_wrong(node, from).await;
     }
     // As after a crash of Postgres.
     nodes[0].database.execute("truncate auth.keywright_counters").await;
-    for from in 0..3 {
-        assert_wrong(&nodes[from], from).await;
+    for (from, node) in nodes.iter().enumerate() {
+        assert_wrong(node, from).await;
     }
     sign_in(&nodes[1], 9, ANN, PASSWORD).await.assert_refused(429, "too-many-requests");
 }
@@ -212,8 +212,8 @@ async fn attempts_outlive_the_actor_that_counts_them() {
 async fn nobody_waits_for_the_attempt_of_a_node_that_is_gone() {
     let nodes = three(&[("AUTH_ACCOUNT_ATTEMPTS", "3")]).await;
     nodes[0].sign_up(ANN).await.session();
-    for from in 0..2 {
-        assert_wrong(&nodes[from], from).await;
+    for (from, node) in nodes[..2].iter().enumerate() {
+        assert_wrong(node, from).await;
     }
     let left_behind = "update auth.keywright_counters
                           set current = current + 1, under_way = 1,
