@@ -84,6 +84,10 @@ fn report_configuration(checks: &mut Vec<Check>, loaded: &Loaded) {
         add(checks, "configuration", State::Warning, notice.to_string());
     }
     add(checks, "configuration", State::Ok, "every setting can be used");
+    for (setting, path) in loaded.config.sources.from_files() {
+        let detail = format!("{} from {}", setting.variable, path.display());
+        add(checks, "secret file", State::Ok, detail);
+    }
 }
 
 fn check_keys(checks: &mut Vec<Check>, config: &Config) {

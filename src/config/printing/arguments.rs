@@ -54,7 +54,8 @@ fn help(setting: &Setting) -> String {
         let _ = write!(help, " [values: {}]", allowed.join(", "));
     }
     let variables: Vec<_> = setting.variables().collect();
-    let _ = write!(help, " [env: {}]", variables.join(", then "));
+    let file = if setting.secret { ", or from a file: the name with _FILE" } else { "" };
+    let _ = write!(help, " [env: {}{file}]", variables.join(", then "));
     if !setting.default.is_empty() {
         let _ = write!(help, " [default: {}]", setting.default);
     }
@@ -106,7 +107,7 @@ mod tests {
             "E-mail:",
             "--port <TEXT>",
             "[env: AUTH_PORT] [default: 4000]",
-            "[env: POSTGRES_CONNECTION, then HASURA_GRAPHQL_DATABASE_URL]",
+            "[env: POSTGRES_CONNECTION, then HASURA_GRAPHQL_DATABASE_URL, or from a file: the name with _FILE]",
             "[values: LOGIN, PLAIN, CRAM-MD5]",
         ] {
             assert!(help.contains(text), "{text} is missing in\n{help}");

@@ -18,6 +18,10 @@ settings are reported and wait for the next start. What is marked (tunable) can 
 listener (`keywright actors set`, `PATCH /ops/settings`); that wins over everything else until it is taken back or the
 process ends.
 
+Every setting of type *secret* can come from a file: `NAME_FILE` (say `AUTH_SMTP_PASS_FILE=/run/secrets/smtp`) names it, in
+the environment or in the env file. A line feed at its end does not count; a file that cannot be read, is empty, or is longer
+than 64 KiB stops the start, and so does a setting that is given in both ways. SIGHUP reads the files again.
+
 | Type | Form | An empty variable means |
 |---|---|---|
 | string | anything, taken as it is | the empty string, not the default |

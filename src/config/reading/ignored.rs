@@ -2,6 +2,7 @@
 
 use super::notice::{Notice, NoticeLevel};
 use super::reader::Reader;
+use super::secret_files::is_file_of_no_secret;
 use super::sources::Raw;
 use crate::config::table;
 use crate::settings::{Setting, Support};
@@ -26,7 +27,11 @@ pub(in crate::config) fn report_ignored(reader: &mut Reader<'_>) {
         reader.info(setting, "not supported yet, ignored");
     }
     for name in reader.sources().unknown_variables() {
-        let text = "no setting has this name, ignored; is it spelled correctly?";
+        let text = if is_file_of_no_secret(&name) {
+            "only secrets are read from files, ignored"
+        } else {
+            "no setting has this name, ignored; is it spelled correctly?"
+        };
         reader.notices.push(Notice::new(NoticeLevel::Warning, &name, text));
     }
 }

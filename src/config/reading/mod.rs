@@ -6,6 +6,7 @@ mod ignored;
 mod notice;
 mod quotes;
 mod reader;
+pub(crate) mod secret_files;
 mod service_links;
 mod sources;
 

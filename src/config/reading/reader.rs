@@ -10,6 +10,7 @@ use url::Url;
 use super::error::{ConfigError, ConfigErrors};
 use super::notice::{Notice, NoticeLevel};
 use super::quotes;
+use super::secret_files::file_variable;
 use super::sources::{Origin, Raw, Sources};
 use crate::settings::value::{
     Malformed, has_untrimmed_element, parse_bool, parse_choice, parse_duration, parse_http_url,
@@ -189,6 +190,7 @@ impl<'a> Reader<'a> {
 
     /// Whether what was given has the syntax of the setting's type; if not, that is an error.
     pub(in crate::config) fn is_well_formed(&mut self, setting: &'static Setting) -> bool {
+        self.note_files(setting);
         let Some(raw) = self.sources.lookup(setting) else { return true };
         let text = *raw.values.last().unwrap_or(&"");
         if text.is_empty() && raw.origin != Origin::Flag {
@@ -213,6 +215,7 @@ impl<'a> Reader<'a> {
     fn look_up(&mut self, setting: &'static Setting) -> Option<Raw<'a>> {
         #[cfg(test)]
         self.seen.insert(setting.variable);
+        self.note_files(setting);
         if self.sources.is_quoted(setting) {
             self.note_quotes(setting);
         }
@@ -242,6 +245,15 @@ impl<'a> Reader<'a> {
         let notice = Notice::new(level, setting.variable, text);
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
+        }
+    }
+
+    /// A setting may be asked for several times.
+    fn note_files(&mut self, setting: &Setting) {
+        for error in self.sources.file_errors(setting) {
+            if !self.errors.contains(&error) {
+                self.errors.push(error);
+            }
         }
     }
 
@@ -275,16 +287,20 @@ fn describe(setting: &Setting, raw: Option<&Raw<'_>>, reason: &Malformed) -> Con
         text => format!("\"{}\"", text.escape_debug()),
     };
     let variable = match raw.map(|raw| raw.origin) {
-        Some(Origin::Variable(name)) => name,
-        _ => setting.variable,
+        Some(Origin::Variable(name)) => name.to_owned(),
+        Some(Origin::SecretFile(name)) => file_variable(name),
+        _ => setting.variable.to_owned(),
     };
     let flag = setting.flag.unwrap_or("(none)");
     let place = match raw.map(|raw| raw.origin) {
         Some(Origin::Flag) => format!("for flag {flag} (environment variable \"{variable}\")"),
         Some(Origin::Override) => format!("for {variable}"),
+        Some(Origin::SecretFile(_)) => {
+            format!("from the file of environment variable \"{variable}\"")
+        }
         _ => format!("from environment variable \"{variable}\" for flag {flag}"),
     };
     let message =
         format!("could not parse {value} as {} value {place}: {reason}", setting.kind.name());
-    ConfigError { variable: variable.to_owned(), message }
+    ConfigError { variable, message }
 }

@@ -3,7 +3,7 @@
 //! A flag wins over the environment, which wins over the default. Of the environment, the process
 //! wins over the env file at start; after a reload the file wins, because it is what has changed.
 //! What an operator sets in the running server wins over all of them, until it is taken back or the
-//! process ends.
+//! process ends. A secret may come from a file instead, see `secret_files.rs`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -15,6 +15,7 @@ use super::env_file;
 use super::error::ConfigError;
 use super::notice::{Notice, NoticeLevel};
 use super::quotes;
+use super::secret_files::{self, SecretFile};
 use super::service_links::{is_link_name, is_service_link};
 use crate::config::rows::server::ENV_FILE;
 use crate::config::table;
@@ -33,6 +34,8 @@ pub struct Sources {
     fallbacks: HashMap<&'static str, String>,
     /// By variable; set while the server runs.
     overrides: HashMap<&'static str, String>,
+    /// By the variable that the file stands for.
+    secret_files: HashMap<&'static str, SecretFile>,
 }
 
 /// Where a value was found.
@@ -40,6 +43,8 @@ pub struct Sources {
 pub(in crate::config) enum Origin {
     Flag,
     Variable(&'static str),
+    /// In the file that stands for this variable.
+    SecretFile(&'static str),
     Fallback,
     /// Set while the server runs.
     Override,
@@ -81,7 +86,8 @@ impl Sources {
         let mut process = HashMap::new();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with("AUTH_") && table::find(&name).is_none() {
+            let is_known = table::find(&name).is_some() || secret_files::find(&name).is_some();
+            if !name.starts_with("AUTH_") && !is_known {
                 continue;
             }
             let value = value
@@ -97,7 +103,7 @@ impl Sources {
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         let process = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self { process: process.collect(), ..Self::default() }
+        Self { process: process.collect(), ..Self::default() }.with_secret_files()
     }
 
     /// Adds one occurrence of a flag.
@@ -134,20 +140,52 @@ impl Sources {
         if let Some(path) = self.env_file() {
             self.file = read_env_file(&path)?;
         }
-        Ok(self)
+        Ok(self.with_secret_files())
     }
 
     /// Reads another env file instead.
     pub fn with_env_file_at(mut self, path: &Path) -> Result<Self, ConfigError> {
         self.file = read_env_file(path)?;
-        Ok(self)
+        Ok(self.with_secret_files())
     }
 
-    /// The same sources with the env file read again, which now wins over the process environment.
+    /// The same sources with the env file read again, which now wins over the process environment,
+    /// and with the files of secrets.
     pub fn reload_env_file(&self) -> Result<Self, ConfigError> {
-        let mut reloaded = self.clone().with_env_file()?;
-        reloaded.file_wins = true;
-        Ok(reloaded)
+        Self { file_wins: true, ..self.clone() }.with_env_file()
+    }
+
+    /// Reads the files of secrets; what is wrong with one is for whoever asks for its setting.
+    fn with_secret_files(mut self) -> Self {
+        self.secret_files = secret_files::read_all(|name| self.variable(name));
+        self
+    }
+
+    /// The settings whose value comes from a file, with its path.
+    pub fn from_files(&self) -> impl Iterator<Item = (&'static Setting, &Path)> {
+        table::all().filter_map(|setting| {
+            let Origin::SecretFile(variable) = self.lookup(setting)?.origin else { return None };
+            Some((setting, self.secret_files.get(variable)?.path.as_path()))
+        })
+    }
+
+    /// What is wrong with the files of a setting.
+    pub(in crate::config) fn file_errors(&self, setting: &Setting) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let flag = setting.flag.filter(|flag| self.flags.contains_key(*flag));
+        for variable in setting.variables() {
+            let Some(file) = self.secret_files.get(variable) else { continue };
+            if let Err(reason) = &file.text {
+                errors.push(secret_files::unreadable(variable, &file.path, reason));
+            }
+            if let Some(flag) = flag {
+                errors.push(secret_files::given_twice(variable, &format!("--{flag}")));
+            }
+            if self.variable(variable).is_some_and(|value| !trimmed(value).is_empty()) {
+                errors.push(secret_files::given_twice(variable, variable));
+            }
+        }
+        errors
     }
 
     /// The env file in use. A file cannot name another one.
@@ -174,15 +212,17 @@ impl Sources {
             return Some(Raw::new(values.iter().map(String::as_str), Origin::Flag));
         }
         for variable in setting.variables() {
+            if let Some(file) = self.secret_files.get(variable) {
+                let text = file.text.as_deref().unwrap_or_default();
+                return Some(Raw::new([unquoted(setting, text)], Origin::SecretFile(variable)));
+            }
             match self.variable(variable) {
                 None => {}
                 Some(value) if is_service_link(variable, value) => {}
                 Some(value)
                     if trimmed(value).is_empty() && setting.kind.ignores_empty_variable() => {}
                 Some(value) => {
-                    let is_kept = quotes::may_be_meant(setting);
-                    let inner = quotes::between(value).filter(|_| !is_kept).unwrap_or(value);
-                    return Some(Raw::new([inner], Origin::Variable(variable)));
+                    return Some(Raw::new([unquoted(setting, value)], Origin::Variable(variable)));
                 }
             }
         }
@@ -223,6 +263,10 @@ impl Sources {
             Some(Origin::Variable(name)) => {
                 self.variable(name).is_some_and(|value| quotes::between(value).is_some())
             }
+            Some(Origin::SecretFile(name)) => {
+                let text = self.secret_files.get(name).and_then(|file| file.text.as_deref().ok());
+                text.is_some_and(|text| quotes::between(text).is_some())
+            }
             _ => false,
         }
     }
@@ -239,7 +283,8 @@ impl Sources {
             .iter()
             .chain(&self.file)
             .filter(|(name, value)| !value.is_empty() && name.starts_with("AUTH_"))
-            .filter(|(name, _)| table::find(name).is_none() && !is_link_name(name))
+            .filter(|(name, _)| table::find(name).is_none() && secret_files::find(name).is_none())
+            .filter(|(name, _)| !is_link_name(name))
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -254,8 +299,15 @@ impl fmt::Debug for Sources {
             .field("file", &self.file.keys())
             .field("fallbacks", &self.fallbacks.keys())
             .field("overrides", &self.overrides.keys())
+            .field("secret_files", &self.secret_files.keys())
             .finish_non_exhaustive()
     }
+}
+
+/// Without quotes around it, unless they may be meant.
+fn unquoted<'a>(setting: &Setting, text: &'a str) -> &'a str {
+    let is_kept = quotes::may_be_meant(setting);
+    quotes::between(text).filter(|_| !is_kept).unwrap_or(text)
 }
 
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, ConfigError> {

@@ -15,5 +15,6 @@ mod pooler;
 mod postgres_away;
 mod postgres_tls;
 mod restarts;
+mod secret_files;
 mod settings;
 mod version;
