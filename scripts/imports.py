@@ -38,7 +38,7 @@ ORDER = {
     "src/http": ["message bounds", "input layers", "pipeline", "serve", "routes admin"],
     "src/actors": [
         "runtime",
-        "sessions limits passwords challenge_store courier housekeeping key_rotator parts",
+        "sessions limits passwords challenge_store courier housekeeping key_rotator parts signing_keys",
         "tree",
     ],
     "crates/bench/src": [],

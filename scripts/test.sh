@@ -10,7 +10,7 @@ source scripts/room.sh
 # What `make test-fast` leaves out: parts of the names of tests. `make test` runs them all.
 slow=(
     # Programs of others: Chromium, Node.js, Schemathesis.
-    browser:: js_client:: providers::clients:: schemathesis::
+    browser:: js_client:: providers::clients:: schemathesis:: libraries_of_others_that_cache
     # Faults and load that go on for seconds; `make soak` has the same for minutes.
     endurance:: refresh_promise:: passkeys::load::
     # Hundreds of users, rounds, mails or clients: tables of endings, races, floods.

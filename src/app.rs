@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::actors::key_rotator::Keys;
 use crate::actors::limits::counters::Counters;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::supervisor::{LivePolicy, TreeView};
 use crate::actors::sessions::claims_cache::ClaimsCache;
 use crate::actors::sessions::repeat_watch::RepeatWatch;
+use crate::actors::signing_keys::{Keys, SigningKeys};
 use crate::actors::tree::Actors;
 use crate::clients::HttpClients;
 use crate::config::{Config, LiveConfig};
@@ -39,6 +39,8 @@ pub struct App {
     origin: Origin,
     pub actors: Actors,
     pub keys: Keys,
+    /// From what they are made.
+    pub signing_keys: SigningKeys,
     pub rotation_key: RotationKey,
     /// For access tokens whose signature takes long.
     pub signers: Threads,
@@ -82,7 +84,8 @@ impl App {
     ) -> Self {
         Self {
             actors,
-            keys: parts.keys,
+            keys: Arc::clone(&parts.keys.in_force),
+            signing_keys: parts.keys,
             rotation_key,
             signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),
             secrets,

@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::actors::limits::counter_key::CounterKey;
 use crate::actors::parts::{InCommon, Parts};
+use crate::actors::signing_keys::{self, SigningKeys, UnusableKey};
 use crate::actors::tree::{self, Root};
 use crate::app::App;
 use crate::config::{Config, StorageCompatibility};
@@ -37,7 +38,8 @@ use crate::persistence::settings::{Origin, StoredKey};
 use crate::persistence::{migrate, pool, settings, start_wait, user_providers};
 use crate::sealing::{InvalidKey, Sealer, SecretStorage};
 use crate::tokens::chain::RotationKey;
-use crate::tokens::keys::{KeyError, KeySet};
+use crate::tokens::key_ring::ConfiguredKey;
+use crate::tokens::keys::KeyError;
 
 /// How long a stopping server waits for its last connections to Postgres.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,6 +67,8 @@ pub enum StartError {
     Passwords(#[from] AuthError),
     #[error("AUTH_ENCRYPTION_KEY")]
     Sealing(#[from] InvalidKey),
+    #[error(transparent)]
+    SigningKey(#[from] UnusableKey),
     #[error("cannot make an HTTP client")]
     Outside(#[from] reqwest::Error),
     #[error("the supervision tree did not start")]
@@ -86,7 +90,7 @@ pub struct Node {
 impl Node {
     /// Migrates the database, starts the actors, then the front end.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
+        let configured = ConfiguredKey::from_secret(&config.tokens.jwt_secret)?;
         let listener = server::bind(config.server.listen)?;
         let admin_listener = config.admin.listen.map(admin::bind).transpose()?;
         let address = listener.local_addr().map_err(StartError::Address)?;
@@ -96,12 +100,14 @@ impl Node {
         let mail = MailSender::from_config(&config.mail, default_locale, origin)?;
         let (rotation_key, passwords, secrets) = read_shared_settings(&config, &pool).await?;
 
+        let keys = read_signing_keys(&config, configured, &pool, &secrets.sealer).await?;
+
         let parts = Parts::new(
             Arc::new(ArcSwap::from_pointee(config)),
             clock,
             pool,
             origin,
-            Arc::new(ArcSwap::from_pointee(keys)),
+            keys,
             Arc::new(ArcSwap::from_pointee(mail)),
             InCommon { passwords, counter_key: CounterKey::derive(&secrets.sealer) },
         )?;
@@ -262,12 +268,31 @@ async fn read_shared_settings(
     let present = settings::password_forms(pool).await?;
     let passwords = PasswordSettings::new(&config.passwords, written, present)?;
     let seals = storage == StorageCompatibility::Keywright;
-    let secrets = SecretStorage { sealer: read_sealer(config, pool).await?, seals };
+    let sealer = Arc::new(read_sealer(config, pool).await?);
+    let secrets = SecretStorage { sealer, seals };
     Ok((rotation_key, passwords, secrets))
 }
 
+/// The configured key, and those of the database; one that cannot be opened stops the start.
+async fn read_signing_keys(
+    config: &Config,
+    configured: ConfiguredKey,
+    pool: &MeasuredPool,
+    sealer: &Arc<Sealer>,
+) -> Result<SigningKeys, StartError> {
+    let loaded = signing_keys::load(pool, sealer).await?;
+    if let Some(unusable) = loaded.unusable() {
+        return Err(unusable.clone().into());
+    }
+    let lifetime = config.tokens.access_token_lifetime;
+    Ok(SigningKeys::new(configured, loaded, Arc::clone(sealer), lifetime))
+}
+
 /// The database's key stays at hand where another is configured: it opens what it sealed.
-async fn read_sealer(config: &Config, pool: &MeasuredPool) -> Result<Sealer, StartError> {
+pub(crate) async fn read_sealer(
+    config: &Config,
+    pool: &MeasuredPool,
+) -> Result<Sealer, StartError> {
     let configured = config.sealing.key.as_ref();
     let stored = if configured.is_some() {
         settings::find_key(pool, StoredKey::Sealing).await?

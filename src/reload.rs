@@ -10,7 +10,8 @@ use crate::domain::error::AuthError;
 use crate::notify::sender::{MailSender, MailSetupError};
 use crate::persistence::{migrate, user_providers};
 use crate::settings::Setting;
-use crate::tokens::keys::{KeyError, KeySet};
+use crate::tokens::key_ring::ConfiguredKey;
+use crate::tokens::keys::KeyError;
 
 /// Why the old configuration stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +136,7 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
         // The development server captures mail whatever the file says.
         config.mail = old.mail.clone();
     }
-    let keys = KeySet::from_secret(&config.tokens.jwt_secret)?;
+    let key = ConfiguredKey::from_secret(&config.tokens.jwt_secret)?;
     let default_locale = config.accounts.locales.default_locale();
     let mail = MailSender::from_config(&config.mail, default_locale, app.origin())?;
     let mut roles = config.accounts.roles.allowed().to_vec();
@@ -144,7 +145,7 @@ pub async fn apply(app: &App, mut config: Config) -> Result<(), ReloadError> {
     migrate::seed_roles(&app.pool, &roles).await?;
     user_providers::seed(&app.pool, &config.providers.custom_ids()).await?;
 
-    let checked = Checked { config: Arc::new(config), keys: Arc::new(keys), mail: Arc::new(mail) };
+    let checked = Checked { config: Arc::new(config), key, mail: Arc::new(mail) };
     let put_in_force = app
         .actors
         .key_rotator

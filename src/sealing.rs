@@ -4,6 +4,7 @@
 //! plain, or was sealed by Nhost Auth: hexadecimal, with the configured key as it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey,
@@ -219,7 +220,7 @@ fn decode_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 /// How secrets are stored, and what opens them.
 #[derive(Debug)]
 pub struct SecretStorage {
-    pub sealer: Sealer,
+    pub sealer: Arc<Sealer>,
     /// Whether new secrets are sealed; the reference reads plain ones only.
     pub seals: bool,
 }

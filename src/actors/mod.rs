@@ -9,4 +9,5 @@ pub mod parts;
 pub mod passwords;
 pub mod runtime;
 pub mod sessions;
+pub mod signing_keys;
 pub mod tree;

@@ -12,6 +12,7 @@ use super::sessions::claims_cache::ClaimsCache;
 use super::sessions::feed_lease::FeedState;
 use super::sessions::session_shard::SessionShardMsg;
 use super::sessions::user_cache::UserCache;
+use super::signing_keys::SigningKeys;
 use crate::clients::HttpClients;
 use crate::config::LiveConfig;
 use crate::domain::clock::Clock;
@@ -20,7 +21,6 @@ use crate::notify::sender::MailSender;
 use crate::passwords::PasswordSettings;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::Origin;
-use crate::tokens::keys::KeySet;
 
 /// Everything that outlives the incarnations of actors.
 pub struct Parts {
@@ -29,7 +29,7 @@ pub struct Parts {
     pub pool: MeasuredPool,
     /// Who made the schema.
     pub origin: Origin,
-    pub keys: Arc<ArcSwap<KeySet>>,
+    pub keys: SigningKeys,
     pub mail: Arc<ArcSwap<MailSender>>,
     pub mail_stats: Arc<MailStats>,
     pub passwords: PasswordSettings,
@@ -60,7 +60,7 @@ impl Parts {
         clock: Clock,
         pool: MeasuredPool,
         origin: Origin,
-        keys: Arc<ArcSwap<KeySet>>,
+        keys: SigningKeys,
         mail: Arc<ArcSwap<MailSender>>,
         in_common: InCommon,
     ) -> reqwest::Result<Self> {

@@ -9,6 +9,7 @@ use sqlx::Connection as _;
 
 use super::admin_client::AdminClient;
 use super::terminal;
+use crate::actors::signing_keys;
 use crate::clients::HttpClients;
 use crate::config::{Config, ConfigErrors, Loaded, NoticeLevel, Sources};
 use crate::domain::clock::Clock;
@@ -195,6 +196,7 @@ async fn examine(
     add(checks, "stored forms", State::Ok, detail);
 
     check_secrets(checks, config, pool).await?;
+    check_stored_keys(checks, config, pool).await?;
 
     let waiting = found.outbox_waiting;
     let state = if found.outbox_failing > 0 { State::Warning } else { State::Ok };
@@ -232,6 +234,25 @@ async fn check_secrets(
         let detail =
             "AUTH_ENCRYPTION_KEY does not open sealed secrets: their owners cannot sign in";
         add(checks, "TOTP secrets", State::Failed, detail);
+    }
+    Ok(())
+}
+
+/// Opens the signing keys that the database keeps, if it keeps any.
+async fn check_stored_keys(
+    checks: &mut Vec<Check>,
+    config: &Config,
+    pool: &MeasuredPool,
+) -> sqlx::Result<()> {
+    let stored = settings::find_key(pool, StoredKey::Sealing).await?;
+    let stored = stored.as_ref().map(ExposeSecret::expose_secret);
+    let Ok(sealer) = Sealer::new(config.sealing.key.as_ref(), stored) else { return Ok(()) };
+    let loaded = signing_keys::load(pool, &sealer).await?;
+    if let Some(unusable) = loaded.unusable() {
+        add(checks, "signing keys", State::Failed, unusable.to_string());
+    } else if let Some(kids) = loaded.kids() {
+        let detail = format!("of the database: {kids}");
+        add(checks, "signing keys", State::Ok, detail);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod admin_client;
 pub mod bench;
 pub mod dev;
 pub mod doctor;
+pub mod keys;
 pub mod migrate;
 pub mod serve;
 pub mod signals;
@@ -66,6 +67,7 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,
         Some(("actors", matches)) => actors::run(matches).await,
+        Some(("keys", matches)) => keys::run(matches).await,
         Some(("bench", matches)) => bench::run(matches).await,
         Some(("with-database", matches)) => with_database::run(matches).await,
         _ => unreachable!("clap insists on a subcommand"),
@@ -121,6 +123,7 @@ pub fn command() -> Command {
                 .args(config::arguments()),
         )
         .subcommand(actors::command())
+        .subcommand(keys::command())
         .subcommand(bench::command())
         .subcommand(
             Command::new("with-database")

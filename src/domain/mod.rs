@@ -33,4 +33,5 @@ pub mod schema_origin;
 pub mod security_key;
 pub mod session_basis;
 pub mod sign_up_options;
+pub mod signing_key;
 pub mod user;

@@ -14,6 +14,7 @@ pub mod mail;
 pub mod process;
 pub mod scale;
 pub mod security;
+pub mod signing_keys;
 
 pub use actor::{ActorStats, BatcherStats, CacheStats, Queue};
 pub use counter::Counter;
@@ -22,3 +23,4 @@ pub use housekeeping::{HousekeepingStats, TableStats};
 pub use http::HttpStats;
 pub use mail::{MailStats, SmsStats};
 pub use security::{SecurityEvent, SecurityEvents};
+pub use signing_keys::SigningKeyStats;

@@ -36,6 +36,7 @@ pub mod security_keys;
 pub mod session;
 pub mod settings;
 pub mod sign_ins;
+pub mod signing_keys;
 pub mod start_wait;
 pub mod stored_time;
 pub mod table_walk;

@@ -1,6 +1,8 @@
 //! One signing key: parsed once, so that signing and verifying need no parsing.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self as sig, KeyPair as _};
 use aws_lc_rs::{hmac, io};
 use base64::Engine as _;
@@ -11,6 +13,7 @@ use jsonwebtoken::jwk::{
     EllipticCurveKeyType, Jwk, OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
     RSAKeyParameters, RSAKeyType,
 };
+use zeroize::Zeroizing;
 
 /// The private half, or the shared secret.
 pub(super) enum KeyMaterial {
@@ -85,15 +88,8 @@ impl KeyMaterial {
                 public,
             },
             _ => Self::Ecdsa {
-                pair: sig::EcdsaKeyPair::from_private_key_der(
-                    if algorithm == Algorithm::ES256 {
-                        &sig::ECDSA_P256_SHA256_FIXED_SIGNING
-                    } else {
-                        &sig::ECDSA_P384_SHA384_FIXED_SIGNING
-                    },
-                    der,
-                )
-                .map_err(|_| BAD_PRIVATE)?,
+                pair: sig::EcdsaKeyPair::from_private_key_der(ecdsa(algorithm), der)
+                    .map_err(|_| BAD_PRIVATE)?,
                 public,
             },
         };
@@ -102,6 +98,44 @@ impl KeyMaterial {
             .sign(probe, |signature| material.verify(probe, signature))
             .map_err(|_| BAD_PRIVATE)?;
         if fits { Ok(material) } else { Err("\"key\" and \"signing_key\" do not belong together") }
+    }
+
+    /// A new key pair in PKCS#8; none for algorithms whose keys are not made here.
+    pub(super) fn generate(algorithm: Algorithm) -> Option<Zeroizing<Vec<u8>>> {
+        let pkcs8 = match algorithm {
+            Algorithm::ES256 | Algorithm::ES384 => {
+                sig::EcdsaKeyPair::generate(ecdsa(algorithm)).ok()?.to_pkcs8v1().ok()?
+            }
+            Algorithm::EdDSA => sig::Ed25519KeyPair::generate().ok()?.to_pkcs8v1().ok()?,
+            Algorithm::RS256 => {
+                let pair = sig::RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
+                let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).ok()?;
+                return Some(Zeroizing::new(pkcs8.as_ref().to_vec()));
+            }
+            _ => return None,
+        };
+        Some(Zeroizing::new(pkcs8.as_ref().to_vec()))
+    }
+
+    /// A key pair from one half, which has the other one in it.
+    pub(super) fn from_pkcs8(algorithm: Algorithm, pkcs8: &[u8]) -> Option<Self> {
+        let public = |key: &[u8]| sig::ParsedPublicKey::new(verification(algorithm), key).ok();
+        Some(match algorithm {
+            Algorithm::ES256 | Algorithm::ES384 => {
+                let pair = sig::EcdsaKeyPair::from_pkcs8(ecdsa(algorithm), pkcs8).ok()?;
+                Self::Ecdsa { public: public(pair.public_key().as_ref())?, pair }
+            }
+            Algorithm::EdDSA => {
+                let pair = sig::Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok()?;
+                Self::Ed25519 { public: public(pair.public_key().as_ref())?, pair }
+            }
+            Algorithm::RS256 => {
+                let pair = sig::RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+                let public = public(pair.public_key().as_ref())?;
+                Self::Rsa { pair, encoding: &sig::RSA_PKCS1_SHA256, public }
+            }
+            _ => return None,
+        })
     }
 
     /// Hands the signature to `use_it`, from the stack where the library puts it there.
@@ -183,6 +217,15 @@ impl KeyMaterial {
             },
             algorithm: parameters,
         })
+    }
+}
+
+/// For ES256 and ES384.
+fn ecdsa(algorithm: Algorithm) -> &'static sig::EcdsaSigningAlgorithm {
+    if algorithm == Algorithm::ES256 {
+        &sig::ECDSA_P256_SHA256_FIXED_SIGNING
+    } else {
+        &sig::ECDSA_P384_SHA384_FIXED_SIGNING
     }
 }
 

@@ -1,16 +1,18 @@
-//! The signing keys in force, from `HASURA_GRAPHQL_JWT_SECRET`, and what is published about them.
+//! The signing keys in force, and what is published about them. `key_ring.rs` tells which they are.
 
 use std::fmt;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
+use jsonwebtoken::jwk::ThumbprintHash;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::access_token::{Frame, UserClaims};
 use super::key_material::KeyMaterial;
@@ -29,24 +31,66 @@ const MAX_ENCODED_SIGNATURE: usize = 1366;
 
 /// Keys, issuer and namespace; immutable, replaced as a whole.
 ///
-/// The first key signs; every key verifies and is published.
+/// The first key signs; every key verifies and is published, some until a certain time.
 pub struct KeySet {
-    keys: Vec<Key>,
+    accepted: Vec<Accepted>,
+}
+
+/// A key whose tokens are good.
+#[derive(Clone)]
+pub(super) struct Accepted {
+    pub(super) key: Arc<Key>,
+    pub(super) terms: Arc<Terms>,
+    /// Unix seconds; none while the key is in use.
+    pub(super) until: Option<i64>,
+}
+
+impl Accepted {
+    fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.until.is_none_or(|until| now.unix_timestamp() < until)
+    }
+}
+
+/// Who issues tokens, and how they are laid out.
+pub(super) struct Terms {
     issuer: Box<str>,
     claims_namespace: Box<str>,
     frame: Frame,
-    jwks: Box<str>,
+}
+
+impl Terms {
+    fn new(issuer: &str, namespace: &str) -> Result<Self, KeyError> {
+        if ["exp", "iat", "iss", "nbf", "sid", "sub"].contains(&namespace) {
+            return Err(fail("\"claims_namespace\" is the name of another claim"));
+        }
+        let frame = Frame::new(issuer, namespace);
+        Ok(Self { issuer: issuer.into(), claims_namespace: namespace.into(), frame })
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub(super) fn claims_namespace(&self) -> &str {
+        &self.claims_namespace
+    }
+
+    /// Whether tokens under both are the same.
+    pub(super) fn are(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.claims_namespace == other.claims_namespace
+    }
 }
 
 /// One key with its name.
-pub(super) struct Key {
+pub struct Key {
     algorithm: Algorithm,
     algorithm_name: Box<str>,
     kid: Option<Box<str>>,
     /// Base64 of the header that tokens of this key carry.
     header: Box<str>,
     material: KeyMaterial,
-    jwk: Option<Jwk>,
+    /// The public half as JSON.
+    jwk: Option<Box<str>>,
 }
 
 /// The secret cannot be used; the text names the setting and never the value.
@@ -72,41 +116,15 @@ struct JwtSecret {
 }
 
 impl KeySet {
-    /// Reads the setting; a key pair must belong together.
+    /// The key of the setting alone.
     pub fn from_secret(secret: &SecretString) -> Result<Self, KeyError> {
-        let secret: JwtSecret = serde_json::from_str(secret.expose_secret())
-            // The library's own text would quote the value.
-            .map_err(|error| {
-                let (line, column) = (error.line(), error.column());
-                fail(format!("not the expected JSON object (line {line}, column {column})"))
-            })?;
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let issuer = given(secret.issuer).unwrap_or_else(|| DEFAULT_ISSUER.to_owned());
-        let namespace =
-            given(secret.claims_namespace).unwrap_or_else(|| DEFAULT_CLAIMS_NAMESPACE.to_owned());
-        let key = Key::new(
-            &secret.algorithm.unwrap_or_default(),
-            &given(secret.key).ok_or_else(|| fail("\"key\" is missing"))?,
-            given(secret.signing_key).as_deref(),
-            given(secret.kid),
-        )?;
-        Self::new(vec![key], &issuer, &namespace)
+        let (key, terms) = read_secret(secret)?;
+        Ok(Self::of(vec![Accepted { key: Arc::new(key), terms: Arc::new(terms), until: None }]))
     }
 
-    fn new(keys: Vec<Key>, issuer: &str, namespace: &str) -> Result<Self, KeyError> {
-        if ["exp", "iat", "iss", "nbf", "sid", "sub"].contains(&namespace) {
-            return Err(fail("\"claims_namespace\" is the name of another claim"));
-        }
-        let published = JwkSet { keys: keys.iter().filter_map(|key| key.jwk.clone()).collect() };
-        let jwks = serde_json::to_string(&published)
-            .map_err(|_| fail("the public key cannot be published"))?;
-        Ok(Self {
-            keys,
-            issuer: issuer.into(),
-            claims_namespace: namespace.into(),
-            frame: Frame::new(issuer, namespace),
-            jwks: jwks.into(),
-        })
+    /// The first one signs.
+    pub(super) fn of(accepted: Vec<Accepted>) -> Self {
+        Self { accepted }
     }
 
     /// Issues an access token of a session (`sid`, as `OpenID Connect` has it) that is valid from `now` for
@@ -123,7 +141,7 @@ impl KeySet {
         let issued_at = now.unix_timestamp();
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         let payload =
-            self.frame.fill(claims, session, issued_at, issued_at.saturating_add(lifetime));
+            self.terms().frame.fill(claims, session, issued_at, issued_at.saturating_add(lifetime));
         self.signing_key().sign(payload.as_bytes())
     }
 
@@ -135,12 +153,12 @@ impl KeySet {
 
     /// `iss` of our tokens.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.terms().issuer
     }
 
     /// Member of the payload that holds Hasura's claims.
     pub fn claims_namespace(&self) -> &str {
-        &self.claims_namespace
+        &self.terms().claims_namespace
     }
 
     /// The `kid` in the header of new tokens.
@@ -154,16 +172,31 @@ impl KeySet {
     }
 
     /// Every public key as a JSON Web Key Set; without any for shared secrets.
-    pub fn jwks_json(&self) -> &str {
-        &self.jwks
+    pub fn jwks_json(&self, now: OffsetDateTime) -> String {
+        let mut published: Vec<&str> = Vec::with_capacity(self.accepted.len());
+        for jwk in self.live(now).filter_map(|accepted| accepted.key.jwk.as_deref()) {
+            if !published.contains(&jwk) {
+                published.push(jwk);
+            }
+        }
+        format!(r#"{{"keys":[{}]}}"#, published.join(","))
     }
 
-    pub(super) fn keys(&self) -> &[Key] {
-        &self.keys
+    /// The keys whose tokens are good at this time.
+    pub(super) fn live(&self, now: OffsetDateTime) -> impl Iterator<Item = &Accepted> {
+        self.accepted.iter().filter(move |accepted| accepted.is_live(now))
     }
 
     fn signing_key(&self) -> &Key {
-        self.keys.first().expect("a key set is made with a key")
+        &self.first().key
+    }
+
+    fn terms(&self) -> &Terms {
+        &self.first().terms
+    }
+
+    fn first(&self) -> &Accepted {
+        self.accepted.first().expect("a key set is made with a key")
     }
 }
 
@@ -172,7 +205,7 @@ impl fmt::Debug for KeySet {
         f.debug_struct("KeySet")
             .field("algorithm", &self.algorithm())
             .field("kid", &self.kid())
-            .field("issuer", &self.issuer)
+            .field("issuer", &self.issuer())
             .finish_non_exhaustive()
     }
 }
@@ -201,6 +234,24 @@ impl Key {
                 KeyMaterial::from_pem(algorithm, key, signing_key).map_err(fail)?
             }
         };
+        Self::of(algorithm, name, material, kid)
+    }
+
+    /// A key pair in PKCS#8, as [`KeyMaterial::generate`] makes them; its name is the thumbprint.
+    pub fn from_pkcs8(name: &str, pkcs8: &[u8]) -> Result<Self, KeyError> {
+        let algorithm = generated_algorithm(name)
+            .ok_or_else(|| fail("a stored key has an algorithm that this version does not know"))?;
+        let material = KeyMaterial::from_pkcs8(algorithm, pkcs8)
+            .ok_or_else(|| fail("a stored key is no private key that fits its algorithm"))?;
+        Self::of(algorithm, name, material, None)
+    }
+
+    fn of(
+        algorithm: Algorithm,
+        name: &str,
+        material: KeyMaterial,
+        kid: Option<String>,
+    ) -> Result<Self, KeyError> {
         let mut jwk = material.public_jwk(algorithm);
         let kid = match (kid, &jwk) {
             (Some(kid), _) => Some(kid),
@@ -213,13 +264,15 @@ impl Key {
         if let Some(jwk) = &mut jwk {
             jwk.common.key_id.clone_from(&kid);
         }
+        let jwk = jwk.map(|jwk| serde_json::to_string(&jwk)).transpose();
+        let jwk = jwk.map_err(|_| fail("the public key cannot be published"))?;
         Ok(Self {
             algorithm,
             algorithm_name: name.into(),
             header: encoded_header(name, kid.as_deref()),
             kid: kid.map(Into::into),
             material,
-            jwk,
+            jwk: jwk.map(Into::into),
         })
     }
 
@@ -263,9 +316,53 @@ impl Key {
         &self.algorithm_name
     }
 
-    pub(super) fn kid(&self) -> Option<&str> {
+    /// The name that its tokens carry.
+    pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (algorithm, kid) = (&self.algorithm_name, &self.kid);
+        f.debug_struct("Key")
+            .field("algorithm", algorithm)
+            .field("kid", kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A new key pair for this algorithm, in PKCS#8; none for algorithms whose keys are not made here.
+pub fn generate(algorithm: &str) -> Option<Zeroizing<Vec<u8>>> {
+    KeyMaterial::generate(generated_algorithm(algorithm)?)
+}
+
+/// Algorithms whose keys can be made here.
+pub const GENERATED: [&str; 4] = ["ES256", "ES384", "EdDSA", "RS256"];
+
+fn generated_algorithm(name: &str) -> Option<Algorithm> {
+    GENERATED.contains(&name).then(|| name.parse().ok()).flatten()
+}
+
+/// Reads `HASURA_GRAPHQL_JWT_SECRET`; a key pair must belong together.
+pub(super) fn read_secret(secret: &SecretString) -> Result<(Key, Terms), KeyError> {
+    let secret: JwtSecret = serde_json::from_str(secret.expose_secret())
+        // The library's own text would quote the value.
+        .map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            fail(format!("not the expected JSON object (line {line}, column {column})"))
+        })?;
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let issuer = given(secret.issuer).unwrap_or_else(|| DEFAULT_ISSUER.to_owned());
+    let namespace =
+        given(secret.claims_namespace).unwrap_or_else(|| DEFAULT_CLAIMS_NAMESPACE.to_owned());
+    let key = Key::new(
+        &secret.algorithm.unwrap_or_default(),
+        &given(secret.key).ok_or_else(|| fail("\"key\" is missing"))?,
+        given(secret.signing_key).as_deref(),
+        given(secret.kid),
+    )?;
+    Ok((key, Terms::new(&issuer, &namespace)?))
 }
 
 fn encoded_header(algorithm: &str, kid: Option<&str>) -> Box<str> {

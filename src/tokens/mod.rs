@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod chain;
 mod key_material;
+pub mod key_ring;
 pub mod keys;
 pub mod refresh_token;
 pub mod rotation;

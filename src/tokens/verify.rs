@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::keys::{Key, KeySet};
+use super::keys::{Accepted, KeySet};
 use crate::domain::ids::{SessionId, UserId};
 
 /// What a valid access token says.
@@ -107,45 +108,67 @@ impl KeySet {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
         let signature = decode(signature)?;
-        // Our own header needs no parsing.
-        let own = self.keys().iter().find(|key| key.encoded_header() == header);
-        let is_genuine = if let Some(key) = own {
-            key.verify(message, &signature)
-        } else {
-            let header = decode(header)?;
-            let header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
-            self.candidates(&header)?.any(|key| key.verify(message, &signature))
-        };
-        if !is_genuine {
-            return Err(TokenError::BadSignature);
-        }
+        let accepted = self.find_signer(header, message, &signature, now)?;
         let payload = decode(payload)?;
-        let payload = Payload::parse(&payload, self.claims_namespace())?;
-        payload.check(self.issuer(), now)?;
-        Ok(payload.into_verified())
+        let mut refusal = None;
+        // One, unless a reload has changed issuer or namespace a moment ago.
+        for other in self.live(now).filter(|other| Arc::ptr_eq(&other.key, &accepted.key)) {
+            let payload = Payload::parse(&payload, other.terms.claims_namespace())?;
+            match payload.check(other.terms.issuer(), now) {
+                Ok(()) => return Ok(payload.into_verified()),
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+        Err(refusal.unwrap_or(TokenError::BadSignature))
     }
 
-    /// The key that the header names, else every key of its algorithm.
+    /// The key that has signed this.
+    fn find_signer(
+        &self,
+        header: &str,
+        message: &str,
+        signature: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<&Accepted, TokenError> {
+        let mut is_own = false;
+        // Our own header needs no parsing. Shared secrets without a name all have the same.
+        for own in self.live(now).filter(|own| own.key.encoded_header() == header) {
+            is_own = true;
+            if own.key.verify(message, signature) {
+                return Ok(own);
+            }
+        }
+        if is_own {
+            return Err(TokenError::BadSignature);
+        }
+        let header = decode(header)?;
+        let header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+        let mut candidates = self.candidates(&header, now)?;
+        candidates
+            .find(|other| other.key.verify(message, signature))
+            .ok_or(TokenError::BadSignature)
+    }
+
+    /// The keys that the header names, else every key of its algorithm.
     fn candidates<'a>(
         &'a self,
         header: &Header<'_>,
-    ) -> Result<impl Iterator<Item = &'a Key>, TokenError> {
+        now: OffsetDateTime,
+    ) -> Result<impl Iterator<Item = &'a Accepted>, TokenError> {
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
-        let fitting: Vec<&Key> =
-            self.keys().iter().filter(|key| key.algorithm_name() == header.alg).collect();
+        let mut fitting: Vec<&Accepted> =
+            self.live(now).filter(|fits| fits.key.algorithm_name() == header.alg).collect();
         if fitting.is_empty() {
             return Err(TokenError::WrongAlgorithm);
         }
-        let named = header
-            .kid
-            .as_deref()
-            .and_then(|kid| fitting.iter().copied().find(|key| key.kid() == Some(kid)));
-        Ok(match named {
-            Some(key) => vec![key].into_iter(),
-            None => fitting.into_iter(),
-        })
+        if let Some(kid) = header.kid.as_deref()
+            && fitting.iter().any(|fits| fits.key.kid() == Some(kid))
+        {
+            fitting.retain(|fits| fits.key.kid() == Some(kid));
+        }
+        Ok(fitting.into_iter())
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -30,6 +31,8 @@ use crate::persistence::pool;
 
 /// Begins the payload that a feed sends to itself.
 const BEAT: &str = "beat:";
+/// That the table of signing keys has changed.
+const SIGNING_KEYS: &str = "signing-keys";
 /// Time between two beats, and how long one may take.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// Wait before the next attempt to connect.
@@ -64,6 +67,7 @@ pub fn start(parts: &Parts) -> (Handle<ChangeFeedMsg>, ChildSpec) {
         config: Arc::clone(&parts.config),
         users: parts.users.clone(),
         state: Arc::clone(&parts.feed),
+        key_changes: Arc::clone(&parts.keys.changes),
         stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("change_feed", &slot, || ChangeFeed, move || args.clone());
@@ -79,6 +83,8 @@ pub struct ChangeFeedArgs {
     pub config: LiveConfig,
     pub users: UserCache,
     pub state: Arc<FeedState>,
+    /// Of the key rotator.
+    pub key_changes: Arc<Notify>,
     pub stats: Arc<ActorStats>,
 }
 
@@ -157,6 +163,7 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
     let mut listener = in_time(Box::pin(pool::listener(&database))).await?;
     in_time(listener.listen(CHANNEL)).await?;
     args.users.forget_all();
+    args.key_changes.notify_one();
     let beat = format!("{BEAT}{}", Uuid::new_v4());
     loop {
         let asked_at = Instant::now();
@@ -166,7 +173,7 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
         while let Ok(received) = timeout_at(next_beat, listener.try_recv()).await {
             let notification = received?.ok_or(sqlx::Error::PoolClosed)?;
             if notification.payload() != beat {
-                apply(&args.users, notification.payload());
+                apply(args, notification.payload());
             } else if !std::mem::replace(&mut heard, true) {
                 args.state.renew_lease(asked_at);
                 if std::mem::replace(reported, false) {
@@ -187,11 +194,16 @@ async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result
     timeout(LEASE, work).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?
 }
 
-fn apply(users: &UserCache, payload: &str) {
+fn apply(args: &ChangeFeedArgs, payload: &str) {
     if payload.starts_with(BEAT) {
         // Of another node.
         return;
     }
+    if payload == SIGNING_KEYS {
+        args.key_changes.notify_one();
+        return;
+    }
+    let users = &args.users;
     let user = payload.strip_prefix("user:").and_then(|id| Uuid::parse_str(id).ok());
     match user {
         Some(id) => users.forget(UserId(id)),

@@ -4,6 +4,8 @@ use crate::settings::Setting;
 
 pub(crate) const ROWS: &[Setting] = &[
     HASURA_GRAPHQL_JWT_SECRET,
+    JWT_KEY_PUBLISH_AHEAD,
+    JWT_KEY_ROTATION,
     ACCESS_TOKEN_EXPIRES_IN,
     REFRESH_TOKEN_EXPIRES_IN,
     REFRESH_TOKEN_GRACE,
@@ -16,6 +18,24 @@ pub(crate) const HASURA_GRAPHQL_JWT_SECRET: Setting = Setting::json(
     "Key of access tokens, a JSON object in Hasura's form; required",
 )
 .hidden()
+.live();
+
+pub(crate) const JWT_KEY_PUBLISH_AHEAD: Setting = Setting::duration(
+    "jwt-key-publish-ahead",
+    "AUTH_JWT_KEY_PUBLISH_AHEAD",
+    "1h",
+    "How long a new key (keywright keys add) is published before it signs; longer than verifiers cache the JWKS",
+)
+.own()
+.live();
+
+pub(crate) const JWT_KEY_ROTATION: Setting = Setting::duration(
+    "jwt-key-rotation",
+    "AUTH_JWT_KEY_ROTATION",
+    "0s",
+    "How long a stored key signs before the next one takes over by itself; 0: keys rotate by hand",
+)
+.own()
 .live();
 
 pub(crate) const ACCESS_TOKEN_EXPIRES_IN: Setting = Setting::int(

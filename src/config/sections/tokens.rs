@@ -15,6 +15,10 @@ use crate::settings::place;
 pub struct TokensConfig {
     /// `HASURA_GRAPHQL_JWT_SECRET`, the JSON text as configured.
     pub jwt_secret: SecretString,
+    /// `AUTH_JWT_KEY_PUBLISH_AHEAD` (ours).
+    pub key_publish_ahead: Duration,
+    /// `AUTH_JWT_KEY_ROTATION` (ours); none: by hand.
+    pub key_rotation: Option<Duration>,
     /// `AUTH_ACCESS_TOKEN_EXPIRES_IN`, seconds.
     pub access_token_lifetime: Duration,
     /// `AUTH_REFRESH_TOKEN_EXPIRES_IN`, seconds.
@@ -39,8 +43,18 @@ impl TokensConfig {
                 "the key material needs at least 32 bytes",
             );
         }
+        let key_publish_ahead = reader.duration(&rows::tokens::JWT_KEY_PUBLISH_AHEAD, true);
+        let rotation = reader.duration(&rows::tokens::JWT_KEY_ROTATION, true);
+        if !rotation.is_zero() && rotation <= key_publish_ahead {
+            reader.refuse(
+                &rows::tokens::JWT_KEY_ROTATION,
+                "it must be longer than AUTH_JWT_KEY_PUBLISH_AHEAD, or 0",
+            );
+        }
         Self {
             jwt_secret: read_jwt_secret(reader),
+            key_publish_ahead,
+            key_rotation: (!rotation.is_zero()).then_some(rotation),
             access_token_lifetime: reader
                 .seconds(&rows::tokens::ACCESS_TOKEN_EXPIRES_IN, 1..=LONGEST_LIFETIME),
             refresh_token_lifetime: reader

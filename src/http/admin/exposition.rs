@@ -15,6 +15,7 @@ use super::Admin;
 use crate::actors::limits::counters::Guard;
 use crate::actors::limits::reach::Reach;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
+use crate::domain::signing_key::KeyState;
 use crate::hasura::background::Progress;
 use crate::metrics::http::Failure;
 use crate::metrics::process::ProcessStats;
@@ -46,6 +47,7 @@ impl Collector for Exposition {
         self.pool(&mut page)?;
         self.mail(&mut page)?;
         self.security(&mut page)?;
+        self.signing_keys(&mut page)?;
         process(&mut page)
     }
 }
@@ -429,6 +431,27 @@ impl Exposition {
             "Text messages by what their provider said",
             [("sent", &app.sms.sent), ("failed", &app.sms.failed)]
                 .map(|(outcome, count)| (labels([("outcome", outcome)]), count.get())),
+        )
+    }
+
+    fn signing_keys(&self, page: &mut Page<'_>) -> fmt::Result {
+        let keys = &self.admin.app.signing_keys;
+        page.gauges(
+            "keywright_signing_keys",
+            "Keys of the database that sign, will sign, or have signed and are still accepted here",
+            [KeyState::Next, KeyState::Current, KeyState::Retired]
+                .map(|state| (labels([("state", state.as_str())]), number(keys.count(state)))),
+        )?;
+        page.counters(
+            "keywright_signing_key_steps",
+            "Steps of stored keys that this node has taken by itself",
+            [("add", &keys.stats.added), ("rotate", &keys.stats.rotated)]
+                .map(|(step, count)| (labels([("step", step)]), count.get())),
+        )?;
+        page.counters(
+            "keywright_signing_key_failures",
+            "Times that stored keys could not be read, opened or rotated",
+            [(Vec::new(), keys.stats.failed.get())],
         )
     }
 

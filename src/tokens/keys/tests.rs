@@ -1,5 +1,6 @@
 //! Every key type, against an independent implementation; and every way a token can be wrong.
 
+use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -105,7 +106,7 @@ fn tokens_of_a_shared_secret_are_read_by_others_and_by_us() {
         assert_eq!(read["sub"], USER.to_string());
         assert_eq!(read["exp"], NOW + 900);
         assert_eq!(header_of(&token), json!({"alg": algorithm, "typ": "JWT"}));
-        assert_eq!(keys.jwks_json(), r#"{"keys":[]}"#);
+        assert_eq!(keys.jwks_json(at(NOW)), r#"{"keys":[]}"#);
         assert_eq!(keys.verify(&token, at(NOW)).unwrap().user_id, Some(UserId(USER)));
     }
 }
@@ -114,7 +115,7 @@ fn tokens_of_a_shared_secret_are_read_by_others_and_by_us() {
 fn tokens_of_a_key_pair_are_read_by_others_through_the_published_set() {
     for (algorithm, keys) in pairs() {
         let token = issue(&keys);
-        let published: JwkSet = serde_json::from_str(keys.jwks_json()).unwrap();
+        let published: JwkSet = serde_json::from_str(&keys.jwks_json(at(NOW))).unwrap();
         let kid = header_of(&token)["kid"].as_str().unwrap().to_owned();
         assert_eq!(keys.kid(), Some(kid.as_str()));
         let jwk = published.find(&kid).unwrap();
@@ -122,7 +123,7 @@ fn tokens_of_a_key_pair_are_read_by_others_through_the_published_set() {
         let read = jsonwebtoken::decode::<Value>(&token, &key, &lenient(algorithm)).unwrap().claims;
         assert_eq!(read["iss"], DEFAULT_ISSUER);
         assert_eq!(keys.verify(&token, at(NOW)).unwrap().user_id, Some(UserId(USER)));
-        let raw: Value = serde_json::from_str(keys.jwks_json()).unwrap();
+        let raw: Value = serde_json::from_str(&keys.jwks_json(at(NOW))).unwrap();
         assert_eq!(raw["keys"][0]["use"], "sig");
         assert_eq!(raw["keys"][0]["alg"], algorithm);
         assert!(raw["keys"][0].get("d").is_none());
@@ -137,7 +138,7 @@ fn the_key_id_is_configured_or_the_thumbprint() {
     }))
     .unwrap();
     assert_eq!(header_of(&issue(&named))["kid"], "mine");
-    assert!(named.jwks_json().contains(r#""kid":"mine""#), "{}", named.jwks_json());
+    assert!(named.jwks_json(at(NOW)).contains(r#""kid":"mine""#), "{}", named.jwks_json(at(NOW)));
     let shared = load(&json!({"type": "HS256", "key": SECRET, "kid": "mine"})).unwrap();
     assert_eq!(header_of(&issue(&shared))["kid"], "mine");
 }
@@ -323,7 +324,9 @@ fn every_key_of_a_set_verifies_and_the_first_one_signs() {
         Key::new("HS256", secret, None, kid.map(str::to_owned)).unwrap()
     };
     let old_secret = "another secret of at least 32 bytes!";
-    let set = |keys| KeySet::new(keys, DEFAULT_ISSUER, DEFAULT_CLAIMS_NAMESPACE).unwrap();
+    let terms = Arc::new(Terms::new(DEFAULT_ISSUER, DEFAULT_CLAIMS_NAMESPACE).unwrap());
+    let accepted = |key| Accepted { key: Arc::new(key), terms: Arc::clone(&terms), until: None };
+    let set = |keys: Vec<Key>| KeySet::of(keys.into_iter().map(accepted).collect());
     let both = set(vec![key(Some("new"), SECRET), key(Some("old"), old_secret)]);
     assert_eq!(both.kid(), Some("new"));
     for kid in [Some("old"), Some("unknown"), None] {

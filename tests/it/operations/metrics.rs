@@ -64,6 +64,9 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_pool_connections", "gauge"),
     ("keywright_pool_connections_max", "gauge"),
     ("keywright_security_events_total", "counter"),
+    ("keywright_signing_key_failures_total", "counter"),
+    ("keywright_signing_key_steps_total", "counter"),
+    ("keywright_signing_keys", "gauge"),
     ("keywright_sms_total", "counter"),
     ("keywright_tree_standing", "gauge"),
 ];
