@@ -18,6 +18,7 @@ slow=(
     email::notices:: email::undo:: adoption::levels::
     # Servers that fail, hang or start one after the other.
     node::postgres_away:: node::postgres_tls:: node::pooler:: node::late_neighbours::
+    a_node_that_hears_nothing_reads_the_keys
     providers::failures:: providers::profiles:: providers::id_tokens:: providers::custom_provider::
     operations::bench:: operations::bench_work::
     # Responses of equal length in time, measured: their waits are the point.

@@ -284,6 +284,12 @@ async fn read_signing_keys(
     if let Some(unusable) = loaded.unusable() {
         return Err(unusable.clone().into());
     }
+    if config.tokens.key_rotation.is_some() && loaded.kids().is_none() {
+        tracing::warn!(
+            setting = "AUTH_JWT_KEY_ROTATION",
+            "nothing rotates while the key of the configuration signs: keywright keys migrate"
+        );
+    }
     let lifetime = config.tokens.access_token_lifetime;
     Ok(SigningKeys::new(configured, loaded, Arc::clone(sealer), lifetime))
 }

@@ -35,7 +35,7 @@ use crate::tokens::key_ring::{ConfiguredKey, accepted_for};
 const TICK: Duration = Duration::from_secs(1);
 
 /// How often the table is read while the change feed is down, or after a failure.
-const READ_AGAIN: Duration = Duration::from_secs(10);
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long a stopping node waits for a statement under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);

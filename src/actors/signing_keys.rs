@@ -18,7 +18,7 @@ use crate::domain::signing_key::{DueStep, KeyState, SigningKey, due_step};
 use crate::metrics::SigningKeyStats;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::signing_keys::{self as table, NewKey, SealedKey};
-use crate::sealing::Sealer;
+use crate::sealing::{Form, Sealer};
 use crate::tokens::key_ring::{ConfiguredKey, KeyRing, StoredKey, StoredKeys};
 use crate::tokens::keys::{Key, KeySet, generate};
 
@@ -91,6 +91,10 @@ fn open(sealer: &Sealer, row: &SealedKey) -> Result<Key, UnusableKey> {
     let opened = sealer
         .open(&context(kid), private_key)
         .map_err(|_other| UnusableKey::Sealed(kid.clone()))?;
+    // Elsewhere plain text is taken as it is; here it would be a key that anybody may have put there.
+    if !matches!(opened.form, Form::Sealed | Form::SealedBefore) {
+        return Err(damaged());
+    }
     let text = opened.secret.expose_secret();
     let pkcs8 = Zeroizing::new(STANDARD_NO_PAD.decode(text).map_err(|_other| damaged())?);
     let key = Key::from_pkcs8(&row.key.algorithm, &pkcs8).map_err(|_other| damaged())?;
@@ -227,5 +231,74 @@ impl SigningKeys {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORED: [u8; 32] = [9; 32];
+
+    fn sealer(digits: &str) -> Sealer {
+        Sealer::new(Some(&digits.repeat(16).into()), Some(&STORED)).unwrap()
+    }
+
+    /// A new key, the text of its private half, and its row with that in some form.
+    fn row(seal: impl Fn(&str, &SecretString) -> String) -> SealedKey {
+        let pkcs8 = generate("ES256").unwrap();
+        let kid = Key::from_pkcs8("ES256", &pkcs8).unwrap().kid().unwrap().to_owned();
+        let text = SecretString::from(STANDARD_NO_PAD.encode(pkcs8.as_slice()));
+        let private_key = Some(seal(&kid, &text));
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let key = SigningKey {
+            kid,
+            algorithm: "ES256".to_owned(),
+            state: KeyState::Next,
+            created_at: at,
+            ready_at: at,
+            signs_at: None,
+            activated_at: None,
+            accepted_until: None,
+        };
+        SealedKey { key, private_key, first_activated_at: None }
+    }
+
+    #[test]
+    fn a_key_opens_with_the_keys_that_seal_and_with_no_others() {
+        let seals = sealer("01");
+        let sealed = row(|kid, text| seals.seal(&context(kid), text));
+        assert!(open(&seals, &sealed).is_ok());
+        let before = Sealer::new(None, Some(&STORED)).unwrap();
+        let sealed_before = row(|kid, text| before.seal(&context(kid), text));
+        assert!(open(&seals, &sealed_before).is_ok());
+        let error = open(&Sealer::new(Some(&"02".repeat(16).into()), None).unwrap(), &sealed);
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("AUTH_ENCRYPTION_KEY") && text.contains(&sealed.key.kid), "{text}");
+    }
+
+    #[test]
+    fn what_nobody_has_sealed_for_this_row_is_no_key() {
+        let sealer = sealer("01");
+        for (what, planted) in [
+            ("plain", row(|_, text| text.expose_secret().to_owned())),
+            ("of another row", row(|_, text| sealer.seal(&context("another"), text))),
+            ("of another kind", row(|kid, text| sealer.seal(kid.as_bytes(), text))),
+            ("no key", row(|kid, _| sealer.seal(&context(kid), &"c2VzYW1l".into()))),
+            ("empty", row(|_, _| String::new())),
+        ] {
+            let error = open(&sealer, &planted).unwrap_err().to_string();
+            assert!(
+                error.contains(&planted.key.kid) && !error.contains("c2VzYW1l"),
+                "{what}: {error}"
+            );
+        }
+        // A good key under the name of another.
+        let mut renamed = row(|_, text| sealer.seal(&context("another"), text));
+        "another".clone_into(&mut renamed.key.kid);
+        assert_eq!(
+            open(&sealer, &renamed).unwrap_err(),
+            UnusableKey::Damaged("another".to_owned())
+        );
     }
 }

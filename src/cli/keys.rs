@@ -112,7 +112,7 @@ impl Keys {
         Ok(Self { config, pool, sealer })
     }
 
-    /// Every stored key; also whether this command could open them.
+    /// The stored keys, newest first.
     async fn read(&self) -> anyhow::Result<Vec<SigningKey>> {
         let rows = table::list(&self.pool, true)
             .await

@@ -165,7 +165,9 @@ fn check_hmac_key(reader: &mut Reader<'_>, secret: &JwtSecret, wanted: usize) {
 mod tests {
     use super::*;
     use crate::config::reading::Sources;
-    use crate::config::rows::tokens::HASURA_GRAPHQL_JWT_SECRET;
+    use crate::config::rows::tokens::{
+        HASURA_GRAPHQL_JWT_SECRET, JWT_KEY_PUBLISH_AHEAD, JWT_KEY_ROTATION,
+    };
 
     fn check(secret: &str) -> (Vec<String>, usize) {
         let sources = Sources::from_env([(HASURA_GRAPHQL_JWT_SECRET.variable, secret)]);
@@ -212,6 +214,23 @@ mod tests {
             assert!(errors[0].contains(HASURA_GRAPHQL_JWT_SECRET.variable), "{}", errors[0]);
             assert!(!errors[0].contains("sesame"), "{}", errors[0]);
         }
+    }
+
+    #[test]
+    fn keys_sign_for_longer_than_they_are_published_ahead() {
+        let read = |rotation: &str, ahead: &str| {
+            let sources = Sources::from_env([
+                (JWT_KEY_ROTATION.variable, rotation),
+                (JWT_KEY_PUBLISH_AHEAD.variable, ahead),
+            ]);
+            let mut reader = Reader::new(&sources);
+            let config = TokensConfig::read(&mut reader);
+            let refused = reader.errors.iter().any(|error| error.variable.contains("ROTATION"));
+            (config.key_rotation, refused)
+        };
+        assert_eq!(read("0s", "1h"), (None, false));
+        assert_eq!(read("2h", "1h"), (Some(Duration::from_hours(2)), false));
+        assert!(read("1h", "1h").1 && read("1m", "1h").1);
     }
 
     #[test]
