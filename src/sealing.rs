@@ -122,6 +122,11 @@ impl Sealer {
         })
     }
 
+    /// What tells the key that seals from others, and does not give it away.
+    pub fn identity(&self) -> Vec<u8> {
+        self.hash_code(b"keywright fingerprint of a sealing key", "").to_vec()
+    }
+
     /// Opens what is sealed and takes what is plain.
     pub fn open(&self, context: &[u8], stored: &str) -> Result<Opened, CannotOpen> {
         if let Some(encoded) = stored.strip_prefix(MARK) {

@@ -23,7 +23,7 @@ pub use self::load::Loaded;
 pub use self::printing::{arguments, settings_markdown};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::reading::env_file;
-pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Sources};
+pub use self::reading::{ConfigError, ConfigErrors, Notice, NoticeLevel, Provenance, Sources};
 pub use self::sections::accounts::{AccountLists, AccountsConfig, ProofClears};
 pub use self::sections::actors::ActorsConfig;
 pub use self::sections::admin::AdminConfig;

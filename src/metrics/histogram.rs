@@ -79,6 +79,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What has been recorded since an earlier reading of the same histogram.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let pairs = self.counts.iter().zip(&earlier.counts);
+        Self {
+            scale: self.scale,
+            counts: pairs.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            sum: self.sum.wrapping_sub(earlier.sum),
+        }
+    }
+
     /// How many values.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -168,6 +179,17 @@ mod tests {
             assert!((seen / seconds - 1.0).abs() < 0.1, "{q}: {seen}");
         }
         assert!((snapshot.mean().unwrap() - 500.5e-6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_came_since_an_earlier_reading_stands_alone() {
+        let times = Histogram::times();
+        times.record_time(Duration::from_secs(1));
+        let earlier = times.snapshot();
+        times.record_time(Duration::from_millis(1));
+        let since = times.snapshot().since(&earlier);
+        assert_eq!(since.count(), 1);
+        assert!(since.quantile(0.99).unwrap() < 0.002 && (since.sum() - 0.001).abs() < 1e-9);
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl RotationKey {
         RefreshToken::from_uuid(Uuid::from_bytes(*bits))
     }
 
+    /// What tells this key from others, and does not give it away.
+    pub fn identity(&self) -> Vec<u8> {
+        // Longer than a token, so that no token leads there.
+        hmac::sign(&self.0, b"keywright fingerprint of a rotation key").as_ref().to_vec()
+    }
+
     /// The next `steps` tokens with their distance from the given one; the first has distance 1.
     pub fn walk(
         &self,

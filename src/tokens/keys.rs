@@ -26,6 +26,9 @@ pub const DEFAULT_CLAIMS_NAMESPACE: &str = "https://hasura.io/jwt/claims";
 /// Shortest shared secret in bytes (RFC 7518, 3.2, for HS256; weaker ones can be guessed offline).
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// Signed with a shared secret to tell it from others.
+const IDENTITY: &[u8] = b"keywright fingerprint of a signing key";
+
 /// Room for the longest signature in base64: RSA with 8192 bits, the most that is verified.
 const MAX_ENCODED_SIGNATURE: usize = 1366;
 
@@ -185,6 +188,29 @@ impl KeySet {
     /// The keys whose tokens are good at this time.
     pub(super) fn live(&self, now: OffsetDateTime) -> impl Iterator<Item = &Accepted> {
         self.accepted.iter().filter(move |accepted| accepted.is_live(now))
+    }
+
+    /// What tells the keys in use from others, and gives none away; equal for equal keys. Not for the
+    /// public: a shared secret that is weak could be guessed from it, as from any token.
+    pub fn identity(&self) -> Vec<u8> {
+        let mut identity = Vec::new();
+        let mut add = |part: &[u8]| {
+            identity.extend_from_slice(part);
+            identity.push(0);
+        };
+        // Those that are only accepted for a while are not everybody's: a node that starts now has none.
+        for Accepted { key, terms, .. } in self.accepted.iter().filter(|key| key.until.is_none()) {
+            add(terms.issuer().as_bytes());
+            add(terms.claims_namespace().as_bytes());
+            if let Some(jwk) = &key.jwk {
+                add(jwk.as_bytes());
+            } else {
+                add(key.encoded_header().as_bytes());
+                // Shared secrets sign in only one way; a text that is no token.
+                add(&key.material.sign(IDENTITY, <[u8]>::to_vec).unwrap_or_default());
+            }
+        }
+        identity
     }
 
     fn signing_key(&self) -> &Key {

@@ -15,8 +15,9 @@ Every setting has an environment variable and a flag of the same meaning. A flag
 wins over the default. `AUTH_ENV_FILE` names a file of `NAME=value` lines: at start the environment of the process
 wins over it; on SIGHUP it is read again and wins. What is marked (live) then changes at once; changes of other
 settings are reported and wait for the next start. What is marked (tunable) can also be changed through the admin
-listener (`keywright actors set`, `PATCH /ops/settings`); that wins over everything else until it is taken back or the
-process ends.
+listener, for one node until its process ends (`keywright actors set`, `PATCH /ops/settings`), or for all nodes until it
+is taken back (`keywright actors set --all`, `PATCH /ops/cluster/settings`). Both win over everything else; a new value
+for all nodes takes the place of what one node was given before.
 
 Every setting of type *secret* can come from a file: `NAME_FILE` (say `AUTH_SMTP_PASS_FILE=/run/secrets/smtp`) names it, in
 the environment or in the env file. A line feed at its end does not count; a file that cannot be read, is empty, or is longer

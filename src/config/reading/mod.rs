@@ -14,4 +14,4 @@ pub use self::error::{ConfigError, ConfigErrors};
 pub(in crate::config) use self::ignored::report_ignored;
 pub use self::notice::{Notice, NoticeLevel};
 pub(in crate::config) use self::reader::Reader;
-pub use self::sources::Sources;
+pub use self::sources::{Provenance, Sources};

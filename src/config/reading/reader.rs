@@ -294,7 +294,7 @@ fn describe(setting: &Setting, raw: Option<&Raw<'_>>, reason: &Malformed) -> Con
     let flag = setting.flag.unwrap_or("(none)");
     let place = match raw.map(|raw| raw.origin) {
         Some(Origin::Flag) => format!("for flag {flag} (environment variable \"{variable}\")"),
-        Some(Origin::Override) => format!("for {variable}"),
+        Some(Origin::Override | Origin::Cluster) => format!("for {variable}"),
         Some(Origin::SecretFile(_)) => {
             format!("from the file of environment variable \"{variable}\"")
         }

@@ -2,14 +2,17 @@
 //!
 //! A flag wins over the environment, which wins over the default. Of the environment, the process
 //! wins over the env file at start; after a reload the file wins, because it is what has changed.
-//! What an operator sets in the running server wins over all of them, until it is taken back or the
-//! process ends. A secret may come from a file instead, see `secret_files.rs`.
+//! What an operator sets for all nodes wins over all of them, until it is taken back; and what is set
+//! in the running server wins over that, until it is taken back, the process ends, or the operator sets
+//! it for all nodes anew.
+//! A secret may come from a file instead, see `secret_files.rs`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use serde::{Deserialize, Serialize};
 
 use super::env_file;
 use super::error::ConfigError;
@@ -36,6 +39,41 @@ pub struct Sources {
     overrides: HashMap<&'static str, String>,
     /// By the variable that the file stands for.
     secret_files: HashMap<&'static str, SecretFile>,
+    /// By variable; set for all nodes.
+    cluster: BTreeMap<&'static str, String>,
+}
+
+/// Where the value in force comes from, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provenance {
+    /// Also what a command takes for one.
+    Default,
+    Flag,
+    Environment,
+    /// The env file.
+    File,
+    /// A file that an environment variable names, for a secret.
+    SecretFile,
+    /// Set in the running server.
+    Node,
+    /// Set for all nodes.
+    Cluster,
+}
+
+impl Provenance {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::SecretFile => "secret-file",
+            Self::Node => "node",
+            Self::Cluster => "cluster",
+        }
+    }
 }
 
 /// Where a value was found.
@@ -48,6 +86,8 @@ pub(in crate::config) enum Origin {
     Fallback,
     /// Set while the server runs.
     Override,
+    /// Set for all nodes.
+    Cluster,
 }
 
 /// The texts given for one setting; more than one only for a repeated flag.
@@ -130,6 +170,44 @@ impl Sources {
         self
     }
 
+    /// What holds for all nodes from now on. What has been set here gives way to what is new in it.
+    #[must_use]
+    pub fn with_cluster(mut self, values: BTreeMap<&'static str, String>) -> Self {
+        for (variable, value) in &values {
+            if self.cluster.get(variable) != Some(value) {
+                self.overrides.remove(variable);
+            }
+        }
+        self.cluster = values;
+        self
+    }
+
+    /// What holds for all nodes, by variable.
+    pub fn cluster(&self) -> &BTreeMap<&'static str, String> {
+        &self.cluster
+    }
+
+    /// What was set while the server runs.
+    pub fn overridden(&self, setting: &Setting) -> Option<&str> {
+        self.overrides.get(setting.variable).map(String::as_str)
+    }
+
+    /// Where the value in force comes from.
+    pub fn provenance(&self, setting: &Setting) -> Provenance {
+        match self.lookup(setting).map(|raw| raw.origin) {
+            None | Some(Origin::Fallback) => Provenance::Default,
+            Some(Origin::Flag) => Provenance::Flag,
+            Some(Origin::Override) => Provenance::Node,
+            Some(Origin::Cluster) => Provenance::Cluster,
+            Some(Origin::SecretFile(_)) => Provenance::SecretFile,
+            Some(Origin::Variable(name)) => {
+                let is_in_file = self.file.contains_key(name);
+                let is_hidden = !self.file_wins && self.process.contains_key(name);
+                if is_in_file && !is_hidden { Provenance::File } else { Provenance::Environment }
+            }
+        }
+    }
+
     /// Whether a setting was set while the server runs.
     pub fn is_overridden(&self, setting: &Setting) -> bool {
         self.overrides.contains_key(setting.variable)
@@ -207,6 +285,9 @@ impl Sources {
     pub(in crate::config) fn lookup(&self, setting: &Setting) -> Option<Raw<'_>> {
         if let Some(value) = self.overrides.get(setting.variable) {
             return Some(Raw::new([value.as_str()], Origin::Override));
+        }
+        if let Some(value) = self.cluster.get(setting.variable) {
+            return Some(Raw::new([value.as_str()], Origin::Cluster));
         }
         if let Some(values) = setting.flag.and_then(|flag| self.flags.get(flag)) {
             return Some(Raw::new(values.iter().map(String::as_str), Origin::Flag));
@@ -300,6 +381,7 @@ impl fmt::Debug for Sources {
             .field("fallbacks", &self.fallbacks.keys())
             .field("overrides", &self.overrides.keys())
             .field("secret_files", &self.secret_files.keys())
+            .field("cluster", &self.cluster.keys())
             .finish_non_exhaustive()
     }
 }
@@ -317,3 +399,7 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
     env_file::parse(&text).map_err(|(line, reason)| refuse(format!("line {line}: {reason}")))
 }
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;

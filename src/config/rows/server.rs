@@ -3,7 +3,8 @@
 use crate::settings::Setting;
 
 /// What holds for the process as a whole.
-pub(crate) const PROCESS: &[Setting] = &[ENV_FILE, DEBUG, LOG_FORMAT_TEXT, SERVER_URL, CLIENT_URL];
+pub(crate) const PROCESS: &[Setting] =
+    &[ENV_FILE, NODE_NAME, DEBUG, LOG_FORMAT_TEXT, SERVER_URL, CLIENT_URL];
 
 /// What the server tells and takes.
 pub(crate) const RESPONSES: &[Setting] =
@@ -32,6 +33,14 @@ pub(crate) const ENV_FILE: Setting = Setting::text(
         "File of NAME=value lines, read at start (the environment wins) and again on SIGHUP (the file wins)",
     )
     .own();
+
+pub(crate) const NODE_NAME: Setting = Setting::text(
+    "node-name",
+    "AUTH_NODE_NAME",
+    "",
+    "Name of this node among those on the same database; empty is the host name",
+)
+.own();
 
 pub(crate) const DEBUG: Setting =
     Setting::boolean("debug", "AUTH_DEBUG", "false", "Log at debug level, with source locations");

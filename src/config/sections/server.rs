@@ -27,9 +27,14 @@ const LOOPBACK_AND_PRIVATE: &[&str] = &[
     "fe80::/10",
 ];
 
+/// Longest name of a node.
+const MAX_NODE_NAME: usize = 100;
+
 /// Listener, limits, and how clients reach this server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
+    /// `AUTH_NODE_NAME` (ours), default the name of the host.
+    pub node_name: String,
     /// `AUTH_BIND` (ours; default every interface) and `AUTH_PORT`.
     pub listen: SocketAddr,
     /// `AUTH_API_PREFIX`, used literally; empty or with a leading and without a trailing slash.
@@ -118,6 +123,7 @@ impl ServerConfig {
         }
         let max_body_bytes = reader.number(&rows::server::HTTP_MAX_BODY_BYTES, 1..=1 << 30);
         Self {
+            node_name: read_node_name(reader),
             listen: SocketAddr::new(read_bind(reader), read_port(reader)),
             api_prefix: read_api_prefix(reader),
             server_url: reader.http_url(&rows::server::SERVER_URL),
@@ -155,6 +161,22 @@ impl LogConfig {
             text: reader.boolean(&rows::server::LOG_FORMAT_TEXT),
         }
     }
+}
+
+/// For people, in tables and logs.
+fn read_node_name(reader: &mut Reader<'_>) -> String {
+    let name = reader.text(&rows::server::NODE_NAME);
+    if name.is_empty() {
+        let host = hostname::get().unwrap_or_default().to_string_lossy().into_owned();
+        return if host.is_empty() { "node".to_owned() } else { host };
+    }
+    if name.len() > MAX_NODE_NAME || name.chars().any(char::is_control) {
+        reader.refuse(
+            &rows::server::NODE_NAME,
+            format!("it may have up to {MAX_NODE_NAME} bytes, and no control characters"),
+        );
+    }
+    name
 }
 
 fn read_body_budget(reader: &mut Reader<'_>, largest: usize) -> usize {
