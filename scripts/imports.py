@@ -20,7 +20,7 @@ ORDER = {
         "persistence",
         "actors",
         "app",
-        "reload",
+        "reload vitals",
         "flows",
         "http",
         "node",
@@ -37,7 +37,7 @@ ORDER = {
     ],
     "src/http": ["message bounds", "input layers", "pipeline", "serve", "routes admin"],
     "src/actors": [
-        "runtime",
+        "runtime cluster",
         "sessions limits passwords challenge_store courier housekeeping key_rotator parts signing_keys",
         "tree",
     ],

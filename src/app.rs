@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::cluster::Cluster;
 use crate::actors::limits::counters::Counters;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::supervisor::{LivePolicy, TreeView};
@@ -38,6 +39,8 @@ pub struct App {
     pub pool: MeasuredPool,
     origin: Origin,
     pub actors: Actors,
+    /// The nodes on this database.
+    pub cluster: Cluster,
     pub keys: Keys,
     /// From what they are made.
     pub signing_keys: SigningKeys,
@@ -85,6 +88,7 @@ impl App {
         Self {
             actors,
             keys: Arc::clone(&parts.keys.in_force),
+            cluster: parts.cluster,
             signing_keys: parts.keys,
             rotation_key,
             signers: Threads::new("sign", available_parallelism().map_or(1, usize::from)),

@@ -29,3 +29,4 @@ pub mod telemetry;
 pub mod threads;
 pub mod tokens;
 pub mod totp;
+pub mod vitals;

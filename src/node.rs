@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::Method;
 use secrecy::ExposeSecret;
 use sqlx::Connection as _;
 use tokio::net::TcpListener;
@@ -13,6 +14,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::actors::cluster::digest::{Fingerprinter, Fingerprints};
+use crate::actors::cluster::{Cluster, Identity};
 use crate::actors::limits::counter_key::CounterKey;
 use crate::actors::parts::{InCommon, Parts};
 use crate::actors::signing_keys::{self, SigningKeys, UnusableKey};
@@ -22,12 +25,13 @@ use crate::config::{Config, StorageCompatibility};
 use crate::domain::clock::Clock;
 use crate::domain::error::AuthError;
 use crate::hasura::background;
+use crate::http::admin::peers::Peers;
 use crate::http::admin::{self, Admin, AdminError, AdminServer};
 use crate::http::layers::proxy_watch::ProxyWatch;
 use crate::http::layers::rate_limit::RateLimitParts;
 use crate::http::layers::turnstile::TurnstileParts;
 use crate::http::pipeline::front_end::Guards;
-use crate::http::pipeline::router::Router;
+use crate::http::pipeline::router::{RouteInfo, Router};
 use crate::http::routes;
 use crate::http::serve::server;
 use crate::notify::sender::{MailSender, MailSetupError};
@@ -35,12 +39,18 @@ use crate::passwords::{PasswordForm, PasswordSettings};
 use crate::persistence::connection_string::ConnectionString;
 use crate::persistence::measured_pool::MeasuredPool;
 use crate::persistence::settings::{Origin, StoredKey};
-use crate::persistence::{migrate, pool, settings, start_wait, user_providers};
+use crate::persistence::{
+    migrate, nodes, overrides, pool, settings, start_wait, time_limit, user_providers,
+};
+use crate::reload::{ReloadError, all_nodes};
 use crate::sealing::{InvalidKey, Sealer, SecretStorage};
 use crate::tokens::chain::RotationKey;
 use crate::tokens::key_ring::ConfiguredKey;
-use crate::tokens::keys::KeyError;
+use crate::tokens::keys::{KeyError, KeySet};
+use crate::vitals::{self, Watched};
 
+/// How long a stopping server tries to tell the others.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stopping server waits for its last connections to Postgres.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -71,6 +81,8 @@ pub enum StartError {
     SigningKey(#[from] UnusableKey),
     #[error("cannot make an HTTP client")]
     Outside(#[from] reqwest::Error),
+    #[error("settings that hold for all nodes could not be put in force")]
+    Overrides(#[from] ReloadError),
     #[error("the supervision tree did not start")]
     Tree(#[from] ractor::SpawnErr),
 }
@@ -83,8 +95,8 @@ pub struct Node {
     gave_up: CancellationToken,
     front_end: JoinHandle<()>,
     admin: Option<AdminServer>,
-    /// Ends with the node, wherever it has come to.
-    _metadata: AbortOnDropHandle<()>,
+    /// End with the node, wherever they have come to.
+    _beside: [AbortOnDropHandle<()>; 3],
 }
 
 impl Node {
@@ -99,8 +111,20 @@ impl Node {
         let default_locale = config.accounts.locales.default_locale();
         let mail = MailSender::from_config(&config.mail, default_locale, origin)?;
         let (rotation_key, passwords, secrets) = read_shared_settings(&config, &pool).await?;
-
         let keys = read_signing_keys(&config, configured, &pool, &secrets.sealer).await?;
+        let fingerprinter = read_fingerprinter(&pool).await?;
+        let in_force = keys.in_force.load();
+        let fingerprints = fingerprints(&fingerprinter, &in_force, &rotation_key, &secrets);
+        drop(in_force);
+        let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose();
+        let own = Identity::new(
+            config.server.node_name.clone(),
+            address,
+            admin_address.map_err(AdminError::Address)?,
+        );
+        let cluster = Cluster::new(own, clock.clone(), fingerprinter, fingerprints);
+        let overrides = overrides::read(&pool).await?;
+        cluster.begin_with(overrides.clone());
 
         let parts = Parts::new(
             Arc::new(ArcSwap::from_pointee(config)),
@@ -109,15 +133,17 @@ impl Node {
             origin,
             keys,
             Arc::new(ArcSwap::from_pointee(mail)),
-            InCommon { passwords, counter_key: CounterKey::derive(&secrets.sealer) },
+            InCommon { passwords, counter_key: CounterKey::derive(&secrets.sealer), cluster },
         )?;
         let gave_up = CancellationToken::new();
         let (actors, root) = tree::start(&parts, gave_up.clone()).await?;
         let app = Arc::new(App::new(parts, actors, rotation_key, secrets, gave_up.clone()));
 
+        Box::pin(all_nodes::follow(&app, &overrides)).await?;
         let loaded = app.config();
         let router = Arc::new(routes::router(&loaded.server, &loaded.mail.transport)?);
         let admin = admin_listener.map(|socket| start_admin(socket, &app, &router)).transpose()?;
+        let watched = watched(&router);
         let front_end = server::start(
             listener,
             router,
@@ -128,8 +154,12 @@ impl Node {
             app.drain.clone(),
         );
         drop(loaded);
-        let metadata = tell_hasura(&app);
-        Ok(Self { app, address, root, gave_up, front_end, admin, _metadata: metadata })
+        let beside = [
+            tell_hasura(&app),
+            beside(vitals::keep_looking(Arc::clone(&app), watched)),
+            beside(all_nodes::keep_following(Arc::clone(&app))),
+        ];
+        Ok(Self { app, address, root, gave_up, front_end, admin, _beside: beside })
     }
 
     /// Where the front end listens.
@@ -164,7 +194,8 @@ impl Node {
     /// Takes no new requests, finishes those in flight, then stops actors and pool.
     pub async fn shut_down(self) {
         self.app.drain.stop();
-        if let Err(error) = self.front_end.await {
+        let (front_end, ()) = tokio::join!(self.front_end, say_farewell(&self.app));
+        if let Err(error) = front_end {
             tracing::error!(error = &error as &dyn std::error::Error, "front end ended badly");
         }
         if !self.root.ended.is_finished() {
@@ -181,13 +212,36 @@ impl Node {
     }
 }
 
-/// Beside everything else: Hasura is a neighbour, and may itself be waiting for our keys.
+/// The others need not wait until they miss this node.
+async fn say_farewell(app: &App) {
+    let farewell = nodes::stop(&app.pool, app.cluster.id());
+    if let Err(error) = time_limit::in_time(FAREWELL_TIMEOUT, farewell).await {
+        tracing::info!(
+            error = &error as &dyn std::error::Error,
+            "the others will miss this node, which could not tell them that it stops"
+        );
+    }
+}
+
+/// The requests whose rate and times are told to the others.
+fn watched(router: &Router<App>) -> Watched {
+    let is_refresh = |route: &RouteInfo| {
+        route.method == Method::POST && route.path[route.prefix_length..] == *"/token"
+    };
+    let refresh = router.routes().iter().position(is_refresh).unwrap_or(usize::MAX);
+    Watched { http: Arc::clone(router.stats()), refresh }
+}
+
+/// Work for as long as the node lives.
 #[expect(clippy::disallowed_methods, reason = "the node holds the task")]
+fn beside(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
+}
+
+/// Beside everything else: Hasura is a neighbour, and may itself be waiting for our keys.
 fn tell_hasura(app: &Arc<App>) -> AbortOnDropHandle<()> {
     let app = Arc::clone(app);
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        background::keep_applying(Arc::clone(&app.config), &app.hasura).await;
-    }))
+    beside(async move { background::keep_applying(Arc::clone(&app.config), &app.hasura).await })
 }
 
 /// The listener for operators.
@@ -200,6 +254,7 @@ fn start_admin(
         app: Arc::clone(app),
         routes: main.routes().to_vec(),
         http: Arc::clone(main.stats()),
+        peers: Peers::new()?,
     };
     AdminServer::start(listener, admin)
 }
@@ -292,6 +347,26 @@ async fn read_signing_keys(
     }
     let lifetime = config.tokens.access_token_lifetime;
     Ok(SigningKeys::new(configured, loaded, Arc::clone(sealer), lifetime))
+}
+
+/// Hashes what all nodes must agree on, so that they can compare it.
+async fn read_fingerprinter(pool: &MeasuredPool) -> Result<Fingerprinter, StartError> {
+    let key = settings::get_or_create_key(pool, StoredKey::Fingerprints, fresh_key()).await?;
+    Ok(Fingerprinter::new(&key))
+}
+
+fn fingerprints(
+    by: &Fingerprinter,
+    keys: &KeySet,
+    rotation: &RotationKey,
+    secrets: &SecretStorage,
+) -> Fingerprints {
+    let storage = if secrets.seals {
+        StorageCompatibility::Keywright
+    } else {
+        StorageCompatibility::Reference
+    };
+    by.all(keys, rotation, &secrets.sealer, storage, migrate::newest())
 }
 
 /// The database's key stays at hand where another is configured: it opens what it sealed.

@@ -1,5 +1,7 @@
 //! Puts a new configuration in force while the server runs.
 
+pub mod all_nodes;
+
 use std::sync::Arc;
 
 use crate::actors::key_rotator::{Checked, KeyRotatorMsg};
@@ -26,6 +28,8 @@ pub enum ReloadError {
     Mail(#[from] MailSetupError),
     #[error("new roles or providers not inserted")]
     Rows(#[from] sqlx::Error),
+    #[error("settings for all nodes not read or written")]
+    Overrides(#[source] sqlx::Error),
     #[error("the configuration could not be put in force")]
     Publish(#[source] AuthError),
 }

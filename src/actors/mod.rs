@@ -1,6 +1,7 @@
 //! The supervision tree: one file an actor, and what they share.
 
 pub mod challenge_store;
+pub mod cluster;
 pub mod courier;
 pub mod housekeeping;
 pub mod key_rotator;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::cluster::Cluster;
 use super::limits::counter_key::CounterKey;
 use super::limits::counters::Counters;
 use super::runtime::handle::Slot;
@@ -33,6 +34,7 @@ pub struct Parts {
     pub mail: Arc<ArcSwap<MailSender>>,
     pub mail_stats: Arc<MailStats>,
     pub passwords: PasswordSettings,
+    pub cluster: Cluster,
     pub users: UserCache,
     pub claims: ClaimsCache,
     /// For external services.
@@ -50,6 +52,8 @@ pub struct InCommon {
     pub passwords: PasswordSettings,
     /// For the names of counters.
     pub counter_key: CounterKey,
+    /// Who else is there.
+    pub cluster: Cluster,
 }
 
 impl Parts {
@@ -83,6 +87,7 @@ impl Parts {
             keys,
             mail,
             passwords: in_common.passwords,
+            cluster: in_common.cluster,
         })
     }
 }

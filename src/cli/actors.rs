@@ -1,4 +1,5 @@
-//! `keywright actors`: the supervision tree of a running server, and its settings.
+//! `keywright actors`: the supervision tree of a running server, and its settings, which may also be those
+//! of all nodes.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -10,8 +11,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value};
 
 use super::admin_client::AdminClient;
+use super::table::{Table, seconds};
 use super::terminal;
-use crate::config::{self, rows};
+use crate::config::Provenance;
 use crate::http::admin::housekeeping::HousekeepingReport;
 use crate::http::admin::report::{ActorReport, Distribution, TreeReport};
 use crate::http::admin::settings::{ChangedReport, RefusedReport, SettingsReport};
@@ -25,28 +27,7 @@ pub fn command() -> Command {
              The server is found by AUTH_ADMIN_PORT, AUTH_ADMIN_BIND and AUTH_ADMIN_TOKEN (also by \
              flag or --env-file), or else by what `keywright dev` left in its directory.",
         )
-        .args(config::arguments().into_iter().filter(|argument| {
-            let wanted = [
-                rows::admin::ADMIN_PORT,
-                rows::admin::ADMIN_BIND,
-                rows::admin::ADMIN_TOKEN,
-                rows::server::ENV_FILE,
-            ];
-            wanted.iter().any(|setting| setting.flag == Some(argument.get_id().as_str()))
-        }))
-        .arg(
-            Arg::new("dir")
-                .long("dir")
-                .global(true)
-                .help("Directory of the development server")
-                .default_value(".keywright"),
-        )
-        .arg(
-            Arg::new("url")
-                .long("url")
-                .global(true)
-                .help("Address of the admin listener, such as http://10.0.0.7:4001"),
-        )
+        .args(AdminClient::arguments())
         .arg(
             Arg::new("json")
                 .long("json")
@@ -66,7 +47,13 @@ pub fn command() -> Command {
                 .about(
                     "Change settings of the running server: NAME=VALUE, or NAME= to take it back",
                 )
-                .arg(Arg::new("change").num_args(1..).required(true).value_name("NAME=VALUE")),
+                .arg(Arg::new("change").num_args(1..).required(true).value_name("NAME=VALUE"))
+                .arg(
+                    Arg::new("all")
+                        .long("all")
+                        .action(ArgAction::SetTrue)
+                        .help("For all nodes on the database, also those that come later"),
+                ),
         )
 }
 
@@ -79,9 +66,11 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             terminal::line(&settings_table(&report));
         }
         Some(("set", matches)) => {
+            let path =
+                if matches.get_flag("all") { "/ops/cluster/settings" } else { "/ops/settings" };
             let changes = matches.get_many::<String>("change").into_iter().flatten();
             let changes = changes.map(|text| parse_change(text)).collect::<Result<Vec<_>, _>>()?;
-            return set(&server, changes).await;
+            return set(&server, path, changes).await;
         }
         _ if matches.get_flag("json") => terminal::line(server.text("/ops/actors").await?.trim()),
         _ if matches.get_flag("watch") => watch(&server).await?,
@@ -91,9 +80,13 @@ pub async fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// Changes settings of the server, all or none.
-async fn set(server: &AdminClient, wanted: Vec<(String, Value)>) -> anyhow::Result<ExitCode> {
+async fn set(
+    server: &AdminClient,
+    path: &str,
+    wanted: Vec<(String, Value)>,
+) -> anyhow::Result<ExitCode> {
     let body: Map<String, Value> = wanted.into_iter().collect();
-    let request = server.request(Method::PATCH, "/ops/settings").json(&body);
+    let request = server.request(Method::PATCH, path).json(&body);
     let (status, text) = server.send(request).await?;
     if status == StatusCode::OK {
         let changed: ChangedReport = serde_json::from_str(&text)?;
@@ -135,38 +128,6 @@ async fn watch(server: &AdminClient) -> anyhow::Result<()> {
                 terminal::line(&format!("\x1b[2J\x1b[H{}", tree_table(&report)));
             }
         }
-    }
-}
-
-/// Columns as wide as their widest cell; numbers to the right.
-struct Table {
-    rows: Vec<Vec<String>>,
-    right: &'static [usize],
-}
-
-impl Table {
-    fn text(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let width = widths[column];
-                let _ = if self.right.contains(&column) {
-                    write!(line, "{cell:>width$}  ")
-                } else {
-                    write!(line, "{cell:<width$}  ")
-                };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
     }
 }
 
@@ -292,38 +253,22 @@ fn actor_rows(
 }
 
 fn settings_table(report: &SettingsReport) -> String {
-    let mut rows = vec![["SETTING", "VALUE", "", "MEANING"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["SETTING", "VALUE", "FROM", "MEANING"].map(str::to_owned).to_vec()];
     rows.extend(report.settings.iter().map(|setting| {
-        let changed = if setting.overridden { "changed here" } else { "" };
-        vec![setting.name.clone(), setting.value.clone(), changed.to_owned(), setting.help.clone()]
+        let source = match setting.source {
+            Provenance::Node => "changed here",
+            Provenance::Cluster => "for all nodes",
+            Provenance::Default => "",
+            other => other.name(),
+        };
+        vec![setting.name.clone(), setting.value.clone(), source.to_owned(), setting.help.clone()]
     }));
     Table { rows, right: &[1] }.text().trim_end().to_owned()
-}
-
-/// A length of time for people.
-fn seconds(value: Option<f64>) -> String {
-    match value {
-        None => "-".to_owned(),
-        Some(value) if value >= 172_800.0 => format!("{:.0}d", value / 86_400.0),
-        Some(value) if value >= 7_200.0 => format!("{:.0}h", value / 3_600.0),
-        Some(value) if value >= 120.0 => format!("{:.0}min", value / 60.0),
-        Some(value) if value >= 1.0 => format!("{value:.1}s"),
-        Some(value) if value >= 1e-3 => format!("{:.1}ms", value * 1e3),
-        Some(value) => format!("{:.0}us", value * 1e6),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_of_time_are_short() {
-        let texts = [0.000_012, 0.0123, 1.5, 90.0, 600.0, 7_200.0, 900_000.0];
-        let texts = texts.map(|value| seconds(Some(value)));
-        assert_eq!(texts, ["12us", "12.3ms", "1.5s", "90.0s", "10min", "2h", "10d"]);
-        assert_eq!(seconds(None), "-");
-    }
 
     #[test]
     fn a_change_is_a_name_and_a_value_or_nothing() {

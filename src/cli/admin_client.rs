@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::config::{AdminConfig, Sources, rows};
+use crate::config::{self, AdminConfig, Sources, rows};
 use crate::http_client;
 
 /// Where `keywright dev` writes how to reach it.
@@ -27,6 +27,34 @@ pub struct AdminClient {
 }
 
 impl AdminClient {
+    /// What tells a command where the server is.
+    pub fn arguments() -> Vec<Arg> {
+        let wanted = [
+            rows::admin::ADMIN_PORT,
+            rows::admin::ADMIN_BIND,
+            rows::admin::ADMIN_TOKEN,
+            rows::server::ENV_FILE,
+        ];
+        let is_wanted = |argument: &Arg| {
+            wanted.iter().any(|setting| setting.flag == Some(argument.get_id().as_str()))
+        };
+        let mut arguments: Vec<_> = config::arguments().into_iter().filter(is_wanted).collect();
+        arguments.push(
+            Arg::new("dir")
+                .long("dir")
+                .global(true)
+                .help("Directory of the development server")
+                .default_value(".keywright"),
+        );
+        arguments.push(
+            Arg::new("url")
+                .long("url")
+                .global(true)
+                .help("Address of the admin listener, such as http://10.0.0.7:4001"),
+        );
+        arguments
+    }
+
     /// The server of the command line, of the environment, or of `keywright dev`.
     pub fn find(matches: &ArgMatches) -> anyhow::Result<Self> {
         let mut sources = Sources::from_process(matches)?;

@@ -1,5 +1,7 @@
 //! `keywright doctor`: what works, what does not, and which setting to change.
 
+mod nodes;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -89,6 +91,7 @@ fn report_configuration(checks: &mut Vec<Check>, loaded: &Loaded) {
         let detail = format!("{} from {}", setting.variable, path.display());
         add(checks, "secret file", State::Ok, detail);
     }
+    nodes::report_sources(checks, &loaded.config);
 }
 
 fn check_keys(checks: &mut Vec<Check>, config: &Config) {
@@ -114,6 +117,7 @@ async fn check_actors(checks: &mut Vec<Check>, config: &Config) {
             return;
         }
     };
+    nodes::report_changed_here(checks, &server).await;
     if let Some(failure) = &report.hasura_metadata_failure {
         let detail = format!("the server here has not told it the metadata yet: {failure}");
         add(checks, "Hasura", State::Warning, detail);
@@ -197,6 +201,7 @@ async fn examine(
 
     check_secrets(checks, config, pool).await?;
     check_stored_keys(checks, config, pool).await?;
+    nodes::check(checks, config, pool, storage).await?;
 
     let waiting = found.outbox_waiting;
     let state = if found.outbox_failing > 0 { State::Warning } else { State::Ok };

@@ -3,12 +3,14 @@
 pub mod actors;
 pub mod admin_client;
 pub mod bench;
+pub mod cluster;
 pub mod dev;
 pub mod doctor;
 pub mod keys;
 pub mod migrate;
 pub mod serve;
 pub mod signals;
+pub mod table;
 pub mod terminal;
 pub mod with_database;
 
@@ -67,6 +69,7 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("migrate", matches)) => migrate::run(matches).await,
         Some(("doctor", matches)) => doctor::run(matches).await,
         Some(("actors", matches)) => actors::run(matches).await,
+        Some(("cluster", matches)) => cluster::run(matches).await,
         Some(("keys", matches)) => keys::run(matches).await,
         Some(("bench", matches)) => bench::run(matches).await,
         Some(("with-database", matches)) => with_database::run(matches).await,
@@ -123,6 +126,7 @@ pub fn command() -> Command {
                 .args(config::arguments()),
         )
         .subcommand(actors::command())
+        .subcommand(cluster::command())
         .subcommand(keys::command())
         .subcommand(bench::command())
         .subcommand(

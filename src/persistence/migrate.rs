@@ -36,6 +36,11 @@ fn own_migrations() -> Migrator {
     own
 }
 
+/// The newest addition to the schema that this version knows.
+pub fn newest() -> i64 {
+    own_migrations().iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// What `migrate` found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationReport {

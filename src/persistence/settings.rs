@@ -74,6 +74,8 @@ pub enum StoredKey {
     Rotation,
     /// Of secrets at rest, unless one is configured.
     Sealing,
+    /// Of the hashes by which nodes compare their secrets.
+    Fingerprints,
 }
 
 impl StoredKey {
@@ -81,6 +83,7 @@ impl StoredKey {
         match self {
             Self::Rotation => "rotation_key",
             Self::Sealing => "sealing_key",
+            Self::Fingerprints => "fingerprint_key",
         }
     }
 }
@@ -136,7 +139,8 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
+/// 32 bytes of 64 hexadecimal digits.
+pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut key = [0; 32];
     if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

@@ -2,6 +2,7 @@
 //!
 //! - Owns: one connection that LISTENs on `keywright_changes` (triggers of our migrations).
 //! - Caches: nothing; it removes what changed from the user cache.
+//! - Writes through: the heartbeat of this node, once a second.
 //! - Leases: the cache may be served while a lease is valid, which is renewed whenever a
 //!   notification that it sent to itself arrives. That also proves that everything committed before
 //!   has been delivered. When the lease runs out, for whatever reason, the cache is no longer asked
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::feed_lease::{FeedState, LEASE};
 use super::user_cache::UserCache;
+use crate::actors::cluster::Cluster;
 use crate::actors::parts::Parts;
 use crate::actors::runtime::handle::{CallBound, Crash, Handle, MessageOrigin, Slot};
 use crate::actors::runtime::supervisor::ChildSpec;
@@ -27,7 +29,7 @@ use crate::config::LiveConfig;
 use crate::domain::ids::UserId;
 use crate::metrics::ActorStats;
 use crate::persistence::changes::{self, CHANNEL};
-use crate::persistence::pool;
+use crate::persistence::{overrides, pool};
 
 /// Begins the payload that a feed sends to itself.
 const BEAT: &str = "beat:";
@@ -35,6 +37,8 @@ const BEAT: &str = "beat:";
 const SIGNING_KEYS: &str = "signing-keys";
 /// Time between two beats, and how long one may take.
 const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Shortest time for notifications after statements that took long.
+const LISTEN_MIN: Duration = Duration::from_millis(100);
 /// Wait before the next attempt to connect.
 const RECONNECT: Duration = Duration::from_millis(250);
 
@@ -68,6 +72,7 @@ pub fn start(parts: &Parts) -> (Handle<ChangeFeedMsg>, ChildSpec) {
         users: parts.users.clone(),
         state: Arc::clone(&parts.feed),
         key_changes: Arc::clone(&parts.keys.changes),
+        cluster: parts.cluster.clone(),
         stats: Arc::clone(slot.stats()),
     };
     let child = ChildSpec::actor("change_feed", &slot, || ChangeFeed, move || args.clone());
@@ -85,6 +90,7 @@ pub struct ChangeFeedArgs {
     pub state: Arc<FeedState>,
     /// Of the key rotator.
     pub key_changes: Arc<Notify>,
+    pub cluster: Cluster,
     pub stats: Arc<ActorStats>,
 }
 
@@ -168,11 +174,17 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
     loop {
         let asked_at = Instant::now();
         in_time(changes::notify(&mut listener, &beat)).await?;
+        if args.cluster.is_due() {
+            in_time(args.cluster.beat(&mut listener)).await?;
+            in_time(args.cluster.tidy(&mut listener)).await?;
+        }
         let mut heard = false;
-        let next_beat = asked_at + HEARTBEAT;
+        let next_beat = (asked_at + HEARTBEAT).max(Instant::now() + LISTEN_MIN);
         while let Ok(received) = timeout_at(next_beat, listener.try_recv()).await {
             let notification = received?.ok_or(sqlx::Error::PoolClosed)?;
-            if notification.payload() != beat {
+            if notification.payload() == overrides::CHANGED {
+                in_time(args.cluster.beat(&mut listener)).await?;
+            } else if notification.payload() != beat {
                 apply(args, notification.payload());
             } else if !std::mem::replace(&mut heard, true) {
                 args.state.renew_lease(asked_at);

@@ -1,13 +1,16 @@
-//! Who may use the admin listener: whoever has a token of the settings.
+//! Who may use the admin listener: whoever has a token of the settings, and the other nodes, for a few
+//! questions.
 
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
+use super::page;
+use super::peers::{self, QUESTIONS};
 use crate::app::App;
 use crate::domain::auth_scheme::bearer_token;
 use crate::http::ApiResponse;
@@ -28,7 +31,8 @@ impl<B> Middleware<Call<B>> for Auth {
 
     fn enter(&self, call: Call<B>) -> Enter<Call<B>, ()> {
         let path = call.request.uri().path();
-        if is_public(path) || self.admits(path, call.request.headers()) {
+        let (method, headers) = (call.request.method(), call.request.headers());
+        if is_public(path) || self.admits(path, headers) || self.is_peer(method, path, headers) {
             return Enter::Pass(call, ());
         }
         let security_event = self.app.security.note(SecurityEvent::AdminUnauthorized);
@@ -60,11 +64,23 @@ impl Auth {
         is_token(token, admin.token.as_ref())
             || path == "/metrics" && is_token(token, admin.metrics_token.as_ref())
     }
+
+    /// Whether another node that has our token asks what nodes may ask each other.
+    fn is_peer(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        let config = self.app.config();
+        let Some(token) = &config.admin.token else { return false };
+        let proof = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        method == Method::GET
+            && QUESTIONS.contains(&path)
+            && proof.is_some_and(|proof| {
+                peers::is_proof(proof, token, self.app.cluster.id(), path, self.app.clock.now())
+            })
+    }
 }
 
 /// The page itself tells nothing; its script asks for the token.
 fn is_public(path: &str) -> bool {
-    path.trim_end_matches('/') == "/ops"
+    path.trim_end_matches('/') == "/ops" || page::is_part(path)
 }
 
 /// Compares hashes, so that the time tells neither how much was right nor how long the token is.

@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
 use super::Admin;
+use crate::actors::cluster::members::{NodeState, Subject};
 use crate::actors::limits::counters::Guard;
 use crate::actors::limits::reach::Reach;
 use crate::actors::runtime::supervisor::{ChildState, ChildStatus};
@@ -39,6 +40,7 @@ impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page { encoder };
         self.node(&mut page)?;
+        self.cluster(&mut page)?;
         self.housekeeping(&mut page)?;
         self.http(&mut page)?;
         self.actors(&mut page)?;
@@ -81,6 +83,27 @@ impl Exposition {
             "keywright_hasura_metadata_failures",
             "Attempts to give Hasura its metadata that failed",
             [(Vec::new(), app.hasura.failures.get())],
+        )
+    }
+
+    /// As this node has heard it.
+    fn cluster(&self, page: &mut Page<'_>) -> fmt::Result {
+        let members = self.admin.app.cluster.members();
+        page.gauges(
+            "keywright_cluster_nodes",
+            "Nodes on this database whose row is there, by what they are; gone ones are silent for 3 s",
+            NodeState::ALL.map(|state| {
+                let count = members.iter().filter(|member| member.state == state).count();
+                (labels([("state", state.name())]), number(count))
+            }),
+        )?;
+        page.gauges(
+            "keywright_cluster_disagreements",
+            "Living nodes that disagree with the others about something that must be equal",
+            Subject::ALL.map(|subject| {
+                let disagree = members.iter().filter(|member| member.disagrees.contains(&subject));
+                (labels([("subject", subject.name())]), number(disagree.count()))
+            }),
         )
     }
 

@@ -6,10 +6,12 @@
 
 pub mod actors;
 pub mod auth;
+pub mod cluster;
 pub mod exposition;
 pub mod housekeeping;
 pub mod metrics;
 pub mod page;
+pub mod peers;
 pub mod report;
 pub mod settings;
 
@@ -23,6 +25,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
 use self::auth::Auth;
+use self::peers::Peers;
 use crate::app::App;
 use crate::drain::Drain;
 use crate::http::layers::admission::Admission;
@@ -63,17 +66,29 @@ pub struct Admin {
     /// The routes of the main front end, and their metrics.
     pub routes: Vec<RouteInfo>,
     pub http: Arc<HttpStats>,
+    /// Asks the other nodes.
+    pub peers: Peers,
 }
 
 /// Every route of the listener.
 pub fn router() -> Result<Router<Admin>, RouteError> {
-    Router::builder("")
-        .route(Method::GET, "/metrics", Limits::NONE, Turnstile::NotAsked, metrics::get)
-        .route(Method::GET, "/ops", Limits::NONE, Turnstile::NotAsked, page::get)
-        .route(Method::GET, "/ops/actors", Limits::NONE, Turnstile::NotAsked, actors::get)
-        .route(Method::GET, "/ops/settings", Limits::NONE, Turnstile::NotAsked, settings::get)
-        .route(Method::PATCH, "/ops/settings", Limits::NONE, Turnstile::NotAsked, settings::patch)
-        .build()
+    // Whoever has the token is let alone.
+    let (limits, turnstile) = (Limits::NONE, Turnstile::NotAsked);
+    let (get, patch) = (Method::GET, Method::PATCH);
+    let mut routes = Router::builder("")
+        .route(get.clone(), "/metrics", limits, turnstile, metrics::get)
+        .route(get.clone(), "/ops", limits, turnstile, page::get)
+        .route(get.clone(), "/ops/actors", limits, turnstile, actors::get)
+        .route(get.clone(), "/ops/history", limits, turnstile, cluster::history)
+        .route(get.clone(), "/ops/settings", limits, turnstile, settings::get)
+        .route(patch.clone(), "/ops/settings", limits, turnstile, settings::patch)
+        .route(get.clone(), "/ops/cluster", limits, turnstile, cluster::get)
+        .route(patch, "/ops/cluster/settings", limits, turnstile, settings::patch_all)
+        .route(get.clone(), "/ops/nodes/{id}/{question}", limits, turnstile, peers::get);
+    for part in page::PARTS {
+        routes = routes.route(get.clone(), part.path, limits, turnstile, page::part);
+    }
+    routes.build()
 }
 
 /// A running listener.
@@ -92,6 +107,8 @@ pub enum AdminError {
     Address(#[source] std::io::Error),
     #[error("the admin listener has no routes: {0}")]
     Routes(#[from] RouteError),
+    #[error("cannot make an HTTP client")]
+    Client(#[from] reqwest::Error),
 }
 
 /// Opens the socket, before anything is started that a taken port would have to end.

@@ -1,4 +1,5 @@
-//! `GET|PATCH /ops/settings`: what can be changed while the server runs.
+//! `GET|PATCH /ops/settings`: what can be changed while the server runs; and `PATCH
+//! /ops/cluster/settings`: the same for all nodes.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Admin;
-use crate::config::table;
+use crate::config::{Provenance, table};
 use crate::domain::error::AuthError;
 use crate::http::pipeline::router::HandlerResult;
 use crate::http::{ApiRequest, ApiResponse, read_json};
-use crate::reload::{self, ChangeError};
+use crate::reload::{self, ChangeError, Changed, all_nodes};
 
 /// One setting that can be changed here.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,9 +21,23 @@ pub struct SettingReport {
     /// The value in force.
     pub value: String,
     pub default: String,
+    /// Where the value comes from.
+    #[serde(default = "default_source")]
+    pub source: Provenance,
     /// Whether it was set here; it is forgotten at the end of the process.
     pub overridden: bool,
+    /// What was set here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What was set for all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     pub help: String,
+}
+
+/// Of a version that does not tell.
+const fn default_source() -> Provenance {
+    Provenance::Default
 }
 
 /// All of them.
@@ -65,22 +80,43 @@ pub struct Problem {
 
 /// The settings that can be changed here, with their values in force.
 pub async fn get(admin: Arc<Admin>, _request: ApiRequest) -> HandlerResult {
-    let config = admin.app.config.load_full();
-    let tunable = table::all().filter(|setting| setting.is_tunable());
-    let settings = tunable.map(|setting| SettingReport {
-        name: setting.variable.to_owned(),
-        value: reload::in_force(&config, setting),
-        default: setting.default.to_owned(),
-        overridden: config.sources.is_overridden(setting),
-        help: setting.help.to_owned(),
-    });
-    ApiResponse::json(&SettingsReport { settings: settings.collect() })
+    ApiResponse::json(&SettingsReport::of(&admin))
+}
+
+impl SettingsReport {
+    /// As of now.
+    pub fn of(admin: &Admin) -> Self {
+        let config = admin.app.config.load_full();
+        let tunable = table::all().filter(|setting| setting.is_tunable());
+        let settings = tunable.map(|setting| SettingReport {
+            name: setting.variable.to_owned(),
+            value: reload::in_force(&config, setting),
+            default: setting.default.to_owned(),
+            source: config.sources.provenance(setting),
+            overridden: config.sources.is_overridden(setting),
+            node: config.sources.overridden(setting).map(str::to_owned),
+            cluster: config.sources.cluster().get(setting.variable).cloned(),
+            help: setting.help.to_owned(),
+        });
+        Self { settings: settings.collect() }
+    }
 }
 
 /// Changes all settings of the body, or none: `{"AUTH_SESSION_BATCH_MAX": 128}`. `null` takes an
 /// earlier change back.
 pub async fn patch(admin: Arc<Admin>, request: ApiRequest) -> HandlerResult {
-    let body: Map<String, Value> = read_json(&request)?;
+    let wanted = wanted(&request)?;
+    respond(reload::change(&admin.app, wanted).await)
+}
+
+/// The same for all nodes.
+pub async fn patch_all(admin: Arc<Admin>, request: ApiRequest) -> HandlerResult {
+    let wanted = wanted(&request)?;
+    respond(all_nodes::change(&admin.app, wanted).await)
+}
+
+fn wanted(request: &ApiRequest) -> Result<Vec<(String, Option<String>)>, AuthError> {
+    let body: Map<String, Value> = read_json(request)?;
     let mut wanted = Vec::with_capacity(body.len());
     for (name, value) in body {
         let text = match value {
@@ -95,7 +131,11 @@ pub async fn patch(admin: Arc<Admin>, request: ApiRequest) -> HandlerResult {
         };
         wanted.push((name, text));
     }
-    match reload::change(&admin.app, wanted).await {
+    Ok(wanted)
+}
+
+fn respond(outcome: Result<Changed, ChangeError>) -> HandlerResult {
+    match outcome {
         Ok(done) => {
             for notice in &done.notices {
                 notice.log();
