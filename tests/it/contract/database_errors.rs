@@ -17,6 +17,7 @@ const UNBREAKABLE: &[(&str, &[&str])] = &[
             "keywright_challenges.keywright_challenges_pkey",
             "keywright_counters.keywright_counters_pkey",
             "keywright_credentials.keywright_credentials_pkey",
+            "keywright_nodes.keywright_nodes_pkey",
             "keywright_outbox.keywright_outbox_pkey",
             "keywright_provider_refresh_tokens.keywright_provider_refresh_tokens_pkey",
             "keywright_recipients.keywright_recipients_pkey",

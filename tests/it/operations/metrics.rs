@@ -32,6 +32,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("keywright_cache_hits_total", "counter"),
     ("keywright_cache_lease_held", "gauge"),
     ("keywright_cache_misses_total", "counter"),
+    ("keywright_cluster_disagreements", "gauge"),
+    ("keywright_cluster_nodes", "gauge"),
     ("keywright_degraded_actors", "gauge"),
     ("keywright_guard_refusals_total", "counter"),
     ("keywright_hasura_metadata_failures_total", "counter"),

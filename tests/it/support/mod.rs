@@ -30,6 +30,7 @@ pub(crate) mod security_key;
 pub(crate) mod smtp;
 pub(crate) mod soak;
 pub(crate) mod statements;
+pub(crate) mod three_nodes;
 pub(crate) mod tls_proxy;
 pub(crate) mod tool;
 pub(crate) mod two_nodes;

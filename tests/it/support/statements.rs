@@ -15,9 +15,10 @@ use super::link::{connect, url_through};
 use super::postgres::TestDatabase;
 
 /// What a server does by itself, whether or not somebody asks for something.
-const BACKGROUND: [&str; 13] = [
-    // Beats of the change feed.
+const BACKGROUND: [&str; 14] = [
+    // Beats of the change feed, and the heartbeat of the node.
     "pg_notify('keywright_changes', $1)",
+    "auth.keywright_nodes",
     // New connections.
     "set_config(setting.name",
     "as search_path",
