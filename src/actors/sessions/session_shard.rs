@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use sqlx::error::DatabaseError;
 
 use super::cached_user::CachedUser;
 use super::feed_lease::{FeedState, Seen};
@@ -36,6 +37,9 @@ use crate::persistence::users;
 use crate::persistence::written_user::WrittenUser;
 use crate::tokens::refresh_token::TokenHash;
 use crate::tokens::rotation::{Rotation, SessionRef};
+
+/// Anonymous users of one statement: triggers of an application may take their time with each.
+const SIGN_UPS_AT_ONCE: usize = 32;
 
 /// How long a stopping shard waits for statements under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -326,7 +330,10 @@ impl SessionShardState {
     }
 
     fn start_sign_up(&mut self) {
-        let Some(batch) = self.sign_up.next_batch(self.args.batch_max()) else { return };
+        let Some(batch) = self.sign_up.next_batch(self.args.batch_max().min(SIGN_UPS_AT_ONCE))
+        else {
+            return;
+        };
         let pool = self.args.pool.clone();
         let limit = self.args.statement_limit();
         let sign_up = async move {
@@ -334,7 +341,8 @@ impl SessionShardState {
             let pool = &pool;
             let insert = isolated(&users, |part: Vec<Arc<NewAnonymousUser>>| async move {
                 let rows: Vec<&NewAnonymousUser> = part.iter().map(|user| &**user).collect();
-                let written = new_anonymous_users::insert(pool, &rows).await?;
+                let written = new_anonymous_users::insert(pool, &rows).await;
+                let written = written.map_err(|error| of_one_of(rows.len(), error))?;
                 let mut written: HashMap<UserId, WrittenUser> =
                     written.into_iter().map(|written| (written.user.id, written)).collect();
                 let with_key = |user: Arc<NewAnonymousUser>| {
@@ -366,6 +374,17 @@ impl SessionShardState {
         };
         self.tasks.spawn(flush, |_| SessionShardMsg::Finished(BatcherKind::LastSeen));
     }
+}
+
+/// An error of the database for several new users, as one of which another user knows nothing: triggers
+/// of an application run for each of them, refuse whom they like with whatever code, and lock rows that
+/// others lock too. One user alone gets the error itself.
+fn of_one_of(users: usize, error: sqlx::Error) -> sqlx::Error {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let is_postgres_own = code.is_none_or(|code| {
+        matches!(code.get(..2), Some("08" | "25" | "53" | "58" | "XX")) || code.starts_with("57P")
+    });
+    if users == 1 || is_postgres_own { error } else { sqlx::Error::Decode(error.into()) }
 }
 
 /// The outcome, unless it takes longer than any caller waits.

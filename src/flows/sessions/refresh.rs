@@ -37,10 +37,14 @@ pub async fn refresh(
     let session = known.as_ref().map(|(session, _)| *session);
     let rotation = Rotation { presented: hash, next: next.hash(), session };
     if let Some((session, read)) = app.actors.sessions.rotate(rotation).await? {
-        let user = match read.or(known.map(|(_, user)| user)) {
-            Some(user) => Some(user),
-            None => Box::pin(app.actors.sessions.user(session.user_id)).await?,
-        };
+        let mut user = read.or(known.map(|(_, user)| user));
+        if user.is_none() {
+            user = Box::pin(app.actors.sessions.user(session.user_id)).await?;
+            if let Some(user) = &user {
+                // As they are now: somebody may have disabled them since the row was written.
+                user.user.check_refresh(app.config().accounts.email_verification_required)?;
+            }
+        }
         // Without a user both were deleted meanwhile.
         if let Some(user) = user {
             app.repeats.rotated(session.session_id, client);
