@@ -44,6 +44,7 @@ pub async fn reload_env_file(app: &App) -> Result<Vec<Notice>, ReloadError> {
     let Loaded { config, mut notices } = Config::from_sources(&sources)?;
     notices.extend(sources.restart_notices(&before));
     apply(app, config).await?;
+    app.cluster.try_refused_again();
     Ok(notices)
 }
 
@@ -96,6 +97,7 @@ pub async fn change(
     let Loaded { config, notices } =
         Config::from_sources(&sources).map_err(|errors| ChangeError::Refused(errors.0))?;
     apply(app, config).await?;
+    app.cluster.try_refused_again();
     let after = app.config.load_full();
     let changes = wanted.into_iter().map(|setting| {
         let (old, new) = (in_force(&before, setting), in_force(&after, setting));

@@ -104,6 +104,8 @@ fn cluster_table(report: &ClusterReport) -> String {
         let _ = write!(text, "\nfor all nodes: {name}={value}");
     }
     text.truncate(text.trim_end().len());
+    // Names come from rows: none of them steers this terminal.
+    text.retain(|c| c == '\n' || !c.is_control());
     text
 }
 

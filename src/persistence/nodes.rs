@@ -14,6 +14,10 @@ use super::stored_time::StoredTime;
 /// How long the row of a node is kept that is heard of no more.
 const KEPT: Duration = Duration::from_hours(1);
 
+/// The most rows that are looked at, those that were heard last: a node that cannot start leaves one
+/// for each try.
+const MOST: i64 = 200;
+
 /// What a node says of itself.
 #[derive(Clone, Debug)]
 pub struct Heartbeat<'a> {
@@ -84,10 +88,16 @@ pub async fn beat(db: impl PgExecutor<'_>, says: &Heartbeat<'_>) -> sqlx::Result
             )
             on conflict (id) do update
                set heartbeat_at = excluded.heartbeat_at, clock_ms = excluded.clock_ms,
-                   fingerprints = excluded.fingerprints, digest = excluded.digest
+                   host = excluded.host, port = excluded.port, admin_host = excluded.admin_host,
+                   admin_port = excluded.admin_port, fingerprints = excluded.fingerprints, digest = excluded.digest
             returning n.*
+        ), others as (
+            select * from auth.keywright_nodes
+             where id <> $1 and isfinite(heartbeat_at) and isfinite(started_at)
+             order by heartbeat_at desc
+             limit $14
         ), seen as (
-            select * from own union all select * from auth.keywright_nodes where id <> $1
+            select * from own union all select * from others
         )
         select id as "id!", name as "name!", version as "version!",
                started_at as "started_at!: StoredTime",
@@ -95,7 +105,8 @@ pub async fn beat(db: impl PgExecutor<'_>, says: &Heartbeat<'_>) -> sqlx::Result
                extract(epoch from now() - heartbeat_at)::float8 as "silent_s!",
                stopped_at is not null as "is_stopped!",
                host as "host!", port as "port!", admin_host, admin_port, clock_ms as "clock_ms!",
-               fingerprints as "fingerprints!", knobs as "knobs!", digest as "digest!",
+               fingerprints as "fingerprints!", array_remove(knobs, null) as "knobs!",
+               digest as "digest!",
                (select coalesce(jsonb_object_agg(substr(name, length($13) + 1), value), '{}')
                   from auth.keywright_settings where starts_with(name, $13))
                    as "overrides!: Json<Overrides>"
@@ -115,6 +126,7 @@ pub async fn beat(db: impl PgExecutor<'_>, says: &Heartbeat<'_>) -> sqlx::Result
         says.knobs,
         says.digest,
         PREFIX,
+        MOST,
     )
     .fetch_all(db)
     .await?;
@@ -151,10 +163,17 @@ pub async fn list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<NodeRow>> {
                extract(epoch from heartbeat_at - started_at)::float8 as "uptime_s!",
                extract(epoch from now() - heartbeat_at)::float8 as "silent_s!",
                stopped_at is not null as "is_stopped!",
-               host, port, admin_host, admin_port, clock_ms, fingerprints, knobs, digest
-          from auth.keywright_nodes
+               host, port, admin_host, admin_port, clock_ms, fingerprints,
+               array_remove(knobs, null) as "knobs!", digest
+          from (
+              select * from auth.keywright_nodes
+               where isfinite(heartbeat_at) and isfinite(started_at)
+               order by heartbeat_at desc
+               limit $1
+          ) seen
          order by started_at, id
-        "#
+        "#,
+        MOST,
     )
     .fetch_all(db)
     .await
@@ -168,10 +187,13 @@ pub async fn stop(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Removes the rows of nodes that are gone for so long that nobody looks for them.
+/// Removes the rows of nodes that are gone for so long that nobody looks for them, and those whose time
+/// cannot be.
 pub async fn forget_gone(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from auth.keywright_nodes where heartbeat_at < now() - make_interval(secs => $1)",
+        "delete from auth.keywright_nodes \
+          where heartbeat_at < now() - make_interval(secs => $1) \
+             or heartbeat_at > now() + interval '1 minute'",
         KEPT.as_secs_f64(),
     )
     .execute(db)

@@ -58,7 +58,12 @@ pub async fn connect(config: &DatabaseConfig) -> sqlx::Result<MeasuredPool> {
 ///
 /// It is not of the pool: what is done to clean it up has no limit, and a place in the pool would
 /// wait for that.
+///
+/// Its statements are short, or are given up by Postgres itself: one that hung would keep the next
+/// notification away until the lease is over.
 pub async fn listener(config: &DatabaseConfig) -> sqlx::Result<PgListener> {
+    let statement_timeout = config.statement_timeout.min(LISTENER_STATEMENT_TIMEOUT);
+    let config = &DatabaseConfig { statement_timeout, ..config.clone() };
     let parsed = ConnectionString::parse(&config.url).map_err(configuration)?;
     let alone = options(&parsed, config)
         .max_connections(LISTENERS)
@@ -82,6 +87,9 @@ fn options(parsed: &ConnectionString, config: &DatabaseConfig) -> PgPoolOptions 
         })
     })
 }
+
+/// Below the time of a lease.
+const LISTENER_STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a statement of the pool waits for a lock, in milliseconds.
 ///

@@ -88,7 +88,7 @@ pub async fn forget(db: impl PgExecutor<'_>, recipient: &[u8; 32]) -> sqlx::Resu
 /// Removes at most `limit` recipients who were sent nothing lately; returns how many there were.
 pub async fn delete_expired(
     db: impl PgExecutor<'_>,
-    now: OffsetDateTime,
+    advanced: Duration,
     limit: i64,
 ) -> sqlx::Result<u64> {
     let deleted = sqlx::query!(
@@ -96,11 +96,11 @@ pub async fn delete_expired(
         delete from auth.keywright_recipients
          where recipient in (
             select recipient from auth.keywright_recipients
-             where expires_at <= $1
+             where expires_at <= now() + make_interval(secs => $1)
              limit $2 for update skip locked
          )
         "#,
-        now,
+        advanced.as_seconds_f64(),
         limit,
     )
     .execute(db)

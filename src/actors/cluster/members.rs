@@ -12,7 +12,7 @@ use crate::persistence::nodes::NodeRow;
 /// A node that has been silent for longer is gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(3);
 /// Clocks that differ by more make the times of tokens wrong.
-const CLOCK_TOLERANCE_MS: i64 = 2_000;
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
 
 /// What a node is to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ fn member(row: &NodeRow, age: Duration) -> Member {
     let digest = decode(&row.digest);
     let state = if row.is_stopped {
         NodeState::Stopped
-    } else if silent_s > GONE_AFTER.as_secs_f64() {
+    } else if silent_s > GONE_AFTER.as_secs_f64() || row.silent_s < -GONE_AFTER.as_secs_f64() {
         NodeState::Gone
     } else if digest.draining {
         NodeState::Draining
@@ -185,7 +185,7 @@ fn disagreements(member: &Member, all: &[Member]) -> Vec<Subject> {
         Subject::RotationKey => !is_usual(member, all, |of| &of.fingerprints.rotation_key),
         Subject::EncryptionKey => !is_usual(member, all, |of| &of.fingerprints.encryption_key),
         Subject::StoredForms => !is_usual(member, all, |of| &of.fingerprints.stored_forms),
-        Subject::Clock => member.row.clock_ms.abs() > CLOCK_TOLERANCE_MS,
+        Subject::Clock => member.row.clock_ms.unsigned_abs() > CLOCK_TOLERANCE_MS,
         Subject::Version => usual(all, |of| &of.row.version)
             .is_some_and(|usual| are_far_apart(usual, &member.row.version)),
         Subject::Settings => member.digest.settings_refused.is_some(),

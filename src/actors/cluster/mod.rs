@@ -121,6 +121,11 @@ impl Cluster {
         self.0.own.id
     }
 
+    /// Where operators reach this node, if they do.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.0.own.admin_address
+    }
+
     /// The last ten minutes of this node.
     pub fn history(&self) -> &History {
         &self.0.history
@@ -144,6 +149,13 @@ impl Cluster {
     /// Why settings that hold for all nodes do not hold here.
     pub fn refused(&self) -> Option<String> {
         (**self.0.refused.load()).clone()
+    }
+
+    /// The configuration has changed: settings for all nodes that did not hold here may hold now.
+    pub fn try_refused_again(&self) {
+        if self.refused().is_some() {
+            self.0.overrides.send_modify(|_| ());
+        }
     }
 
     /// They hold now, or do not.

@@ -76,7 +76,10 @@ pub(super) static TABLES: [Table; 8] = [
         name: "keywright_recipients",
         sweep: Sweep::Batches(Batches {
             every: Duration::from_mins(10),
-            remove: |with, now| Box::pin(recipients::delete_expired(&with.pool, now, BATCH)),
+            remove: |with, _| {
+                let advanced = with.clock.advanced();
+                Box::pin(recipients::delete_expired(&with.pool, advanced, BATCH))
+            },
         }),
     },
     Table {

@@ -105,7 +105,11 @@ impl CounterStore {
             (verdict, is_news)
         });
         if let (true, Some(untold)) = (is_news, &self.untold) {
-            untold.lock().unwrap_or_else(PoisonError::into_inner).push(Untold { key, cell });
+            let mut untold = untold.lock().unwrap_or_else(PoisonError::into_inner);
+            // While nobody can be told the list does not grow for ever; it tells what it has.
+            if untold.len() < CAPACITY {
+                untold.push(Untold { key, cell });
+            }
         }
         verdict
     }

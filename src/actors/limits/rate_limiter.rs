@@ -45,6 +45,10 @@ pub(super) const STATEMENT_LIMIT: Duration = Duration::from_millis(900);
 /// Keys of one statement.
 const BATCH: usize = 256;
 
+/// Attempts of one statement, which has a row for each account: a crowd at one account is one row, and
+/// must not wait for statement after statement.
+const ATTEMPTS_AT_ONCE: usize = 4_096;
+
 /// How long a stopping node waits for what it still has to tell.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -166,7 +170,7 @@ impl Actor for RateLimiter {
 
 impl RateLimiterState {
     fn count(&mut self) {
-        if let Some(batch) = self.asking.next_batch(BATCH) {
+        if let Some(batch) = self.asking.next_batch(ATTEMPTS_AT_ONCE) {
             self.tasks.spawn(count(self.args.clone(), batch), |_| RateLimiterMsg::Counted);
         }
     }

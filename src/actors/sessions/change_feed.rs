@@ -178,12 +178,16 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
             in_time(args.cluster.beat(&mut listener)).await?;
             in_time(args.cluster.tidy(&mut listener)).await?;
         }
-        let mut heard = false;
+        let (mut heard, mut was_told, mut is_told_again) = (false, false, false);
         let next_beat = (asked_at + HEARTBEAT).max(Instant::now() + LISTEN_MIN);
         while let Ok(received) = timeout_at(next_beat, listener.try_recv()).await {
             let notification = received?.ok_or(sqlx::Error::PoolClosed)?;
             if notification.payload() == overrides::CHANGED {
-                in_time(args.cluster.beat(&mut listener)).await?;
+                // Once at once; whoever tells it often does not keep this node busy.
+                is_told_again |= was_told;
+                if !std::mem::replace(&mut was_told, true) {
+                    in_time(args.cluster.beat(&mut listener)).await?;
+                }
             } else if notification.payload() != beat {
                 apply(args, notification.payload());
             } else if !std::mem::replace(&mut heard, true) {
@@ -192,6 +196,13 @@ async fn listen(args: &ChangeFeedArgs, reported: &mut bool) -> sqlx::Result<()> 
                     tracing::info!("change feed is up again");
                 }
             }
+            // What waits already has no time limit.
+            if heard && Instant::now() >= next_beat {
+                break;
+            }
+        }
+        if is_told_again {
+            in_time(args.cluster.beat(&mut listener)).await?;
         }
         if !heard {
             return Err(sqlx::Error::Protocol(

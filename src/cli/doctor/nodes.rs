@@ -1,6 +1,7 @@
 //! Whether this configuration agrees with the nodes that live on the database, and whether they agree
 //! with each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::{AdminClient, Check, State, add};
 use crate::actors::cluster::digest::{Fingerprinter, Fingerprints};
 use crate::actors::cluster::members::{Member, NodeState, assess};
+use crate::actors::signing_keys::{self, SigningKeys};
 use crate::config::{Config, Provenance, StorageCompatibility, table};
 use crate::http::admin::settings::SettingsReport;
 use crate::persistence::measured_pool::MeasuredPool;
@@ -19,7 +21,7 @@ use crate::persistence::stored_time::StoredTime;
 use crate::persistence::{migrate, overrides};
 use crate::sealing::Sealer;
 use crate::tokens::chain::RotationKey;
-use crate::tokens::keys::KeySet;
+use crate::tokens::key_ring::ConfiguredKey;
 
 /// Compares this configuration with the others, as if a node started with it now.
 pub(super) async fn check(
@@ -79,10 +81,17 @@ async fn fingerprints(
     let stored = settings::find_key(pool, StoredKey::Sealing).await?;
     let stored = stored.as_ref().map(ExposeSecret::expose_secret);
     let sealer = Sealer::new(config.sealing.key.as_ref(), stored).ok();
-    let keys = KeySet::from_secret(&config.tokens.jwt_secret).ok();
-    Ok(rotation.zip(sealer).zip(keys).map(|((rotation, sealer), keys)| {
-        Fingerprinter::new(&key).all(&keys, &rotation, &sealer, storage, migrate::newest())
-    }))
+    let configured = ConfiguredKey::from_secret(&config.tokens.jwt_secret).ok();
+    let Some(((rotation, sealer), configured)) = rotation.zip(sealer).zip(configured) else {
+        return Ok(None);
+    };
+    let sealer = Arc::new(sealer);
+    let loaded = signing_keys::load(pool, &sealer).await?;
+    let lifetime = config.tokens.access_token_lifetime;
+    let keys = SigningKeys::new(configured, loaded, Arc::clone(&sealer), lifetime);
+    let by = Fingerprinter::new(&key);
+    let in_force = keys.in_force.load();
+    Ok(Some(by.all(&in_force, &rotation, &sealer, storage, migrate::newest())))
 }
 
 fn candidate(config: &Config, fingerprints: Fingerprints) -> NodeRow {

@@ -167,6 +167,11 @@ async fn ask<T: DeserializeOwned>(
         let reason = format!("{} has no admin listener (AUTH_ADMIN_PORT)", node.name);
         Silent::new(StatusCode::CONFLICT, "no-admin-listener", reason)
     })?;
+    let cluster = &admin.app.cluster;
+    if cluster.id() != id && cluster.admin_address() == Some(address) {
+        let reason = format!("{} listens on its own machine only (AUTH_ADMIN_BIND)", node.name);
+        return Err(Silent::new(StatusCode::CONFLICT, "no-admin-listener", reason));
+    }
     let config = admin.app.config.load_full();
     let token = config.admin.token.as_ref().ok_or_else(|| {
         Silent::new(StatusCode::CONFLICT, "token-differs", "AUTH_ADMIN_TOKEN is not set")
