@@ -81,7 +81,8 @@ pub fn rotation(keys: &[SigningKey]) -> Option<Rotation> {
     Some(Rotation { current, next: of(KeyState::Next)?.kid.clone() })
 }
 
-/// The first thing that is due. Nodes judge by their own clock; the statements judge again.
+/// The first thing that is due; what is only erased comes last, so that it holds nothing up. Nodes
+/// judge by their own clock; the statements judge again.
 ///
 /// Nothing begins by itself: as long as the configured key signs, an operator has to say that
 /// others can verify by the published set.
@@ -91,12 +92,21 @@ pub fn due_step(
     period: Option<Duration>,
     publish_ahead: Duration,
 ) -> Option<DueStep> {
-    let ended = |key: &&SigningKey| {
-        key.state == KeyState::Retired && key.accepted_until.is_none_or(|until| until <= now)
-    };
-    if let Some(key) = keys.iter().find(ended) {
-        return Some(DueStep::Erase { kid: key.kid.clone() });
-    }
+    signing_step(keys, now, period, publish_ahead).or_else(|| {
+        let ended = |key: &&SigningKey| {
+            key.state == KeyState::Retired && key.accepted_until.is_none_or(|until| until <= now)
+        };
+        keys.iter().find(ended).map(|key| DueStep::Erase { kid: key.kid.clone() })
+    })
+}
+
+/// The next key that is to sign, or to be added.
+fn signing_step(
+    keys: &[SigningKey],
+    now: OffsetDateTime,
+    period: Option<Duration>,
+    publish_ahead: Duration,
+) -> Option<DueStep> {
     let current = keys.iter().find(|key| key.state == KeyState::Current);
     let next = keys.iter().find(|key| key.state == KeyState::Next);
     let ends_at = period

@@ -263,7 +263,7 @@ impl Key {
         Self::of(algorithm, name, material, kid)
     }
 
-    /// A key pair in PKCS#8, as [`KeyMaterial::generate`] makes them; its name is the thumbprint.
+    /// A key pair in PKCS#8, as [`generate`] makes them; its name is the thumbprint.
     pub fn from_pkcs8(name: &str, pkcs8: &[u8]) -> Result<Self, KeyError> {
         let algorithm = generated_algorithm(name)
             .ok_or_else(|| fail("a stored key has an algorithm that this version does not know"))?;
