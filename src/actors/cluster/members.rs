@@ -11,6 +11,8 @@ use crate::persistence::nodes::NodeRow;
 
 /// A node that has been silent for longer is gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(3);
+/// A heartbeat that is further in the future is none; Postgres' clock may have been set back.
+const MOST_AHEAD: Duration = Duration::from_mins(1);
 /// Clocks that differ by more make the times of tokens wrong.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
 
@@ -159,7 +161,7 @@ fn member(row: &NodeRow, age: Duration) -> Member {
     let digest = decode(&row.digest);
     let state = if row.is_stopped {
         NodeState::Stopped
-    } else if silent_s > GONE_AFTER.as_secs_f64() || row.silent_s < -GONE_AFTER.as_secs_f64() {
+    } else if silent_s > GONE_AFTER.as_secs_f64() || row.silent_s < -MOST_AHEAD.as_secs_f64() {
         NodeState::Gone
     } else if digest.draining {
         NodeState::Draining

@@ -90,6 +90,9 @@ async fn of_many_at_once_each_gets_their_own_and_one_that_is_refused_fails_nobod
             "create function public.look() returns trigger language plpgsql as $$
              begin
                  if new.display_name = 'bad' then raise exception 'not you'; end if;
+                 if new.display_name = 'worse' then
+                     raise exception 'nor you' using errcode = 'insufficient_privilege';
+                 end if;
                  new.disabled := new.display_name = 'off';
                  return new;
              end $$;
@@ -100,6 +103,7 @@ async fn of_many_at_once_each_gets_their_own_and_one_that_is_refused_fails_nobod
     let names: Vec<String> = (0..24)
         .map(|n| match n {
             7 => "bad".to_owned(),
+            9 => "worse".to_owned(),
             11 => "off".to_owned(),
             _ => format!("guest {n}"),
         })
@@ -112,6 +116,7 @@ async fn of_many_at_once_each_gets_their_own_and_one_that_is_refused_fails_nobod
     for (name, response) in names.iter().zip(responses) {
         match name.as_str() {
             "bad" => response.assert_refused(400, "invalid-request"),
+            "worse" => assert!(!response.status.is_success(), "{response:?}"),
             "off" => response.assert_refused(401, "disabled-user"),
             _ => {
                 let session = response.session();
@@ -125,11 +130,15 @@ async fn of_many_at_once_each_gets_their_own_and_one_that_is_refused_fails_nobod
             }
         }
     }
-    assert_eq!(users.len(), 22);
+    assert_eq!(users.len(), 21);
     let written = "select count(*) from auth.users u join auth.user_roles r on r.user_id = u.id";
-    assert_eq!(app.database.count(written).await, 23, "the disabled one is there, the bad one not");
+    assert_eq!(
+        app.database.count(written).await,
+        22,
+        "the disabled one is there, the bad ones not"
+    );
     let sessions = "select count(*) from auth.refresh_tokens where type = 'regular'";
-    assert_eq!(app.database.count(sessions).await, 22);
+    assert_eq!(app.database.count(sessions).await, 21);
 }
 
 #[tokio::test]

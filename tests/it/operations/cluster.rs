@@ -231,6 +231,34 @@ async fn a_newcomer_that_disagrees_is_warned_at_its_start_and_doctor_fails() {
 }
 
 #[tokio::test]
+async fn rows_that_no_node_has_written_cost_nobody_a_heartbeat() {
+    let database = Arc::new(TestDatabase::new().await);
+    let node = TestApp::start_on(Arc::clone(&database), &[("AUTH_NODE_NAME", "first")]).await;
+    for (name, heartbeat, clock, knobs) in [
+        ("no-time", "'infinity'", "0", "'{}'"),
+        ("no-start", "'-infinity'", "0", "'{}'"),
+        ("to-come", "now() + interval '1 day'", "0", "'{}'"),
+        ("no-clock", "now()", "-9223372036854775808", "'{}'"),
+        ("no-knobs", "now()", "0", "'{a,NULL}'"),
+    ] {
+        let row = format!(
+            "insert into auth.keywright_nodes (id, name, version, started_at, heartbeat_at, host,
+                 port, clock_ms, fingerprints, knobs, digest)
+             values (gen_random_uuid(), '{name}', '0.1.0', {heartbeat}, {heartbeat}, 'nowhere', 4000,
+                 {clock}, '{{}}', {knobs}, '{{}}')"
+        );
+        database.execute(&row).await;
+    }
+    let now = database.count("select extract(epoch from clock_timestamp())::bigint").await;
+    let beats = format!(
+        "select count(*) from auth.keywright_nodes
+          where name = 'first' and heartbeat_at > to_timestamp({now}) + interval '2 seconds'"
+    );
+    eventually("two more heartbeats", async || database.count(&beats).await == 1).await;
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn rows_of_nodes_that_are_long_gone_are_removed() {
     let database = Arc::new(TestDatabase::new().await);
     let row = |name: &str, minutes: u32| {

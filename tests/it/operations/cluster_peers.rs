@@ -94,7 +94,7 @@ async fn an_address_that_somebody_wrote_into_the_table_learns_no_token_and_tells
     let put = format!(
         "insert into auth.keywright_nodes (id, name, version, started_at, heartbeat_at, host, port,
              admin_host, admin_port, clock_ms, fingerprints, knobs, digest)
-         values (gen_random_uuid(), 'rogue', '0.1.0', now(), now() + interval '1 hour', '127.0.0.1',
+         values (gen_random_uuid(), 'rogue', '0.1.0', now(), now() + interval '50 seconds', '127.0.0.1',
              1, '127.0.0.1', {port}, 0, '{{}}', '{{}}', '{{}}')"
     );
     three.database.execute(&put).await;
