@@ -64,6 +64,16 @@ const UNBREAKABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "no request writes signing keys; who does looks at what came of it",
+        &[
+            "keywright_signing_keys.keywright_signing_keys_current_idx",
+            "keywright_signing_keys.keywright_signing_keys_next_idx",
+            "keywright_signing_keys.keywright_signing_keys_pkey",
+            "keywright_signing_keys.keywright_signing_keys_private_key_check",
+            "keywright_signing_keys.keywright_signing_keys_state_check",
+        ],
+    ),
+    (
         "written at the start only",
         &[
             "keywright_migrations.keywright_migrations_pkey",
