@@ -10,11 +10,11 @@ prepare_tidying() {
     export KEYWRIGHT_TEST_RUN TMPDIR
 }
 
-# tidy_up: waits for what is ending; what does not end by itself is named, ended, and a failure.
+# tidy_up: waits for what is ending (gigabytes of databases take their time to go); what does not end by itself is named, ended, and a failure.
 tidy_up() {
     local left=() pid tries
     say_if_full
-    for ((tries = 0; tries < 60; tries++)); do
+    for ((tries = 0; tries < 240; tries++)); do
         mapfile -t left < <(processes_of_this_run)
         [ ${#left[@]} -gt 0 ] || break
         sleep 0.5
