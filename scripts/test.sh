@@ -11,7 +11,6 @@ source scripts/room.sh
 slow=(
     # Programs of others: Chromium, Node.js, Schemathesis.
     browser:: js_client:: providers::clients:: schemathesis:: libraries_of_others_that_cache
-    cluster_page::
     # Faults and load that go on for seconds; `make soak` has the same for minutes.
     endurance:: refresh_promise:: passkeys::load::
     # Hundreds of users, rounds, mails or clients: tables of endings, races, floods.
@@ -19,7 +18,8 @@ slow=(
     email::notices:: email::undo:: adoption::levels:: limits_of_nodes::
     # Servers that fail, hang or start one after the other.
     node::postgres_away:: node::postgres_tls:: node::pooler:: node::late_neighbours::
-    a_node_that_hears_nothing_reads_the_keys
+    # Three servers each.
+    operations::cluster node::signing_keys:: node::keys_command::
     providers::failures:: providers::profiles:: providers::id_tokens:: providers::custom_provider::
     operations::bench:: operations::bench_work::
     # Responses of equal length in time, measured: their waits are the point.
