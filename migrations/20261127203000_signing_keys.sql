@@ -17,6 +17,9 @@ create table auth.keywright_signing_keys (
     retired_at timestamptz,
     -- Until when tokens of a retired key are good.
     accepted_until timestamptz,
+    -- Until when tokens of the configured key are good, in whose place this one began to sign. Written once:
+    -- what tokens live for may change later, and must not bring that key back.
+    configured_until timestamptz,
     constraint keywright_signing_keys_private_key_check
         check (private_key is not null or state = 'retired')
 );

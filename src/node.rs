@@ -345,8 +345,7 @@ async fn read_signing_keys(
             "nothing rotates while the key of the configuration signs: keywright keys migrate"
         );
     }
-    let lifetime = config.tokens.access_token_lifetime;
-    Ok(SigningKeys::new(configured, loaded, Arc::clone(sealer), lifetime))
+    Ok(SigningKeys::new(configured, loaded, Arc::clone(sealer)))
 }
 
 /// Hashes what all nodes must agree on, so that they can compare it.

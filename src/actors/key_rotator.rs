@@ -205,9 +205,8 @@ impl Actor for KeyRotator {
 impl KeyRotatorArgs {
     /// Nothing here can fail, so that it is all or nothing.
     fn put_in_force(&self, checked: Checked) {
-        let lifetime = |config: &Config| config.tokens.access_token_lifetime;
-        let lifetimes = [lifetime(&self.config.load()), lifetime(&checked.config)];
-        self.keys.replace_configured(checked.key, lifetimes, self.clock.now());
+        let lifetime = self.config.load().tokens.access_token_lifetime;
+        self.keys.replace_configured(checked.key, lifetime, self.clock.now());
         self.mail.store(checked.mail);
         self.config.store(checked.config);
     }
@@ -245,8 +244,7 @@ impl KeyRotatorState {
         match result {
             Some(Ok(loaded)) => {
                 let wrong = loaded.unusable().map(ToString::to_string);
-                let lifetime = self.args.config.load().tokens.access_token_lifetime;
-                self.args.keys.take_over(loaded, lifetime);
+                self.args.keys.take_over(loaded);
                 self.report(wrong);
                 if std::mem::take(&mut self.is_stale) {
                     self.read();

@@ -67,7 +67,7 @@ impl Loaded {
 /// Reads and opens the stored keys.
 pub async fn load(pool: &MeasuredPool, sealer: &Sealer) -> sqlx::Result<Loaded> {
     let rows = table::list(pool, false).await?;
-    let first_activated_at = rows.first().and_then(|row| row.first_activated_at);
+    let configured_until = rows.first().and_then(|row| row.configured_until);
     let (mut keys, mut opened, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         match open(sealer, &row) {
@@ -80,7 +80,7 @@ pub async fn load(pool: &MeasuredPool, sealer: &Sealer) -> sqlx::Result<Loaded> 
         }
         keys.push(row.key);
     }
-    let stored = StoredKeys { keys: opened, first_activated_at: first_activated_at.map(|at| at.0) };
+    let stored = StoredKeys { keys: opened, configured_until: configured_until.map(|at| at.0) };
     Ok(Loaded { stored, keys, unusable })
 }
 
@@ -175,16 +175,11 @@ struct Known {
 
 impl SigningKeys {
     /// At start.
-    pub fn new(
-        configured: ConfiguredKey,
-        loaded: Loaded,
-        sealer: Arc<Sealer>,
-        lifetime: Duration,
-    ) -> Self {
+    pub fn new(configured: ConfiguredKey, loaded: Loaded, sealer: Arc<Sealer>) -> Self {
         let is_whole = loaded.unusable().is_none();
         let ring = KeyRing::new(configured, loaded.stored);
         Self {
-            in_force: Arc::new(ArcSwap::from_pointee(ring.key_set(lifetime))),
+            in_force: Arc::new(ArcSwap::from_pointee(ring.key_set())),
             sealer,
             stats: Arc::default(),
             changes: Arc::default(),
@@ -194,7 +189,7 @@ impl SigningKeys {
 
     /// Puts what was read in force, unless this node cannot sign with the current key: then it goes on
     /// with the one before, whose tokens are accepted for a while.
-    pub fn take_over(&self, loaded: Loaded, lifetime: Duration) {
+    pub fn take_over(&self, loaded: Loaded) {
         let mut known = self.known();
         known.is_whole = loaded.unusable().is_none();
         if loaded.lacks_current() {
@@ -202,19 +197,19 @@ impl SigningKeys {
         }
         known.ring.set_stored(loaded.stored);
         known.keys = loaded.keys;
-        self.in_force.store(Arc::new(known.ring.key_set(lifetime)));
+        self.in_force.store(Arc::new(known.ring.key_set()));
     }
 
-    /// Puts another setting in force, whose predecessor is accepted for a while.
+    /// Puts another setting in force; tokens of its predecessor live for so long and are accepted.
     pub fn replace_configured(
         &self,
         configured: ConfiguredKey,
-        [before, after]: [Duration; 2],
+        lifetime: Duration,
         now: OffsetDateTime,
     ) {
         let mut known = self.known();
-        known.ring.set_configured(configured, before, now);
-        self.in_force.store(Arc::new(known.ring.key_set(after)));
+        known.ring.set_configured(configured, lifetime, now);
+        self.in_force.store(Arc::new(known.ring.key_set()));
     }
 
     /// What is due by itself; nothing that needs keys which this node cannot use.
@@ -261,7 +256,7 @@ mod tests {
             activated_at: None,
             accepted_until: None,
         };
-        SealedKey { key, private_key, first_activated_at: None }
+        SealedKey { key, private_key, configured_until: None }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
@@ -14,12 +15,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::terminal;
+use crate::actors::cluster::digest::Fingerprinter;
+use crate::actors::cluster::members::{Member, assess};
 use crate::actors::signing_keys::{self, Added, Addition};
 use crate::config::{self, Config, Loaded, Sources};
 use crate::domain::signing_key::{KeyState, Rotation, SigningKey, rotation};
 use crate::node::read_sealer;
 use crate::persistence::measured_pool::MeasuredPool;
-use crate::persistence::{pool, signing_keys as table};
+use crate::persistence::settings::{self, StoredKey};
+use crate::persistence::{nodes, pool, signing_keys as table};
 use crate::sealing::Sealer;
 use crate::tokens::key_ring::accepted_for;
 use crate::tokens::keys::{DEFAULT_CLAIMS_NAMESPACE, GENERATED, KeySet};
@@ -123,10 +127,23 @@ impl Keys {
     /// Nobody adds or rotates keys with another encryption key than the servers'.
     async fn check(&self) -> anyhow::Result<()> {
         let loaded = signing_keys::load(&self.pool, &self.sealer).await?;
-        match loaded.unusable() {
-            Some(unusable) => Err(unusable.clone().into()),
-            None => Ok(()),
+        if let Some(unusable) = loaded.unusable() {
+            return Err(unusable.clone().into());
         }
+        // Without a stored key yet, who tells are the nodes that live.
+        let Some(key) = settings::find_key(&self.pool, StoredKey::Fingerprints).await? else {
+            return Ok(());
+        };
+        let own = Fingerprinter::new(&key).encryption_key(&self.sealer);
+        let nodes = assess(&nodes::list(&self.pool).await?, Duration::ZERO);
+        let mut living = nodes.iter().filter(|node| node.state.lives());
+        let told = |node: &&Member| !node.fingerprints.encryption_key.is_empty();
+        if let Some(other) =
+            living.find(|node| told(node) && node.fingerprints.encryption_key != own)
+        {
+            bail!("AUTH_ENCRYPTION_KEY is not that of node {}, which lives", other.row.name);
+        }
+        Ok(())
     }
 
     async fn list(&self) -> anyhow::Result<()> {

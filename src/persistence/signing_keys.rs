@@ -17,8 +17,8 @@ pub struct SealedKey {
     pub key: SigningKey,
     /// Sealed text; none of a key that is over.
     pub private_key: Option<String>,
-    /// When a stored key first began to sign.
-    pub first_activated_at: Option<StoredTime>,
+    /// Until when tokens of the configured key are good, if a stored one took over from it.
+    pub configured_until: Option<StoredTime>,
 }
 
 struct Row {
@@ -31,7 +31,7 @@ struct Row {
     signs_at: Option<StoredTime>,
     activated_at: Option<StoredTime>,
     accepted_until: Option<StoredTime>,
-    first_activated_at: Option<StoredTime>,
+    configured_until: Option<StoredTime>,
 }
 
 impl Row {
@@ -48,7 +48,7 @@ impl Row {
                 accepted_until: self.accepted_until.map(|at| at.0),
             },
             private_key: self.private_key,
-            first_activated_at: self.first_activated_at,
+            configured_until: self.configured_until,
         })
     }
 }
@@ -62,8 +62,8 @@ pub async fn list(db: impl PgExecutor<'_>, all: bool) -> sqlx::Result<Vec<Sealed
                created_at as "created_at: StoredTime", ready_at as "ready_at: StoredTime",
                signs_at as "signs_at: StoredTime", activated_at as "activated_at: StoredTime",
                accepted_until as "accepted_until: StoredTime",
-               (select min(activated_at) from auth.keywright_signing_keys)
-                   as "first_activated_at: StoredTime"
+               (select min(configured_until) from auth.keywright_signing_keys)
+                   as "configured_until: StoredTime"
           from auth.keywright_signing_keys
          where $1 or private_key is not null
          order by created_at desc, kid
@@ -115,7 +115,8 @@ pub async fn insert_next(
     .await
 }
 
-/// The next key becomes the current one, which is accepted for so long; tells whether it did.
+/// The next key becomes the current one, whose predecessor is accepted for so long; tells whether it
+/// did.
 ///
 /// Not if the keys are others meanwhile, and not before the next key is ready unless `early`.
 pub async fn rotate(
@@ -149,7 +150,8 @@ pub async fn rotate(
     let activated = sqlx::query!(
         r#"
         update auth.keywright_signing_keys
-           set state = 'current', activated_at = t.now, signs_at = null
+           set state = 'current', activated_at = t.now, signs_at = null,
+               configured_until = case when $4 then t.now + make_interval(secs => $5) end
           from (select now() + make_interval(secs => $3)) as t (now)
          where kid = $1 and state = 'next' and (ready_at <= t.now or $2)
            and not exists (
@@ -159,6 +161,8 @@ pub async fn rotate(
         rotation.next,
         early,
         advanced.as_seconds_f64(),
+        rotation.current.is_none(),
+        accepted_for.as_secs_f64(),
     )
     .execute(&mut *transaction)
     .await?;

@@ -55,8 +55,8 @@ pub struct StoredKey {
 #[derive(Clone, Debug, Default)]
 pub struct StoredKeys {
     pub keys: Vec<StoredKey>,
-    /// When one of them first took over from the configured key.
-    pub first_activated_at: Option<OffsetDateTime>,
+    /// Until when tokens of the configured key are good, if one of these took over from it.
+    pub configured_until: Option<OffsetDateTime>,
 }
 
 /// All of it.
@@ -119,8 +119,8 @@ impl KeyRing {
         self.replaced.push(Replaced { configured, until: after(now, lifetime) });
     }
 
-    /// The keys in force, for tokens that live for so long. The one that signs comes first.
-    pub fn key_set(&self, lifetime: Duration) -> KeySet {
+    /// The keys in force. The one that signs comes first.
+    pub fn key_set(&self) -> KeySet {
         let terms = &self.configured.terms;
         let mut set = Vec::new();
         let of = |state| self.stored.keys.iter().filter(move |stored| stored.state == state);
@@ -130,9 +130,7 @@ impl KeyRing {
         }
         let signs = of(KeyState::Current).next().is_some();
         // The configured key signs as long as no stored one does.
-        let configured_until = signs
-            .then(|| self.stored.first_activated_at.map(|since| after(since, lifetime)))
-            .flatten();
+        let configured_until = self.stored.configured_until.filter(|_| signs);
         if !signs {
             set.push(accept(&self.configured.key, terms, None));
         }

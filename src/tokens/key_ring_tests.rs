@@ -28,7 +28,7 @@ fn stored(state: KeyState) -> StoredKey {
 }
 
 fn with(keys: &[StoredKey]) -> StoredKeys {
-    StoredKeys { keys: keys.to_vec(), first_activated_at: Some(NOW) }
+    StoredKeys { keys: keys.to_vec(), configured_until: Some(END) }
 }
 
 /// A token that lives longer than what is asked here.
@@ -57,7 +57,7 @@ fn keys_of_every_algorithm_that_are_made_here_sign_and_have_their_thumbprint_as_
         let stored =
             StoredKey { key: Arc::new(key), state: KeyState::Current, accepted_until: None };
         let ring = KeyRing::new(configured("a", "me"), with(&[stored]));
-        let set = ring.key_set(LIFETIME);
+        let set = ring.key_set();
         assert_eq!(set.algorithm(), algorithm);
         assert!(is_good(&set, &token(&set), NOW), "{algorithm}");
     }
@@ -71,7 +71,7 @@ fn a_next_key_is_known_before_it_signs_and_a_previous_one_until_its_tokens_are_o
     let retired = StoredKey { state: KeyState::Retired, accepted_until: Some(END), ..one };
     let current = StoredKey { state: KeyState::Current, ..two };
     let after = KeyRing::new(configured("a", "me"), with(&[current, retired]));
-    let (before, after) = (before.key_set(LIFETIME), after.key_set(LIFETIME));
+    let (before, after) = (before.key_set(), after.key_set());
     assert!(is_good(&before, &token(&after), NOW), "a node that has not heard of the rotation");
     assert!(is_good(&after, &token(&before), END - SECOND));
     assert!(!is_good(&after, &token(&before), END));
@@ -86,26 +86,26 @@ fn the_configured_key_ends_after_the_first_stored_one_has_taken_over() {
     let alone = KeyRing::new(configured("a", "me"), StoredKeys::default());
     let waiting = KeyRing::new(configured("a", "me"), with(&[stored(KeyState::Next)]));
     let replaced = KeyRing::new(configured("a", "me"), with(&[stored(KeyState::Current)]));
-    let old = token(&alone.key_set(LIFETIME));
-    assert_eq!(waiting.key_set(LIFETIME).algorithm(), "HS256");
-    assert_eq!(replaced.key_set(LIFETIME).algorithm(), "ES256");
-    assert!(is_good(&replaced.key_set(LIFETIME), &old, END - SECOND));
-    assert!(!is_good(&replaced.key_set(LIFETIME), &old, END));
+    let old = token(&alone.key_set());
+    assert_eq!(waiting.key_set().algorithm(), "HS256");
+    assert_eq!(replaced.key_set().algorithm(), "ES256");
+    assert!(is_good(&replaced.key_set(), &old, END - SECOND));
+    assert!(!is_good(&replaced.key_set(), &old, END));
 }
 
 #[test]
 fn a_setting_that_a_reload_has_replaced_is_accepted_as_long_as_its_tokens_may_live() {
     let mut ring = KeyRing::new(configured("a", "me"), StoredKeys::default());
-    let old = token(&ring.key_set(LIFETIME));
+    let old = token(&ring.key_set());
     ring.set_configured(configured("b", "me"), LIFETIME, NOW);
     // The message may arrive twice.
     ring.set_configured(configured("b", "me"), LIFETIME, NOW + SECOND);
-    let set = ring.key_set(LIFETIME);
+    let set = ring.key_set();
     assert!(is_good(&set, &old, END - SECOND) && !is_good(&set, &old, END));
     assert!(is_good(&set, &token(&set), END));
     // Back again: it is the setting in force, and no end counts.
     ring.set_configured(configured("a", "me"), LIFETIME, NOW);
-    assert!(is_good(&ring.key_set(LIFETIME), &old, END));
+    assert!(is_good(&ring.key_set(), &old, END));
     let mut many = ring;
     for n in 0..20 {
         many.set_configured(configured(&n.to_string(), "me"), LIFETIME, NOW);
@@ -117,13 +117,13 @@ fn a_setting_that_a_reload_has_replaced_is_accepted_as_long_as_its_tokens_may_li
 fn tokens_of_a_stored_key_outlive_a_change_of_the_issuer() {
     let keys = [stored(KeyState::Current), stored(KeyState::Next)];
     let mut ring = KeyRing::new(configured("a", "me"), with(&keys));
-    let old = token(&ring.key_set(LIFETIME));
+    let old = token(&ring.key_set());
     ring.set_configured(configured("a", "us"), LIFETIME, NOW);
-    let set = ring.key_set(LIFETIME);
+    let set = ring.key_set();
     assert_eq!(set.issuer(), "us");
     assert!(is_good(&set, &old, END - SECOND) && !is_good(&set, &old, END));
     assert!(is_good(&set, &token(&set), END));
-    let stranger = KeyRing::new(configured("a", "they"), with(&keys)).key_set(LIFETIME);
+    let stranger = KeyRing::new(configured("a", "they"), with(&keys)).key_set();
     assert!(!is_good(&set, &token(&stranger), NOW), "nobody has ever had that issuer");
 }
 
@@ -133,10 +133,10 @@ fn a_key_that_was_taken_away_is_gone_at_once() {
     let before = KeyRing::new(configured("a", "me"), with(&[two.clone(), one.clone()]));
     let mut ring = KeyRing::new(configured("a", "us"), with(&[one, two]));
     ring.set_configured(configured("a", "me"), LIFETIME, NOW);
-    let old = token(&before.key_set(LIFETIME));
-    assert!(is_good(&ring.key_set(LIFETIME), &old, NOW));
+    let old = token(&before.key_set());
+    assert!(is_good(&ring.key_set(), &old, NOW));
     ring.set_stored(with(&[stored(KeyState::Current)]));
-    assert!(!is_good(&ring.key_set(LIFETIME), &old, NOW));
+    assert!(!is_good(&ring.key_set(), &old, NOW));
 }
 
 #[test]

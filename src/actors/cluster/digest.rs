@@ -82,7 +82,7 @@ impl Fingerprinter {
         Fingerprints {
             jwt_keys: self.jwt_keys(keys),
             rotation_key: self.hash("rotation key", &rotation.identity()),
-            encryption_key: self.hash("encryption key", &sealer.identity()),
+            encryption_key: self.encryption_key(sealer),
             stored_forms: match storage {
                 StorageCompatibility::Reference => "reference",
                 StorageCompatibility::Keywright => "keywright",
@@ -90,6 +90,11 @@ impl Fingerprinter {
             .to_owned(),
             schema_level,
         }
+    }
+
+    /// Of the key that seals.
+    pub fn encryption_key(&self, sealer: &Sealer) -> String {
+        self.hash("encryption key", &sealer.identity())
     }
 
     /// Of signing keys, which a reload changes.

@@ -87,8 +87,7 @@ async fn fingerprints(
     };
     let sealer = Arc::new(sealer);
     let loaded = signing_keys::load(pool, &sealer).await?;
-    let lifetime = config.tokens.access_token_lifetime;
-    let keys = SigningKeys::new(configured, loaded, Arc::clone(&sealer), lifetime);
+    let keys = SigningKeys::new(configured, loaded, Arc::clone(&sealer));
     let by = Fingerprinter::new(&key);
     let in_force = keys.in_force.load();
     Ok(Some(by.all(&in_force, &rotation, &sealer, storage, migrate::newest())))

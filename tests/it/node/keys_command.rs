@@ -52,6 +52,13 @@ async fn an_operator_goes_from_a_shared_secret_to_a_key_pair_and_rotates_it() {
     let text = succeeds(&database, &["keys", "list"], &[KEY]).await;
     assert!(text.contains("HASURA_GRAPHQL_JWT_SECRET"), "{text}");
     fails(&database, &["keys", "rotate"], &[KEY]).await;
+    // Nothing is sealed yet by which a wrong key could be told; the server tells.
+    eventually("a server that tells", async || {
+        database.count("select count(*) from auth.keywright_nodes").await == 1
+    })
+    .await;
+    let text = fails(&database, &["keys", "add"], &[OTHER]).await;
+    assert!(text.contains("AUTH_ENCRYPTION_KEY is not that of node"), "{text}");
     let text = succeeds(&database, &["keys", "add", "--alg", "ES256"], &[KEY]).await;
     let kid = added(&text);
     let hasura = r#"{"issuer":"hasura-auth","jwk_url":"http://auth.test/.well-known/jwks.json"}"#;
